@@ -1,0 +1,46 @@
+"""What every `python -m …` entry shares: choose the command, run it, turn errors into one line and an exit code."""
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+
+from producer.errors import CommandError
+
+
+def run(program: str, commands: Mapping[str, tuple[str, str]], argv: Sequence[str]) -> int:
+    """Run the command that `argv` names.
+
+    Args:
+        program: as the user types it, e.g. ``python -m producer``.
+        commands: name -> (``module:function``, one-line summary). The function takes the remaining
+            arguments and may return an exit code; its module is imported only when it is chosen.
+        argv: the arguments without the program.
+
+    Returns:
+        0 done, 2 wrong usage or settings, 1 anything else.
+    """
+    if argv and argv[0] in ("-h", "--help"):
+        print(_usage(program, commands))
+        return 0
+    if not argv or argv[0] not in commands:
+        unknown = f"{program}: unknown command {argv[0]!r}\n" if argv else ""
+        print(f"{unknown}{_usage(program, commands)}", file=sys.stderr)
+        return 2
+    module, function = commands[argv[0]][0].split(":")
+    try:
+        return getattr(importlib.import_module(module), function)(list(argv[1:])) or 0
+    except CommandError as error:
+        print(f"{program} {argv[0]}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"{program} {argv[0]}: interrupted", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `… | head`: the reader has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _usage(program: str, commands: Mapping[str, tuple[str, str]]) -> str:
+    width = max(map(len, commands))
+    lines = [f"  {name:<{width}}  {summary}" for name, (_, summary) in commands.items()]
+    return "\n".join([f"usage: {program} COMMAND [OPTIONS]", "", *lines, "", f"{program} COMMAND --help shows the options."])

@@ -1,0 +1,46 @@
+"""Reaching the broker at the start: retry while it comes up, then one clear line."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from kafka.errors import AuthorizationError, KafkaError, SaslAuthenticationFailedError, UnsupportedSaslMechanismError
+
+from producer.errors import CommandError
+from producer.settings import KafkaSettings
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+HOPELESS = (AuthorizationError, SaslAuthenticationFailedError, UnsupportedSaslMechanismError)
+"""What no waiting mends."""
+
+
+def connect(settings: KafkaSettings, build: Callable[[], T]) -> T:
+    """Build a Kafka client, retrying for STARTUP_TIMEOUT: its constructor connects and raises after a while.
+
+    Raises:
+        CommandError: the broker cannot be reached, or refuses who we are.
+    """
+    deadline = time.monotonic() + settings.startup_timeout
+    pause = 0.2
+    while True:
+        try:
+            return build()
+        except HOPELESS as error:
+            raise CommandError(f"the broker at {settings.bootstrap_servers} refused: {error}") from None
+        except (KafkaError, OSError) as error:
+            if time.monotonic() + pause >= deadline:
+                raise CommandError(
+                    f"no Kafka broker answers at {settings.bootstrap_servers} "
+                    f"(tried for {settings.startup_timeout:g} s; set BOOTSTRAP_SERVERS or start one): {error}"
+                ) from None
+            log.info("no broker at %s yet: %s", settings.bootstrap_servers, error)
+            time.sleep(pause)
+            pause = min(pause * 2, 2.0)
+
+
+def bootstrap_timeout_ms(settings: KafkaSettings) -> int:
+    """How long one attempt of a client's constructor may take: a few attempts fit into STARTUP_TIMEOUT."""
+    return int(min(settings.startup_timeout, 5.0) * 1000)
