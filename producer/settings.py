@@ -62,11 +62,13 @@ class KafkaSettings(Settings):
         return self
 
     def kafka(self) -> dict[str, Any]:
-        """The settings as the keyword arguments that every kafka-python client takes."""
+        """The settings as the keyword arguments that every kafka-python client takes, the admin client too.
+
+        Consumers and producers add ``allow_auto_create_topics=False``: a mistyped topic is an error, not a new topic.
+        """
         options: dict[str, Any] = {
             "bootstrap_servers": [server.strip() for server in self.bootstrap_servers.split(",")],
             "security_protocol": self.security_protocol,
-            "allow_auto_create_topics": False,  # a mistyped topic is an error, not a new topic
         }
         if self.sasl_mechanism and self.sasl_password:
             options["sasl_mechanism"] = self.sasl_mechanism
