@@ -91,7 +91,7 @@ def check_city(city: str) -> str:
     """The city, unchanged.
 
     Raises:
-        ValueError: it is blank, too long or has control characters.
+        ValueError: it is blank, too long, or has control characters or halves of a surrogate pair.
     """
     if not city.strip():
         raise ValueError("city is blank")
@@ -99,6 +99,8 @@ def check_city(city: str) -> str:
         raise ValueError(f"city has {len(city)} characters; at most {MAX_CITY} are allowed")
     if any(unicodedata.category(character) == "Cc" for character in city):
         raise ValueError("city has control characters")
+    if any(unicodedata.category(character) == "Cs" for character in city):
+        raise ValueError("city is not valid Unicode text")
     return city
 
 

@@ -1,0 +1,250 @@
+"""Sends the posts of a dataset to the input topic: paced, bounded in memory, and resumable.
+
+Delivery is at least once: the idempotent producer repeats nothing by itself, but what was in flight when a replay
+ended badly may be sent again by the next one.
+"""
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+from pydantic import Field
+from pydantic_settings import CliPositionalArg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from producer.connect import bootstrap_timeout_ms, connect
+from producer.dataset import Dataset, entries_after, open_dataset
+from producer.entry import Entry, Refused
+from producer.errors import CommandError, UsageError
+from producer.in_flight import InFlight, Sent, Tally
+from producer.post import Post
+from producer.settings import TopicSettings, load
+from producer.topics import DEFAULT_MAX_REQUEST_SIZE, admin_client, describe
+
+log = logging.getLogger(__name__)
+
+REPORT_EVERY = 10.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+SLICE = 0.2
+"""Seconds after which a wait looks around: for a signal, for progress."""
+
+
+class ReplaySettings(TopicSettings):
+    """Settings of ``replay``."""
+
+    dataset: CliPositionalArg[Path] = Field(description="folder (InstaCities1M, InstaNY100K, pictures) or manifest")
+    rate: float | None = Field(None, gt=0, allow_inf_nan=False, description="posts per second (default: no limit)")
+    limit: int | None = Field(None, ge=1, description="stop after so many posts")
+    cities: str | None = Field(None, min_length=1, description="only these cities: a,b")
+    city: str | None = Field(None, min_length=1, description="city of pictures that lie in no city's folder")
+    ids: Literal["instagram", "plain"] | None = Field(
+        None, description="whether ids tell when a post was made (default: in img*/captions* layouts they do)"
+    )
+    start_after: str | None = Field(None, min_length=1, description="go on after this post ID")
+    max_request_size: int = Field(DEFAULT_MAX_REQUEST_SIZE, ge=1024, description="largest record, in bytes")
+    delivery_timeout: float = Field(
+        120.0, ge=2, allow_inf_nan=False, description="seconds to keep trying to deliver a post when the broker is lost"
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    """``replay``: exit code 1 when a post failed, or the replay ended early."""
+    settings = load(ReplaySettings, "python -m producer replay", argv)
+    dataset = open_dataset(settings.dataset, settings.city, settings.ids)
+    cities = _chosen_cities(settings, dataset)
+    entries = dataset.entries(cities)
+    if settings.start_after:
+        entries = entries_after(entries, settings.start_after)
+    posts = (_read(entry, settings.max_request_size) for entry in islice(entries, settings.limit))
+    producer = _producer(settings)
+
+    def send(post: Post) -> Sent:
+        key, value, headers = post.to_record()
+        sent: Sent = producer.send(settings.input_topic, key=key, value=value, headers=headers)
+        return sent
+
+    started = time.monotonic()
+    try:
+        with _signals() as stop, _progress(settings, dataset, cities) as report:
+            tally = replay(posts, send, stop, settings.rate, report)
+    finally:
+        with suppress(KafkaError):  # everything is settled, or given up
+            producer.close(timeout=0)
+    return _summarise(tally, stop.is_set(), time.monotonic() - started, settings)
+
+
+def replay(
+    posts: Iterator[Post | Refused],
+    send: Callable[[Post], Sent],
+    stop: threading.Event,
+    rate: float | None = None,
+    report: Callable[[Tally], None] = lambda tally: None,
+) -> Tally:
+    """Send posts until they end, `stop` is set or the broker is lost; then wait for what is in flight.
+
+    Args:
+        posts: read lazily, one at a time.
+        send: sends one post; may raise a `KafkaError`.
+        stop: set from elsewhere (a signal); `KeyboardInterrupt` besides gives up what is in flight.
+        rate: posts per second, by a fixed schedule; None for as fast as it goes.
+        report: is told often how far it is.
+    """
+    in_flight = InFlight(tally := Tally())
+    started = time.monotonic()
+    try:
+        for number, post in enumerate(posts):
+            due = started + number / rate if rate else 0.0
+            while not (stop.is_set() or in_flight.lost) and (in_flight.full or time.monotonic() < due):
+                if in_flight.full:
+                    in_flight.settle(SLICE)
+                else:
+                    in_flight.settle()
+                    stop.wait(min(max(due - time.monotonic(), 0.0), SLICE))
+                report(tally)
+            if stop.is_set() or in_flight.lost:
+                break
+            in_flight.send(post, send)
+            in_flight.settle()
+            report(tally)
+    except CommandError as error:  # the dataset cannot be read on
+        tally.ended_by = error
+    except KeyboardInterrupt:
+        return tally
+    with suppress(KeyboardInterrupt):
+        while in_flight and not in_flight.lost:
+            in_flight.settle(SLICE)
+            report(tally)
+    if in_flight.lost:
+        tally.ended_by = CommandError(
+            f"a post could not be delivered, the broker is lost or refuses: "
+            f"{type(in_flight.lost).__name__}: {in_flight.lost}"
+        )
+    return tally
+
+
+def _read(entry: Entry | Refused, max_bytes: int) -> Post | Refused:
+    if isinstance(entry, Refused):
+        return entry
+    try:
+        return entry.read(max_bytes)
+    except Refused as refused:
+        return refused
+
+
+def _chosen_cities(settings: ReplaySettings, dataset: Dataset) -> set[str] | None:
+    if settings.cities is None:
+        return None
+    chosen = {city.strip() for city in settings.cities.split(",")} - {""}
+    there = dataset.cities()
+    if unknown := sorted(chosen.difference(there)):
+        raise UsageError(
+            f"--cities {', '.join(unknown)}: not in {settings.dataset}; there are: {', '.join(there)[:1000]}"
+        )
+    return chosen
+
+
+def _producer(settings: ReplaySettings) -> Any:
+    """An idempotent producer, connected, whose topic exists.
+
+    Raises:
+        CommandError: no broker, or no topic.
+    """
+    with admin_client(settings) as admin:
+        if settings.input_topic not in describe(admin, [settings.input_topic]):
+            raise CommandError(f"topic {settings.input_topic} does not exist; create it: python -m producer topics")
+    delivery_timeout_ms = int(settings.delivery_timeout * 1000)
+    return connect(
+        settings,
+        lambda: KafkaProducer(
+            **settings.kafka(),
+            allow_auto_create_topics=False,
+            acks="all",
+            enable_idempotence=True,
+            batch_size=min(1024 * 1024, settings.max_request_size),
+            linger_ms=10,
+            max_request_size=settings.max_request_size,
+            delivery_timeout_ms=delivery_timeout_ms,
+            request_timeout_ms=min(10_000, delivery_timeout_ms // 2),
+            reconnect_backoff_max_ms=1000,
+            bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
+        ),
+    )
+
+
+@contextmanager
+def _signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; the second one raises `KeyboardInterrupt`."""
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    previous = {}
+    if threading.current_thread() is threading.main_thread():
+        previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _progress(settings: ReplaySettings, dataset: Dataset, cities: set[str] | None) -> Iterator[Callable[[Tally], None]]:
+    """What to call with the tally, often: a bar on a terminal, else a line now and then."""
+    if not sys.stderr.isatty():
+        yield _every(REPORT_EVERY, lambda tally: log.info("sent %d, failed %d so far", tally.sent, tally.failed))
+        return
+    # Counting reads the names of all files: only for eyes, and only where the bar then means something.
+    count = None if settings.start_after else dataset.count(cities)
+    total = min((number for number in (count, settings.limit) if number is not None), default=None)
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    ]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("posts", total=total)
+        yield _every(0.1, lambda tally: bar.update(task, completed=tally.sent + tally.failed))
+
+
+def _every(seconds: float, report: Callable[[Tally], None]) -> Callable[[Tally], None]:
+    last = time.monotonic()
+
+    def now_and_then(tally: Tally) -> None:
+        nonlocal last
+        if time.monotonic() - last >= seconds:
+            last = time.monotonic()
+            report(tally)
+
+    return now_and_then
+
+
+def _summarise(tally: Tally, interrupted: bool, seconds: float, settings: ReplaySettings) -> int:
+    """Say how far it came; returns the exit code."""
+    if interrupted or tally.ended_by:
+        last = tally.last or settings.start_after
+        go_on = f"last post {last}: continue with --start-after {last}" if last else "nothing to continue from"
+        if tally.ended_by:
+            print(f"python -m producer replay: {tally.ended_by}", file=sys.stderr)
+        print(f"sent {tally.sent}, failed {tally.failed}, {go_on}")
+        return 1
+    speed = f"{tally.sent_bytes / 1e6:.1f} MB in {seconds:.1f} s, {tally.sent / max(seconds, 1e-3):.0f} posts/s"
+    print(f"sent {tally.sent}, failed {tally.failed} ({speed})")
+    return 1 if tally.failed else 0

@@ -1,0 +1,225 @@
+"""Creates the three topics, and says where existing ones differ. It changes and deletes nothing that exists."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kafka.admin import ConfigResource, KafkaAdminClient
+from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from pydantic import Field
+
+from producer.connect import bootstrap_timeout_ms, connect
+from producer.errors import CommandError
+from producer.settings import KafkaSettings, TopicSettings, load
+
+log = logging.getLogger(__name__)
+
+DEAD_LETTER_MARGIN = 64 * 1024
+"""How much larger than its post a dead letter may be, in bytes: the headers that say what was wrong."""
+
+LABEL_LIMIT = 1024 * 1024
+"""Record limit of the labels' topic, in bytes: Kafka's own default."""
+
+LABEL_NEEDS = 64 * 1024
+"""Below this record limit, in bytes, a label may not fit."""
+
+WEEK_MS = 7 * 24 * 3600 * 1000
+
+DEFAULT_MAX_REQUEST_SIZE = 16 * 1024 * 1024
+
+
+class CreateSettings(TopicSettings):
+    """Settings of ``topics``."""
+
+    partitions: int = Field(6, ge=1, le=10_000, description="partitions of each topic")
+    replication_factor: int = Field(1, ge=1, le=32, description="copies of each partition")
+    max_request_size: int = Field(
+        DEFAULT_MAX_REQUEST_SIZE,
+        ge=LABEL_NEEDS,
+        le=90_000_000,
+        description="largest record of the input topic, in bytes",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic, wanted or found: its configs are those that matter here."""
+
+    name: str
+    partitions: int
+    replication_factor: int
+    config: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def max_record_bytes(self) -> int | None:
+        """Its record limit; None where the broker does not say."""
+        limit = self.config.get("max.message.bytes")
+        return None if limit is None else int(limit)
+
+
+def main(argv: Sequence[str]) -> int:
+    """``topics``: one line per topic."""
+    settings = load(CreateSettings, "python -m producer topics", argv)
+    for line in create_topics(settings):
+        print(line)
+    return 0
+
+
+def create_topics(settings: CreateSettings) -> list[str]:
+    """Create the topics that do not exist; leave those that do.
+
+    Returns:
+        One line per topic: created or exists, and how an existing one differs from what would be created.
+
+    Raises:
+        CommandError: no broker, the broker refuses, or an existing topic does not fit the input topic. Then
+            nothing is created.
+    """
+    with admin_client(settings) as admin:
+        found = describe(admin, [settings.input_topic, settings.output_topic, settings.dead_letter_topic])
+        wanted = _wanted(settings, found.get(settings.input_topic))
+        _check_outputs([found.get(topic.name, topic) for topic in wanted])
+        created = _create(admin, [topic for topic in wanted if topic.name not in found])
+        return [_line(topic, found.get(topic.name), topic.name in created) for topic in wanted]
+
+
+def admin_client(settings: KafkaSettings) -> Any:
+    """A `KafkaAdminClient`, connected: a context manager.
+
+    Raises:
+        CommandError: the broker cannot be reached, or refuses.
+    """
+    timeout = bootstrap_timeout_ms(settings)
+    return connect(settings, lambda: KafkaAdminClient(**settings.kafka(), bootstrap_timeout_ms=timeout))
+
+
+def describe(admin: Any, names: Sequence[str]) -> dict[str, Topic]:
+    """The topics of these names that exist, by name; none is created.
+
+    Raises:
+        CommandError: the broker refuses.
+    """
+    try:
+        described = {topic["name"]: topic for topic in admin.describe_topics(list(names))}
+        found = {name: topic["partitions"] for name, topic in described.items() if topic["error_code"] == 0}
+        for name, topic in described.items():
+            if topic["error_code"] not in (0, UNKNOWN_TOPIC):
+                raise CommandError(f"topic {name}: {for_code(topic['error_code']).__name__}")
+        resources = [ConfigResource("TOPIC", name) for name in found]
+        configs = admin.describe_configs(resources, config_filter="all")["topic"] if resources else {}
+    except KafkaError as error:
+        raise CommandError(f"the topics cannot be looked at: {error}") from None
+    return {
+        name: Topic(
+            name,
+            len(partitions),
+            len(partitions[0]["replica_nodes"]) if partitions else 0,
+            {key: entry["value"] for key, entry in configs.get(name, {}).items() if entry["value"] is not None},
+        )
+        for name, partitions in found.items()
+    }
+
+
+UNKNOWN_TOPIC = 3
+
+
+def _wanted(settings: CreateSettings, existing_input: Topic | None) -> list[Topic]:
+    """The three topics as they would be created; the outputs follow an input topic that exists already."""
+    copies = settings.replication_factor
+    common = {"cleanup.policy": "delete"} | ({"min.insync.replicas": "2"} if copies >= 3 else {})
+    posts = Topic(
+        settings.input_topic,
+        settings.partitions,
+        copies,
+        common
+        | {
+            "message.timestamp.type": "LogAppendTime",
+            "retention.ms": str(WEEK_MS),
+            "max.message.bytes": str(settings.max_request_size),
+        },
+    )
+    partitions = max(settings.partitions, existing_input.partitions if existing_input else 0)
+    largest = max(settings.max_request_size, (existing_input and existing_input.max_record_bytes) or 0)
+    keep = common | {"retention.ms": "-1"}
+    return [
+        posts,
+        Topic(settings.output_topic, partitions, copies, keep | {"max.message.bytes": str(LABEL_LIMIT)}),
+        Topic(
+            settings.dead_letter_topic,
+            partitions,
+            copies,
+            keep | {"max.message.bytes": str(largest + DEAD_LETTER_MARGIN)},
+        ),
+    ]
+
+
+def _check_outputs(topics: Sequence[Topic]) -> None:
+    """Labels and dead letters go to the partition number of their post, and must fit."""
+    posts, *outputs = topics
+    needs = (LABEL_NEEDS, (posts.max_record_bytes or 0) + DEAD_LETTER_MARGIN)
+    for topic, needed in zip(outputs, needs, strict=True):
+        if topic.partitions < posts.partitions:
+            raise CommandError(
+                f"topic {topic.name} has {topic.partitions} partitions, {posts.name} {posts.partitions}: "
+                f"add partitions to {topic.name} (kafka-topics --alter), it needs at least as many"
+            )
+        if topic.max_record_bytes is not None and topic.max_record_bytes < needed:
+            raise CommandError(
+                f"topic {topic.name} takes records of {topic.max_record_bytes} bytes (max.message.bytes), "
+                f"but needs {needed}: the limit of {posts.name} is {posts.max_record_bytes}"
+            )
+
+
+def _create(admin: Any, topics: Iterable[Topic]) -> set[str]:
+    """Create the topics and wait until they have leaders; the names of those that did not exist after all."""
+    wanted = {
+        topic.name: {
+            "num_partitions": topic.partitions,
+            "replication_factor": topic.replication_factor,
+            "configs": topic.config,
+        }
+        for topic in topics
+    }
+    if not wanted:
+        return set()
+    created = set()
+    try:
+        for answer in admin.create_topics(wanted, raise_errors=False)["topics"]:
+            error = for_code(answer["error_code"])
+            if answer["error_code"] == 0:
+                created.add(answer["name"])
+            elif error is not TopicAlreadyExistsError:  # someone else was faster: as good
+                raise CommandError(
+                    f"topic {answer['name']} cannot be created: {answer['error_message'] or error.__name__}"
+                )
+        admin.wait_for_topics(list(wanted))
+    except KafkaError as error:
+        raise CommandError(f"the topics cannot be created: {error}") from None
+    return created
+
+
+def _line(wanted: Topic, found: Topic | None, created: bool) -> str:
+    if created:
+        config = ", ".join(f"{key}={value}" for key, value in wanted.config.items())
+        return (
+            f"{wanted.name}: created, partitions={wanted.partitions}, replication={wanted.replication_factor}, {config}"
+        )
+    differences = _differences(wanted, found) if found else []
+    return f"{wanted.name}: exists" + (f"; it differs: {', '.join(differences)}" if differences else "")
+
+
+def _differences(wanted: Topic, found: Topic) -> list[str]:
+    sizes = [
+        f"{found_size} {what} instead of {wanted_size}"
+        for what, found_size, wanted_size in (
+            ("partitions", found.partitions, wanted.partitions),
+            ("replicas", found.replication_factor, wanted.replication_factor),
+        )
+        if found_size != wanted_size
+    ]
+    return sizes + [
+        f"{key}={found.config[key]} instead of {value}"
+        for key, value in wanted.config.items()
+        if key in found.config and found.config[key] != value
+    ]
