@@ -43,4 +43,6 @@ def run(program: str, commands: Mapping[str, tuple[str, str]], argv: Sequence[st
 def _usage(program: str, commands: Mapping[str, tuple[str, str]]) -> str:
     width = max(map(len, commands))
     lines = [f"  {name:<{width}}  {summary}" for name, (_, summary) in commands.items()]
-    return "\n".join([f"usage: {program} COMMAND [OPTIONS]", "", *lines, "", f"{program} COMMAND --help shows the options."])
+    return "\n".join(
+        [f"usage: {program} COMMAND [OPTIONS]", "", *lines, "", f"{program} COMMAND --help shows the options."]
+    )

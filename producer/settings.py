@@ -32,14 +32,20 @@ class KafkaSettings(Settings):
     """Where the broker is and how to talk to it."""
 
     bootstrap_servers: str = Field("localhost:9092", min_length=1, description="Kafka brokers, host:port[,host:port…]")
-    startup_timeout: float = Field(30.0, gt=0, description="seconds to keep trying to reach broker or Redis at the start")
+    startup_timeout: float = Field(
+        30.0, gt=0, description="seconds to keep trying to reach broker or Redis at the start"
+    )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="how the broker's listener is secured"
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(None, description="SASL mechanism")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        None, description="SASL mechanism"
+    )
     sasl_username: str | None = Field(None, description="SASL user")
     sasl_password: SecretStr | None = Field(None, description="SASL password (prefer the environment variable)")
-    ssl_cafile: Path | None = Field(None, description="PEM file of the authorities that may sign the broker's certificate")
+    ssl_cafile: Path | None = Field(
+        None, description="PEM file of the authorities that may sign the broker's certificate"
+    )
     ssl_certfile: Path | None = Field(None, description="PEM file of this client's certificate")
     ssl_keyfile: Path | None = Field(None, description="PEM file of this client's key")
     ssl_password: SecretStr | None = Field(None, description="password of the key file")
@@ -108,7 +114,7 @@ def load(cls: type[S], program: str, argv: Sequence[str]) -> S:
         UsageError: one line that names each setting that is wrong.
     """
     try:
-        return cls(_cli_parse_args=list(argv), _cli_prog_name=program)  # type: ignore[call-arg]  # pydantic-settings' own
+        return cls(_cli_parse_args=list(argv), _cli_prog_name=program)
     except ValidationError as error:
         raise UsageError("; ".join(_explain(problem) for problem in error.errors())) from None
     except SettingsError as error:
