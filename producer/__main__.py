@@ -21,7 +21,7 @@ class _Lines(logging.Handler):
 
 def main() -> int:
     """Run the command that the arguments name; returns the exit code."""
-    logging.basicConfig(level=logging.INFO, handlers=[_Lines()])
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_Lines()])
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters of it is said in our own words
     return command.run("python -m producer", COMMANDS, sys.argv[1:])
 
