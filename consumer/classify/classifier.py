@@ -1,0 +1,168 @@
+"""Classifying posts: decode, encode the picture, ask the caption only where the picture is not sure, decide."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from consumer.classify import pictures
+from consumer.classify.captions import readable
+from consumer.classify.encoder import Encoder, EncoderBug, NotFinite
+from consumer.classify.ensemble import Decision, probabilities
+from consumer.classify.label import Label, Ranking
+from consumer.classify.pictures import PictureError, PictureLimits
+from consumer.classify.places import Places
+from consumer.classify.sentiment import sentiment
+from producer.post import Post
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A post whose picture is ready for the encoder.
+
+    Attributes:
+        post: as it came.
+        prepared: the picture as the image tower's input, ``[3, h, w]`` on the CPU.
+    """
+
+    post: Post
+    prepared: torch.Tensor
+
+
+def unobserved(stage: str, seconds: float) -> None:
+    """Measure nothing."""
+
+
+class Classifier:
+    """Posts in, labels out.
+
+    Args:
+        encoder: of pictures and captions.
+        places: the label set; its prompts are encoded here, once.
+        decision: how picture and caption decide.
+        limits: what is refused before it is decoded.
+        templates: prompts of the places; None for the encoder's own.
+        top: places named in each ranking.
+        observe: told the seconds that each batch spends in the stages ``image`` and ``text``.
+
+    Attributes:
+        encoder_name: which model and weights.
+        places_stamp: the label set's name and the hash of its prompts.
+        decision: as given.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        places: Places,
+        decision: Decision,
+        limits: PictureLimits = PictureLimits(),  # noqa: B008 # frozen
+        templates: tuple[str, ...] | None = None,
+        top: int = 5,
+        observe: Callable[[str, float], None] = unobserved,
+    ) -> None:
+        templates = templates or encoder.default_templates
+        self.encoder_name = encoder.name
+        self.places_stamp = places.stamp(templates)
+        self.decision = decision
+        self._encoder = encoder
+        self._limits = limits
+        self._categories = places.categories
+        self._label_vectors = places.label_vectors(encoder, templates)
+        self._top = min(top, len(self._categories))
+        self._observe = observe
+
+    def decode(self, post: Post) -> Decoded:
+        """Decode and prepare the picture of a post. Thread-safe: meant for a pool.
+
+        Raises:
+            PictureError: the picture cannot be used.
+        """
+        return Decoded(post, self._encoder.prepare(pictures.decode(post.picture, self._limits)))
+
+    def label(self, batch: Sequence[Decoded]) -> list[Label]:
+        """Label decoded posts, in their order. One thread at a time.
+
+        Raises:
+            EncoderBug: the encoder returned another number of vectors than it was given inputs.
+            NotFinite: it returned NaN or infinity.
+            RuntimeError: whatever torch raises (out of memory, a broken device).
+        """
+        if not batch:
+            return []
+        of_images = self._image_probabilities([decoded.prepared for decoded in batch])
+        captions = [readable(decoded.post.caption) for decoded in batch]
+        asked = [
+            index
+            for index, (caption, of_image) in enumerate(zip(captions, of_images, strict=True))
+            if caption is not None and not self.decision.needs_no_caption(of_image.max())
+        ]
+        of_texts = dict(zip(asked, self._text_probabilities([captions[index] or "" for index in asked]), strict=True))
+        return [
+            self._decide(of_image, of_texts.get(index), caption)
+            for index, (of_image, caption) in enumerate(zip(of_images, captions, strict=True))
+        ]
+
+    def classify(self, posts: Sequence[Post]) -> list[Label]:
+        """Decode and label posts.
+
+        Raises:
+            PictureError: a picture cannot be used; the message names the post.
+        """
+        batch = []
+        for post in posts:
+            try:
+                batch.append(self.decode(post))
+            except PictureError as error:
+                raise type(error)(f"post {post.post_id}: {error}") from error
+        return self.label(batch)
+
+    def _image_probabilities(self, prepared: list[torch.Tensor]) -> NDArray[np.float64]:
+        with self._timed("image"):
+            vectors = _checked(self._encoder.encode_images(prepared), len(prepared))
+        return probabilities(vectors, self._label_vectors, self._encoder.image_logit_scale)
+
+    def _text_probabilities(self, captions: list[str]) -> NDArray[np.float64]:
+        if not captions:
+            return np.empty((0, len(self._categories)))
+        with self._timed("text"):
+            vectors = _checked(self._encoder.encode_texts(captions), len(captions))
+        return probabilities(vectors, self._label_vectors, self._encoder.text_logit_scale)
+
+    def _decide(self, of_image: NDArray[np.float64], of_text: NDArray[np.float64] | None, caption: str | None) -> Label:
+        image = self._rank(of_image)
+        text = None if of_text is None else self._rank(of_text)
+        deciding = image if of_text is None else self._rank(self.decision.combine(of_image, of_text))
+        return Label(
+            place=None if deciding.confidence < self.decision.threshold else deciding.place,
+            confidence=deciding.confidence,
+            top=deciding.top,
+            decided_by="image" if text is None else "ensemble",
+            image=image,
+            text=text,
+            sentiment=sentiment(caption),
+            caption_use="none" if caption is None else "skipped" if text is None else "encoded",
+        )
+
+    def _rank(self, of_places: NDArray[np.float64]) -> Ranking:
+        best = np.argsort(-of_places, kind="stable")[: self._top]
+        top = tuple((self._categories[index], float(of_places[index])) for index in best)
+        return Ranking(*top[0], top)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self._observe(stage, time.perf_counter() - start)
+
+
+def _checked(vectors: NDArray[np.float32], expected: int) -> NDArray[np.float32]:
+    if len(vectors) != expected:
+        raise EncoderBug(f"the encoder returned {len(vectors)} vectors for {expected} inputs")
+    if not np.isfinite(vectors).all():
+        raise NotFinite("the encoder returned vectors with NaN or infinity")
+    return vectors

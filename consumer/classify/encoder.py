@@ -1,0 +1,68 @@
+"""What a model must offer to classify: unit vectors of pictures and texts in one common space."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+
+class EncoderBug(RuntimeError):
+    """The encoder broke its contract: another number of vectors than inputs. No retry can help."""
+
+
+class NotFinite(RuntimeError):
+    """The encoder returned a vector with NaN or infinity: no confidence could be told from it."""
+
+
+class Encoder(Protocol):
+    """A zero-shot model with an image and a text tower, or something that behaves like one.
+
+    Attributes:
+        name: which model and weights, as it stands in every label.
+        image_logit_scale: inverse temperature of the softmax over places for pictures.
+        text_logit_scale: the same for captions.
+        default_threshold: confidence below which a post is not classified, unless set otherwise.
+        default_templates: prompts of a place, with ``{wording}``, ``{name}`` or ``{description}``.
+    """
+
+    name: str
+    image_logit_scale: float
+    text_logit_scale: float
+    default_threshold: float
+    default_templates: tuple[str, ...]
+
+    def prepare(self, picture: Image.Image) -> torch.Tensor:
+        """One RGB picture as the image tower's input, ``[3, h, w]`` on the CPU. Thread-safe."""
+        ...
+
+    def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        """Unit vectors of prepared pictures, ``[n, d]``. Raises what torch raises (out of memory …)."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors of texts, ``[n, d]``. Raises what torch raises (out of memory …)."""
+        ...
+
+
+def in_chunks_by_length(
+    lengths: Sequence[int], encode: Callable[[list[int]], torch.Tensor], chunk: int = 64
+) -> torch.Tensor:
+    """Encode texts of similar length together: a batch costs as much as its longest text.
+
+    Args:
+        lengths: of the texts, in tokens.
+        encode: encodes the texts with these indices, ``[k, d]``.
+        chunk: texts encoded together.
+
+    Returns:
+        ``[n, d]`` on the CPU, in the order of ``lengths``.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__) if len(lengths) > chunk else list(range(len(lengths)))
+    parts = [encode(order[start : start + chunk]).float().cpu() for start in range(0, len(order), chunk)]
+    vectors = torch.cat(parts)
+    restored = torch.empty_like(vectors)
+    restored[order] = vectors
+    return restored

@@ -1,0 +1,213 @@
+"""Any open_clip model as an encoder (Radford et al. 2021). The only module that imports open_clip."""
+
+import difflib
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import numpy as np
+import open_clip
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+
+from consumer.classify.encoder import in_chunks_by_length
+from consumer.classify.places import TEMPLATES
+from producer.errors import CommandError
+
+RANDOM = "random"
+"""In place of weights: none. For benchmarks; the name says so in every label."""
+
+HUB_TIMEOUT = 5.0
+"""Seconds for the hub to answer; without a network its client alone would retry for a minute."""
+
+MAX_REMEMBERED_WORDS = 200_000
+"""open_clip's tokenizer remembers every word it ever saw; a stream of hashtags never ends."""
+
+
+class OpenClip:
+    """An open_clip model.
+
+    Args:
+        model: an architecture that open_clip knows, e.g. ``ViT-B-32``.
+        pretrained: a tag of its weights, the path of a checkpoint, or ``random``.
+        device: a torch device.
+
+    Raises:
+        CommandError: one line: no such model or tag, a checkpoint that cannot be read or does not fit,
+            weights that cannot be had.
+    """
+
+    default_threshold = 0.3
+    default_templates = TEMPLATES["talk"]
+
+    def __init__(self, model: str, pretrained: str, device: str = "cpu") -> None:
+        self._device = torch.device(device)
+        self.name = f"open_clip/{model}/{_check(model, pretrained)}"
+        self._model, self._transform, self._tokenizer = _load(model, pretrained)
+        self._model.to(self._device).eval()
+        self._short_tower = _tower_that_may_be_cut(self._model)
+        self.image_logit_scale = self.text_logit_scale = float(self._model.logit_scale.exp().detach().mean())
+
+    def prepare(self, picture: Image.Image) -> torch.Tensor:
+        """open_clip's own transform for inference: ``[3, h, w]``."""
+        prepared: torch.Tensor = self._transform(picture)
+        return prepared
+
+    @torch.inference_mode()
+    def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        """Unit vectors of pictures, ``[n, d]``."""
+        batch = torch.stack(list(prepared)).to(self._device)
+        vectors: NDArray[np.float32] = self._model.encode_image(batch, normalize=True).float().cpu().numpy()
+        return vectors
+
+    @torch.inference_mode()
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors of texts, ``[n, d]``; each batch is cut to its longest text where the tower allows it."""
+        tokens = self._tokenize(list(texts))
+        tower = self._short_tower
+        if tower is None:
+            lengths = [tokens.shape[1]] * len(tokens)
+
+            def encode(chosen: list[int]) -> torch.Tensor:
+                encoded: torch.Tensor = self._model.encode_text(tokens[chosen].to(self._device), normalize=True)
+                return encoded
+        else:
+            lengths = (tokens.argmax(dim=1) + 1).tolist()
+
+            def encode(chosen: list[int]) -> torch.Tensor:
+                longest = max(lengths[index] for index in chosen)
+                return F.normalize(_encode_short(tower, tokens[chosen, :longest].to(self._device)), dim=1)
+
+        vectors: NDArray[np.float32] = in_chunks_by_length(lengths, encode).numpy()
+        return vectors
+
+    def _tokenize(self, texts: list[str]) -> torch.Tensor:
+        """``[n, context length]``."""
+        tokens: torch.Tensor = self._tokenizer(texts)
+        remembered: dict[str, str] | None = getattr(self._tokenizer, "cache", None)
+        if remembered is not None and len(remembered) > MAX_REMEMBERED_WORDS:
+            special = {word: as_is for word, as_is in remembered.items() if word == as_is}
+            remembered.clear()
+            remembered.update(special)
+        return tokens
+
+
+def imagenet_class_names() -> tuple[str, ...]:
+    """The 1,000 ImageNet classes in OpenAI's curated wording, in the order of their indices."""
+    return tuple(open_clip.IMAGENET_CLASSNAMES)
+
+
+def _tower_that_may_be_cut(model: Any) -> Any | None:
+    """The text tower, if what follows a text's end cannot change its vector; else None.
+
+    That is so where every token sees only its predecessors (causal mask) and the vector is taken at the end token,
+    the highest of all (argmax). It is not so for SigLIP (no mask, last token), CoCa (class token at the end) or
+    Hugging Face's towers.
+    """
+    tower = getattr(model, "text", model)  # CLIP is its own text tower
+    pool = getattr(tower, "text_pool_type", getattr(tower, "pool_type", None))
+    causal = isinstance(getattr(tower, "attn_mask", None), torch.Tensor)
+    return tower if pool == "argmax" and causal and getattr(tower, "cls_emb", None) is None else None
+
+
+def _encode_short(tower: Any, tokens: torch.Tensor) -> torch.Tensor:
+    """What open_clip's ``encode_text`` does, without its insistence on all 77 positions: ``[n, length] -> [n, d]``."""
+    length = tokens.shape[1]
+    dtype = tower.transformer.get_cast_dtype()
+    states = tower.token_embedding(tokens).to(dtype) + tower.positional_embedding[:length].to(dtype)
+    states = tower.transformer(states, attn_mask=tower.attn_mask[:length, :length])
+    states = tower.ln_final(states[torch.arange(len(tokens), device=tokens.device), tokens.argmax(dim=1)])
+    projection = tower.text_projection
+    if projection is None:
+        return torch.as_tensor(states)
+    return torch.as_tensor(projection(states) if isinstance(projection, torch.nn.Linear) else states @ projection)
+
+
+def _check(model: str, pretrained: str) -> str:
+    """The weights' name, once it is clear that model and weights exist (but not yet that they can be had)."""
+    if model not in open_clip.list_models():
+        near = difflib.get_close_matches(model, open_clip.list_models(), n=3) or ["ViT-B-32"]
+        raise CommandError(f"MODEL {model}: open_clip has no such model (near: {', '.join(near)})")
+    if pretrained == RANDOM or open_clip.get_pretrained_cfg(model, pretrained):
+        return pretrained
+    path = Path(pretrained)
+    if not path.exists():
+        tags = ", ".join(open_clip.list_pretrained_tags_by_model(model)) or "none"
+        raise CommandError(f"PRETRAINED {path}: neither a file nor a tag of {model} (its tags: {tags})")
+    if not path.is_file() or not path.stat().st_size:
+        raise CommandError(
+            f"PRETRAINED {path}: {'is empty' if path.is_file() else 'not a file'}; expected a checkpoint"
+        )
+    try:
+        with path.open("rb") as checkpoint:
+            return f"{path.name}@{hashlib.file_digest(checkpoint, 'sha256').hexdigest()[:8]}"
+    except OSError as error:
+        raise CommandError(f"PRETRAINED {path}: {error.strerror}") from None
+
+
+def _load(model: str, pretrained: str) -> tuple[Any, Any, Any]:
+    """The model on the CPU, its transform for inference and its tokenizer."""
+    is_tag = bool(open_clip.get_pretrained_cfg(model, pretrained))
+    text_tower = open_clip.get_model_config(model)["text_cfg"]
+    from_hub = is_tag or "hf_model_name" in text_tower
+    with _quiet(), _offline_unless_hub_answers(from_hub or "hf_tokenizer_name" in text_tower):
+        try:
+            weights = None if pretrained == RANDOM else pretrained
+            network, _, transform = open_clip.create_model_and_transforms(model, pretrained=weights)
+        except Exception as error:  # of open_clip, pickle, the hub's client or the network: too many to name
+            if from_hub:
+                raise _not_had(f"the weights of {model} ({pretrained})", error) from error
+            raise CommandError(f"PRETRAINED {pretrained}: not a checkpoint of {model}: {_brief(error)}") from error
+        try:
+            return network, transform, open_clip.get_tokenizer(model)
+        except Exception as error:  # as above
+            raise _not_had(f"the tokenizer of {model}", error) from error
+
+
+def _not_had(what: str, error: Exception) -> CommandError:
+    return CommandError(
+        f"{what} cannot be had from the hub: give a local checkpoint of a model such as ViT-B-32 with "
+        f"--pretrained PATH, or choose --encoder conse, which needs no download ({_brief(error)})"
+    )
+
+
+def _brief(error: Exception) -> str:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop what open_clip and the hub's client log while loading: what matters of it becomes the one line.
+
+    open_clip logs through the root logger's functions, which would also install a handler there.
+    """
+    handlers, level = logging.root.handlers[:], logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(level)
+        logging.root.handlers[:] = handlers
+
+
+@contextmanager
+def _offline_unless_hub_answers(needed: bool) -> Iterator[None]:
+    """Let the hub's client use only its cache when the hub does not answer: it would retry for a minute."""
+    constants = huggingface_hub.constants
+    offline = constants.HF_HUB_OFFLINE
+    if needed and not offline:
+        try:
+            huggingface_hub.get_session().head(constants.ENDPOINT, timeout=HUB_TIMEOUT)
+        except Exception:  # whatever its HTTP library raises
+            constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = offline

@@ -1,0 +1,111 @@
+"""The settings of classifying, and the classifier they describe."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from consumer.classify.classifier import Classifier, unobserved
+from consumer.classify.encoder import Encoder
+from consumer.classify.ensemble import Decision, Ensemble
+from consumer.classify.pictures import PictureLimits
+from consumer.classify.places import TEMPLATES, Places, Templates
+from producer.errors import CommandError
+from producer.settings import Settings
+
+MAX_PIXELS = 178_956_970
+"""Pillow itself refuses larger pictures."""
+
+
+def _split_weights(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    parts = value.split(",")
+    if len(parts) != 2:
+        raise ValueError("must be two numbers, of picture and caption: 0.8,0.8")
+    return tuple(parts)
+
+
+def _check_weights(weights: tuple[float, float]) -> tuple[float, float]:
+    if sum(weights) <= 0:
+        raise ValueError("one of the two weights must be positive")
+    return weights
+
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ClassifySettings(Settings):
+    """Which model, which places, and how picture and caption decide."""
+
+    encoder: Literal["open_clip", "conse"] = Field("open_clip", description="conse needs no download from a hub")
+    model: str = Field("ViT-B-32", min_length=1, description="architecture (open_clip)")
+    pretrained: str = Field(
+        "laion2b_s34b_b79k",
+        min_length=1,
+        description="weights (open_clip): a tag, the path of a checkpoint, or random (for benchmarks only)",
+    )
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N or mps")
+    ensemble: Ensemble = Field("conditional", description="whether picture, both, or both where needed decide")
+    weights: Annotated[
+        tuple[Weight, Weight], NoDecode, BeforeValidator(_split_weights), AfterValidator(_check_weights)
+    ] = Field((0.8, 0.8), description="of picture and caption in the ensemble, two numbers: 0.8,0.8")
+    gate: Share = Field(0.6, description="confidence above which the picture needs no caption (conditional)")
+    threshold: Share | None = Field(None, description="confidence below which a post is not classified")
+    places: Path | None = Field(None, description="label set, a CSV with category,wording (default: Places205)")
+    templates: Templates | None = Field(None, description="prompts of the places (default: the encoder's own)")
+    max_image_bytes: int = Field(15 * 2**20, gt=0, description="larger pictures are dead letters")
+    max_image_pixels: int = Field(50_000_000, gt=0, le=MAX_PIXELS, description="larger pictures are dead letters")
+
+    def limits(self) -> PictureLimits:
+        """What is refused before it is decoded."""
+        return PictureLimits(self.max_image_bytes, self.max_image_pixels)
+
+
+def build_classifier(
+    settings: ClassifySettings, observe: Callable[[str, float], None] = unobserved, top: int = 5
+) -> Classifier:
+    """Load the model and encode the places; takes seconds.
+
+    Args:
+        settings: as given by flags and environment.
+        observe: told the seconds that each batch spends in the stages ``image`` and ``text``.
+        top: places named in each ranking.
+
+    Raises:
+        CommandError: one line that says what is missing and what to do. There is no silent fall-back.
+    """
+    device = _device(settings.device)
+    places = Places.load(settings.places)
+    encoder = _encoder(settings, device)
+    threshold = encoder.default_threshold if settings.threshold is None else settings.threshold
+    decision = Decision(ensemble=settings.ensemble, weights=settings.weights, gate=settings.gate, threshold=threshold)
+    templates = TEMPLATES[settings.templates] if settings.templates else None
+    return Classifier(encoder, places, decision, settings.limits(), templates, top, observe)
+
+
+def _device(wanted: str) -> str:
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "mps" and not torch.backends.mps.is_available():
+        raise CommandError("DEVICE mps: this PyTorch sees no Apple GPU")
+    if wanted.startswith("cuda"):
+        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(wanted.partition(":")[2] or 0) >= there:
+            raise CommandError(f"DEVICE {wanted}: this PyTorch sees {there or 'no'} CUDA device{'s' * (there > 1)}")
+    return wanted
+
+
+def _encoder(settings: ClassifySettings, device: str) -> Encoder:
+    """The chosen encoder; only its own packages are imported."""
+    if settings.encoder == "conse":
+        from consumer.classify.conse import Conse
+
+        return Conse(device)
+    from consumer.classify.open_clip import OpenClip
+
+    return OpenClip(settings.model, settings.pretrained, device)
