@@ -1,0 +1,1 @@
+"""Running it: a local stack, and what a production needs."""

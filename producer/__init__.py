@@ -1,1 +1,1 @@
-"""Posts in: what a post is, and how a dataset becomes records of the input topic."""
+"""Posts in: what a post is, and how a dataset becomes records."""

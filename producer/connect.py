@@ -36,7 +36,7 @@ def connect(settings: KafkaSettings, build: Callable[[], T]) -> T:
                     f"no Kafka broker answers at {settings.bootstrap_servers} "
                     f"(tried for {settings.startup_timeout:g} s; set BOOTSTRAP_SERVERS or start one): {error}"
                 ) from None
-            log.info("no broker at %s yet: %s", settings.bootstrap_servers, error)
+            log.info("the broker at %s is not ready yet: %s", settings.bootstrap_servers, error)
             time.sleep(pause)
             pause = min(pause * 2, 2.0)
 

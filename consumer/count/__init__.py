@@ -1,0 +1,1 @@
+"""Labelled posts -> Redis counters -> popularity."""

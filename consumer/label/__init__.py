@@ -1,0 +1,1 @@
+"""The worker: Kafka in -> classify -> Kafka out, one transaction per batch."""

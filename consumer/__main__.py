@@ -1,0 +1,15 @@
+"""`python -m consumer COMMAND`: every command of the consumer."""
+
+import sys
+
+from producer.command import run
+
+COMMANDS = {
+    "label": ("consumer.label.command:main", "label the posts of the input topic, each exactly once"),
+    "count": ("consumer.count.command:main", "count labelled posts into Redis"),
+    "classify": ("consumer.classify.command:main", "label pictures from the command line, without Kafka"),
+    "popularity": ("consumer.count.report:main", "print which places a city photographs, when, and in what mood"),
+}
+
+if __name__ == "__main__":
+    sys.exit(run("python -m consumer", COMMANDS, sys.argv[1:]))

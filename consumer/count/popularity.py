@@ -1,0 +1,187 @@
+"""Which places a city photographs, when, and in what mood: figures from the counters. It computes; `report` prints."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import redis
+from scipy.stats import binomtest
+
+from consumer.count.tally import NOT_CLASSIFIED, SENTIMENT_UNITS
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """k of n, with a 95 % Wilson score interval (Wilson 1927; scipy.stats.binomtest)."""
+
+    k: int
+    n: int
+    share: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, k: int, n: int) -> "Share":
+        """The share of k in n; of nothing in nothing it is not a number.
+
+        Args:
+            k: posts in question.
+            n: posts in all; k <= n.
+        """
+        if n == 0:
+            return cls(0, 0, math.nan, math.nan, math.nan)
+        return cls(k, n, k / n, *_wilson(k, n))
+
+
+@cache
+def _wilson(k: int, n: int) -> tuple[float, float]:
+    interval = binomtest(k, n).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentiment:
+    """Mean VADER compound in [-1, 1], and how many posts it is of; the mean is not a number when that is 0."""
+
+    mean: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceFigures:
+    """One place of one city.
+
+    Attributes:
+        share: of the city's classified posts.
+        quotient: location quotient: the share here divided by the share over all cities; None with a single city.
+        sentiment: of this place's posts in this city.
+    """
+
+    place: str
+    share: Share
+    quotient: float | None
+    sentiment: Sentiment
+
+
+@dataclass(frozen=True, slots=True)
+class TimeFigures:
+    """One hour (0-23) or weekday (0 = Monday) of one city, in its local time.
+
+    Attributes:
+        share: of the city's posts whose time is known, not classified ones included.
+    """
+
+    when: int
+    share: Share
+
+
+@dataclass(frozen=True, slots=True)
+class CityFigures:
+    """One city.
+
+    Attributes:
+        posts: all labelled posts.
+        classified: share of them that were classified.
+        places: by posts, most first.
+        hours: the 24 hours, or empty when no post's local time is known.
+        weekdays: the 7 days, likewise.
+    """
+
+    city: str
+    posts: int
+    classified: Share
+    places: list[PlaceFigures]
+    hours: list[TimeFigures]
+    weekdays: list[TimeFigures]
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """The counters as they stand in Redis: city -> field -> number."""
+
+    posts: dict[str, dict[str, int]]
+    sentiment: dict[str, dict[str, int]]
+    hours: dict[str, dict[str, int]]
+    stamps: dict[str, int]
+
+    @classmethod
+    def read(cls, client: redis.Redis, prefix: str) -> "Counters":
+        """Read everything in one transaction, so that the hashes belong together.
+
+        Args:
+            client: with ``decode_responses=True``.
+            prefix: COUNTER_PREFIX.
+
+        Raises:
+            redis.RedisError: Redis does not answer.
+        """
+        cities = sorted(str(city) for city in client.smembers(f"{prefix}:cities"))
+        hashes = [f"{kind}:{city}" for kind in ("posts", "sentiment", "hours") for city in cities]
+        with client.pipeline(transaction=True) as pipe:
+            for name in (*hashes, "stamps"):
+                pipe.hgetall(f"{prefix}:{name}")
+            read = dict(zip((*hashes, "stamps"), pipe.execute(), strict=True))
+        numbers = {name: {field: int(number) for field, number in fields.items()} for name, fields in read.items()}
+
+        def of(kind: str) -> dict[str, dict[str, int]]:
+            return {city: numbers[f"{kind}:{city}"] for city in cities}
+
+        return cls(of("posts"), of("sentiment"), of("hours"), numbers["stamps"])
+
+
+def popularity(counters: Counters) -> list[CityFigures]:
+    """The figures of every city, by name.
+
+    Args:
+        counters: as read from Redis.
+    """
+    everywhere = _sum(counters.posts.values())
+    all_classified = sum(n for place, n in everywhere.items() if place != NOT_CLASSIFIED)
+    several = len(counters.posts) > 1
+    figures = []
+    for city, posts in sorted(counters.posts.items()):
+        total = sum(posts.values())
+        classified = total - posts.get(NOT_CLASSIFIED, 0)
+        places = [
+            PlaceFigures(
+                place,
+                Share.of(n, classified),
+                (n / classified) / (everywhere[place] / all_classified) if several else None,
+                _sentiment(counters.sentiment.get(city, {}), place),
+            )
+            for place, n in sorted(posts.items(), key=lambda item: (-item[1], item[0]))
+            if place != NOT_CLASSIFIED and n > 0
+        ]
+        hours = counters.hours.get(city, {})
+        figures.append(
+            CityFigures(
+                city, total, Share.of(classified, total), places, _times(hours, "hour", 24), _times(hours, "weekday", 7)
+            )
+        )
+    return figures
+
+
+def _sentiment(sums: Mapping[str, int], place: str) -> Sentiment:
+    n = sums.get(f"{place}:n", 0)
+    return Sentiment(sums.get(place, 0) / SENTIMENT_UNITS / n if n else math.nan, n)
+
+
+def _times(hours: Mapping[str, int], unit: Literal["hour", "weekday"], size: int) -> list[TimeFigures]:
+    counts = [0] * size
+    for field, n in hours.items():
+        _, weekday, hour = field.rsplit("|", 2)
+        counts[int(hour if unit == "hour" else weekday)] += n
+    total = sum(counts)
+    return [TimeFigures(when, Share.of(n, total)) for when, n in enumerate(counts)] if total else []
+
+
+def _sum(cities: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for places in cities:
+        for place, n in places.items():
+            totals[place] = totals.get(place, 0) + n
+    return totals

@@ -1,0 +1,179 @@
+"""The labelled topic as chunks for counting: read_committed, without a group; the only offsets are those in Redis."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+from pydantic import ValidationError
+
+from consumer.count.settings import CountSettings
+from consumer.count.store import Offsets
+from consumer.labeled_post import LabeledPost
+from consumer.metrics import CountMetrics
+from consumer.offsets import Ends, ends_of
+from producer.connect import bootstrap_timeout_ms, connect
+from producer.errors import CommandError
+from producer.logs import event
+
+log = logging.getLogger(__name__)
+
+POLL_MS = 500
+CHUNK = 2_000
+"""Most records that one script adds to Redis."""
+LOOK_EVERY = 30.0
+"""Seconds between two looks whether the topic has grown partitions or is another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Labelled posts, and the offsets between which they lie, per partition."""
+
+    labeled: list[LabeledPost]
+    before: Offsets
+    after: dict[int, int]
+
+
+class Reader:
+    """Reads every partition of the labelled topic from where the counters stand."""
+
+    def __init__(self, settings: CountSettings, metrics: CountMetrics) -> None:
+        """Connect.
+
+        Raises:
+            CommandError: the broker cannot be reached, or has no such topic.
+        """
+        self._topic = settings.output_topic
+        self._metrics = metrics
+        self._admin = connect(settings, lambda: _admin(settings))
+        self.topic_id = connect(settings, self._topic_id)
+        self._ends: Ends | None = ends_of(self._admin, self._topic) if settings.stop_at_end else None
+        self._consumer = connect(settings, lambda: _consumer(settings))
+        self._stands: dict[int, int | None] = {}  # partition -> offset in Redis; None: nothing counted yet
+        self._looked_at = time.monotonic()
+
+    def go_on_from(self, stored: Mapping[int, int]) -> None:
+        """Seek every partition to its stored offset, or to the beginning of the topic.
+
+        Raises:
+            KafkaError: the broker does not answer.
+            CommandError: the topic is another one than at the start.
+        """
+        if self._topic_id() != self.topic_id:
+            raise CommandError(
+                f"topic {self._topic} was deleted and created anew: its counters are of the old one; "
+                "`python -m consumer recount` counts the new one"
+            )
+        ends = ends_of(self._admin, self._topic)
+        self._consumer.assign(sorted(ends.earliest))
+        self._metrics.lag.clear()
+        self._stands = {}
+        for partition, beginning in sorted(ends.earliest.items()):
+            number = partition.partition
+            offset = stored.get(number)
+            self._stands[number] = offset
+            if offset is not None and offset < beginning:
+                self._metrics.expired.labels(str(number)).inc(beginning - offset)
+                event(
+                    log, logging.WARNING, "labelled posts expired before they were counted", topic=self._topic,
+                    partition=number, stored=offset, earliest=beginning, passed=beginning - offset,
+                )  # fmt: skip
+            if offset is not None and offset > ends.latest[partition]:
+                raise CommandError(
+                    f"the counters stand at offset {offset} of {self._topic}/{number}, which ends at "
+                    f"{ends.latest[partition]}: the topic has lost records; `python -m consumer recount` starts over"
+                )
+            self._consumer.seek(partition, max(beginning, offset or 0))
+            self._measure_lag(number, ends.latest[partition])
+
+    def next_chunk(self) -> Chunk | None:
+        """The next labelled posts, or None after half a second without any.
+
+        Raises:
+            KafkaError: read on with `go_on_from`.
+        """
+        if time.monotonic() - self._looked_at > LOOK_EVERY:
+            self._look()
+        found = self._consumer.poll(timeout_ms=POLL_MS, max_records=CHUNK)
+        if not found:
+            for number in self._stands:
+                self._measure_lag(number, self._consumer.highwater(TopicPartition(self._topic, number)))
+            return None
+        labeled = [post for records in found.values() for record in records if (post := self._read(record))]
+        after = {tp.partition: records[-1].offset + 1 for tp, records in found.items()}
+        return Chunk(labeled, {number: self._stands[number] for number in after}, after)
+
+    def counted(self, chunk: Chunk) -> None:
+        """Take note that the chunk is in Redis."""
+        self._stands.update(chunk.after)
+        for number in chunk.after:
+            self._measure_lag(number, self._consumer.highwater(TopicPartition(self._topic, number)))
+
+    def is_at_end(self) -> bool:
+        """Whether, with --stop-at-end, everything up to the end is read."""
+        if self._ends is None:
+            return False
+        return all((self._consumer.position(tp, timeout_ms=5_000) or 0) >= end for tp, end in self._ends.latest.items())
+
+    def close(self) -> None:
+        """Close the clients."""
+        self._consumer.close(timeout_ms=1_000)
+        self._admin.close()
+
+    def _look(self) -> None:
+        self._looked_at = time.monotonic()
+        (described,) = self._admin.describe_topics([self._topic])
+        if len(described["partitions"]) != len(self._stands) or str(described.get("topic_id")) != self.topic_id:
+            raise KafkaError(f"topic {self._topic} has changed")
+
+    def _topic_id(self) -> str:
+        (described,) = self._admin.describe_topics([self._topic])
+        if described["error_code"] in (3, 17):
+            raise CommandError(
+                f"topic {self._topic} does not exist at this broker; `python -m producer topics` creates it"
+            )
+        if described["error_code"]:
+            raise KafkaError(f"topic {self._topic}: error {described['error_code']}")
+        return str(described["topic_id"])
+
+    def _measure_lag(self, partition: int, end: int | None) -> None:
+        position = self._consumer.position(TopicPartition(self._topic, partition), timeout_ms=5_000)
+        stands = self._stands[partition]
+        # Between the last record and the end lie only transaction markers once the position is there.
+        behind = 0 if end is None or (position or 0) >= end else end - (stands or 0)
+        self._metrics.lag.labels(str(partition)).set(max(0, behind))
+
+    def _read(self, record: object) -> LabeledPost | None:
+        try:
+            return LabeledPost.model_validate_json(record.value or b"")  # type: ignore[attr-defined]
+        except ValidationError as error:
+            self._metrics.unreadable.inc()
+            event(
+                log, logging.WARNING, "no labelled post; passed over", topic=self._topic,
+                partition=record.partition, offset=record.offset, why=error.errors()[0]["msg"],  # type: ignore[attr-defined]
+            )  # fmt: skip
+            return None
+
+
+def _consumer(settings: CountSettings) -> KafkaConsumer:
+    return KafkaConsumer(
+        **settings.kafka(),
+        allow_auto_create_topics=False,
+        client_id="placestream-count",
+        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
+        isolation_level="read_committed",
+        auto_offset_reset="none",  # "earliest" would silently jump over expired records
+        enable_auto_commit=False,
+        metrics_enabled=False,
+    )
+
+
+def _admin(settings: CountSettings) -> KafkaAdminClient:
+    return KafkaAdminClient(
+        **settings.kafka(),
+        client_id="placestream-count-admin",
+        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
+        request_timeout_ms=5_000,
+    )

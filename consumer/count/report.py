@@ -1,0 +1,164 @@
+"""The command `popularity`: prints the figures of `popularity.py` as tables, JSON or CSV."""
+
+import csv
+import json
+import math
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any, Literal, Self
+
+import redis
+from pydantic import Field, model_validator
+from rich.console import Console
+from rich.table import Table
+
+from consumer.count.command import wait_for_redis
+from consumer.count.popularity import WEEKDAYS, CityFigures, Counters, PlaceFigures, TimeFigures, popularity
+from consumer.count.settings import RedisSettings
+from producer.errors import CommandError
+from producer.settings import load
+
+MISSING = "–"
+
+
+class PopularitySettings(RedisSettings):
+    """Print which places each city photographs, how often, and in what mood; or its busy hours and weekdays."""
+
+    city: str | None = Field(None, description="only this city")
+    by: Literal["place", "hour", "weekday"] = Field("place", description="what the rows are")
+    top: int = Field(15, ge=0, description="most places per city in the table; 0 = all")
+    json_: bool = Field(False, alias="json", description="print JSON, everything")
+    csv_: bool = Field(False, alias="csv", description="print CSV, everything")
+    startup_timeout: float = Field(5.0, gt=0, description="seconds to keep trying to reach Redis")
+
+    @model_validator(mode="after")
+    def _one_format(self) -> Self:
+        if self.json_ and self.csv_:
+            raise ValueError("--json and --csv exclude each other")
+        return self
+
+
+def main(argv: list[str]) -> int:
+    """Run `popularity`.
+
+    Args:
+        argv: flags of `PopularitySettings`.
+
+    Raises:
+        CommandError: Redis does not answer, nothing is counted yet, or there is no such city.
+    """
+    settings = load(PopularitySettings, "python -m consumer popularity", argv)
+    client = settings.redis_client()
+    wait_for_redis(settings, client, settings.startup_timeout)
+    try:
+        counters = Counters.read(client, settings.counter_prefix)
+    except redis.RedisError as error:
+        raise CommandError(f"Redis at {settings.redis_address}: {error}") from None
+    figures = popularity(counters)
+    if not figures:
+        raise CommandError(
+            f"nothing is counted under {settings.counter_prefix} at {settings.redis_address}; run `count` first"
+        )
+    if settings.city is not None:
+        figures = [city for city in figures if city.city == settings.city]
+        if not figures:
+            raise CommandError(f"no city {settings.city!r}; there are {', '.join(sorted(counters.posts))}")
+    if len(counters.stamps) > 1:
+        print(
+            "warning: these counters mix labels of different encoders, label sets or settings, which do not compare:",
+            *(f"  {posts:>9,} posts  {stamp}" for stamp, posts in sorted(counters.stamps.items())),
+            sep="\n", file=sys.stderr,
+        )  # fmt: skip
+    if settings.json_:
+        print(json.dumps([_plain(asdict(city)) for city in figures], ensure_ascii=False, indent=2))
+    elif settings.csv_:
+        _write_csv(figures, settings.by)
+    else:
+        _print(figures, settings)
+    return 0
+
+
+def _print(figures: Iterable[CityFigures], settings: PopularitySettings) -> None:
+    console = Console()
+    for city in figures:
+        console.print(_place_table(city, settings.top) if settings.by == "place" else _time_table(city, settings.by))
+
+
+def _place_table(city: CityFigures, top: int) -> Table:
+    not_classified = city.posts - city.classified.k
+    table = Table(
+        title=f"{city.city}: {city.posts:,} posts, {city.classified.k:,} classified, {not_classified:,} not classified",
+        title_justify="left",
+    )
+    table.add_column("place")
+    for name in ("posts", "share", "95 % interval", "quotient", "sentiment", "n"):
+        table.add_column(name, justify="right")
+    shown = city.places[: top or None]
+    for place in shown:
+        share = place.share
+        table.add_row(
+            place.place,
+            f"{share.k:,}",
+            f"{share.share:.1%}",
+            f"{share.low:.1%} – {share.high:.1%}",
+            MISSING if place.quotient is None else f"{place.quotient:.2f}",
+            f"{place.sentiment.mean:+.2f}" if place.sentiment.n else MISSING,
+            f"{place.sentiment.n:,}",
+        )
+    if len(shown) < len(city.places):
+        table.caption = f"… and {len(city.places) - len(shown)} more places (--top 0 shows all)"
+    return table
+
+
+def _time_table(city: CityFigures, by: Literal["hour", "weekday"]) -> Table:
+    rows = city.hours if by == "hour" else city.weekdays
+    known = rows[0].share.n if rows else 0
+    table = Table(title=f"{city.city}: {known:,} of {city.posts:,} posts with a known local time", title_justify="left")
+    table.add_column(by)
+    for name in ("posts", "share", "95 % interval"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    most = max((row.share.k for row in rows), default=0)
+    for row in rows:
+        share = row.share
+        bar = "█" * round(20 * share.k / most)
+        table.add_row(_when(row, by), f"{share.k:,}", f"{share.share:.1%}", f"{share.low:.1%} – {share.high:.1%}", bar)
+    return table
+
+
+def _when(row: TimeFigures, by: str) -> str:
+    return f"{row.when:02d}:00" if by == "hour" else WEEKDAYS[row.when]
+
+
+def _write_csv(figures: Iterable[CityFigures], by: Literal["place", "hour", "weekday"]) -> None:
+    writer = csv.writer(sys.stdout)
+    share = ("posts", "of", "share", "low", "high")
+    if by == "place":
+        writer.writerow(
+            ("city", "place", *share, "location_quotient", "sentiment_mean", "sentiment_n", "not_classified")
+        )
+    else:
+        writer.writerow(("city", by, *share))
+    for city in figures:
+        if by == "place":
+            writer.writerows(_place_row(city, place) for place in city.places)
+        else:
+            rows = city.hours if by == "hour" else city.weekdays
+            writer.writerows((city.city, row.when, *asdict(row.share).values()) for row in rows)
+
+
+def _place_row(city: CityFigures, place: PlaceFigures) -> tuple[Any, ...]:
+    sentiment = place.sentiment.mean if place.sentiment.n else ""
+    quotient = "" if place.quotient is None else place.quotient
+    counted = asdict(place.share).values()
+    return (city.city, place.place, *counted, quotient, sentiment, place.sentiment.n, city.posts - city.classified.k)
+
+
+def _plain(value: Any) -> Any:
+    """For JSON: not-a-number becomes null."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,59 @@
+"""The settings of the counters: where Redis is, whose topic is counted."""
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import redis
+from pydantic import AfterValidator, Field, SecretStr
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from consumer.label.settings import MetricsSettings
+from producer.settings import Settings, TopicSettings
+
+
+def _check_url(url: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(url.get_secret_value())
+        good = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and (parts.port or 6379) > 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("must look like redis://[user:password@]host:port/0 (or rediss:// for TLS)")
+    return url
+
+
+class RedisSettings(Settings):
+    """Where the counters are."""
+
+    redis_url: Annotated[SecretStr, AfterValidator(_check_url)] = Field(
+        SecretStr("redis://localhost:6379/0"), description="Redis, redis://host:port/0"
+    )
+    counter_prefix: str = Field(
+        "{placestream}", min_length=1, description="what the counters' keys begin with; keep a hash tag on a cluster"
+    )
+
+    @property
+    def redis_address(self) -> str:
+        """Host and port without user and password, for messages."""
+        parts = urlsplit(self.redis_url.get_secret_value())
+        return f"{parts.hostname}:{parts.port or 6379}"
+
+    def redis_client(self) -> redis.Redis:
+        """A client that decodes to text and never retries by itself: a script may not run twice unseen."""
+        return redis.Redis.from_url(
+            self.redis_url.get_secret_value(),
+            decode_responses=True,
+            socket_timeout=10,
+            socket_connect_timeout=5,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+
+class CountSettings(TopicSettings, RedisSettings, MetricsSettings):
+    """Count the labelled posts into Redis until SIGTERM or Ctrl-C; each exactly once, whatever crashes."""
+
+    stop_at_end: bool = Field(False, description="end at the offsets that the topic had at the start")
+    metrics_port: int = Field(9102, ge=0, le=65535, description="port of the metrics; 0 = any free one, printed")
+    cities_file: Path | None = Field(None, description="CSV city,zone of time zones (default: InstaCities' ten cities)")

@@ -1,0 +1,80 @@
+"""What labelled posts add to the counters: a pure function, the same for `count`, `recount` and `verify`."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+from consumer.labeled_post import LabeledPost
+
+NOT_CLASSIFIED = "_not_classified"
+"""The field of posts without a place, in all three hashes."""
+SENTIMENT_UNITS = 10_000
+"""Sentiments are summed as whole numbers of this fraction: sums of floats drift."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Increments by kind of hash and city; the keys of the inner counters are the hashes' fields.
+
+    Attributes:
+        posts: city -> place -> posts.
+        sentiment: city -> ``place``, ``place:sq``, ``place:n`` -> sum, sum of squares, posts with a sentiment.
+        hours: city -> ``place|weekday|hour`` (0 = Monday, local time) -> posts.
+        stamps: ``encoder|places|decision`` -> posts.
+        without_zone: cities whose time zone is not known; their posts are in no hour.
+    """
+
+    posts: dict[str, Counter[str]] = field(default_factory=dict)
+    sentiment: dict[str, Counter[str]] = field(default_factory=dict)
+    hours: dict[str, Counter[str]] = field(default_factory=dict)
+    stamps: Counter[str] = field(default_factory=Counter)
+    without_zone: set[str] = field(default_factory=set)
+
+    def add(self, labeled: LabeledPost, zones: Mapping[str, ZoneInfo]) -> None:
+        """Count one labelled post.
+
+        Args:
+            labeled: the post.
+            zones: city -> time zone.
+        """
+        city, place = labeled.city, labeled.place or NOT_CLASSIFIED
+        self.posts.setdefault(city, Counter())[place] += 1
+        self.stamps[stamp_of(labeled)] += 1
+        if labeled.sentiment is not None:
+            units = round(labeled.sentiment * SENTIMENT_UNITS)
+            sums = self.sentiment.setdefault(city, Counter())
+            sums[place] += units
+            sums[f"{place}:sq"] += units * units
+            sums[f"{place}:n"] += 1
+        if city not in zones:
+            self.without_zone.add(city)
+        elif labeled.created_at is not None:
+            local = labeled.created_at.astimezone(zones[city])
+            self.hours.setdefault(city, Counter())[f"{place}|{local.weekday()}|{local.hour}"] += 1
+
+    def hashes(self) -> dict[str, Counter[str]]:
+        """Increments by key without prefix: ``posts:<city>``, ``sentiment:<city>``, ``hours:<city>``."""
+        kinds = {"posts": self.posts, "sentiment": self.sentiment, "hours": self.hours}
+        return {f"{kind}:{city}": fields for kind, cities in kinds.items() for city, fields in cities.items()}
+
+
+def tally(labeled: Iterable[LabeledPost], zones: Mapping[str, ZoneInfo]) -> Tally:
+    """Count labelled posts.
+
+    Args:
+        labeled: the posts.
+        zones: city -> time zone.
+    """
+    counted = Tally()
+    for post in labeled:
+        counted.add(post, zones)
+    return counted
+
+
+def stamp_of(labeled: LabeledPost) -> str:
+    """``<encoder>|<places>|<decision>``: figures of different stamps do not compare."""
+    decision = labeled.decision
+    weights = "/".join(f"{weight:g}" for weight in decision.weights)
+    settings = f"{decision.ensemble} weights={weights} gate={decision.gate:g} threshold={decision.threshold:g}"
+    return f"{labeled.encoder}|{labeled.places}|{settings}"

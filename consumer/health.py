@@ -1,0 +1,75 @@
+"""What a role answers over HTTP: /metrics, /healthz (the loop turns) and /readyz (it has begun to work)."""
+
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from producer.errors import CommandError
+
+
+class Health:
+    """Whether the role's loop still turns; liveness is progress, not that a thread answers."""
+
+    def __init__(self, limit: float) -> None:
+        """Begin healthy and not ready.
+
+        Args:
+            limit: seconds between two turns of the loop after which it counts as stuck.
+        """
+        self.ready = False
+        self._limit = limit
+        self._turned_at = time.monotonic()
+
+    def turned(self) -> None:
+        """The loop has turned. Idle turns count; so do those that wait for a lost broker: a restart would not help."""
+        self._turned_at = time.monotonic()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the last turn is recent enough."""
+        return time.monotonic() - self._turned_at <= self._limit
+
+
+def serve(host: str, port: int, registry: CollectorRegistry, health: Health) -> ThreadingHTTPServer:
+    """Answer on host and port from a thread of its own; with port 0 on any free one.
+
+    Raises:
+        CommandError: the address cannot be had.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.split("?")[0]
+            if path == "/metrics":
+                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(registry))
+            elif path == "/healthz":
+                self._state(health.alive, "the loop turns", "the loop has not turned for too long")
+            elif path == "/readyz":
+                self._state(health.ready, "ready", "not ready: still loading or joining")
+            else:
+                self._answer(404, "text/plain", b"/metrics /healthz /readyz\n")
+
+        def _state(self, good: bool, yes: str, no: str) -> None:
+            self._answer(200 if good else 503, "text/plain; charset=utf-8", f"{yes if good else no}\n".encode())
+
+        def _answer(self, status: int, content_type: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing: a scrape every few seconds is no event."""
+
+    try:
+        server = ThreadingHTTPServer((host, port), Handler)
+    except OSError as error:
+        raise CommandError(
+            f"cannot serve metrics at {host}:{port} (METRICS_HOST, METRICS_PORT; 0 = any free port): {error}"
+        ) from None
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return server

@@ -1,0 +1,92 @@
+"""The command `label`: settings, checks, then the worker until it is stopped."""
+
+import importlib.util
+import logging
+import signal
+import threading
+from typing import Any
+
+from prometheus_client import REGISTRY
+
+from consumer import __version__
+from consumer.classify.settings import build_classifier
+from consumer.health import Health, serve
+from consumer.label.encode import Inference
+from consumer.label.live import Live
+from consumer.label.preflight import check_replica, check_topics
+from consumer.label.publish import PUBLISH_LIMIT, Sink
+from consumer.label.read import Source
+from consumer.label.settings import LabelSettings
+from consumer.label.worker import Worker
+from consumer.metrics import LabelMetrics
+from producer.errors import CommandError
+from producer.logs import event, setup
+from producer.settings import load
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: list[str]) -> int:
+    """Run `label`.
+
+    Args:
+        argv: flags of `LabelSettings`.
+
+    Returns:
+        0 when stopped, or at the end with --stop-at-end.
+
+    Raises:
+        CommandError: one line that says what is wrong.
+    """
+    settings = load(LabelSettings, "python -m consumer label", argv)
+    setup(settings)
+    check_checksum()
+    event(log, logging.INFO, "settings", **settings.model_dump(mode="json"))
+    stop = stop_on_signals()
+    metrics = LabelMetrics(REGISTRY)
+    health = Health(PUBLISH_LIMIT + settings.max_poll_interval)
+    server = serve(settings.metrics_host, settings.metrics_port, REGISTRY, health)
+    event(log, logging.INFO, "metrics", address=f"http://{settings.metrics_host}:{server.server_port}/metrics")
+    topics = check_topics(settings)
+    check_replica(settings)
+    metrics.topic_partitions.set(topics.partitions)
+    classifier = build_classifier(settings, observe=lambda stage, s: metrics.stage_seconds.labels(stage).observe(s))
+    metrics.build_info.labels(__version__, classifier.encoder_name).set(1)
+    metrics.places_info.labels(classifier.places_stamp).set(1)
+    event(log, logging.INFO, "model loaded", encoder=classifier.encoder_name, places=classifier.places_stamp)
+
+    sink = Sink(settings, topics)
+    source = Source(settings, metrics, stop)
+    inference = Inference(classifier, settings.decode_threads, metrics)
+    with Live() as live:
+        try:
+            Worker(settings, classifier, source, sink, inference, metrics, health, live, stop).run()
+        finally:
+            inference.close()
+            sink.close()
+            source.close()
+    event(log, logging.INFO, "ended", labeled=live.labeled, dead=live.dead)
+    return 0
+
+
+def check_checksum() -> None:
+    """Refuse to work without the C checksum: with kafka-python's own a process does about 250 pictures a second.
+
+    Raises:
+        CommandError: the package crc32c is not there.
+    """
+    if importlib.util.find_spec("crc32c") is None:
+        raise CommandError("the package crc32c is missing; `pip install 'kafka-python[crc32c]'` brings it")
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set; a second signal ends the process at once."""
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: Any) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    return stop

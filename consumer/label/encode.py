@@ -1,0 +1,146 @@
+"""Stage `encode`: batches in flight. The decode pool feeds one model thread, which labels batch after batch."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from consumer.classify.classifier import Classifier, Decoded
+from consumer.classify.label import Label
+from consumer.dead_letter import DeadLetter
+from consumer.label.decode import decode
+from consumer.label.read import Batch
+from consumer.metrics import LabelMetrics
+from producer.errors import CommandError
+from producer.post import Post
+
+CAPTION_OUTCOME = {"encoded": "done", "skipped": "skipped", "none": "no_caption"}
+"""What became of a caption, as the closed label of ``text_encodings_total``."""
+
+
+class BrokenModel(CommandError):
+    """The encoder itself is at fault, not a post: nothing of the batch may be published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labeled:
+    """A post and its label."""
+
+    post: Post
+    label: Label
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A batch whose outcomes are being made."""
+
+    batch: Batch
+    decoding: list[Future[Decoded | DeadLetter]]
+    labeling: Future[list[Labeled | DeadLetter]]
+
+    def done(self) -> bool:
+        """Whether the outcomes (or an error) are there."""
+        return self.labeling.done()
+
+    def settle(self, timeout: float | None = None) -> list[Labeled | DeadLetter]:
+        """Wait for the outcomes: one per record, in order.
+
+        Args:
+            timeout: seconds to wait at most; None waits as long as it takes.
+
+        Raises:
+            BrokenModel: see `label_batch`.
+            TimeoutError: they are not there yet.
+        """
+        return self.labeling.result(timeout)
+
+    def cancel(self) -> None:
+        """Drop what has not begun; what has begun ends unseen."""
+        self.labeling.cancel()
+        for future in self.decoding:
+            future.cancel()
+
+
+class Inference:
+    """The decode pool and the one model thread."""
+
+    def __init__(self, classifier: Classifier, decode_threads: int, metrics: LabelMetrics) -> None:
+        """Start no thread yet; the first batch does.
+
+        Args:
+            classifier: labels posts; only the model thread calls its `label`.
+            decode_threads: threads of the decode pool.
+            metrics: where stage times and text encodings go.
+        """
+        self._classifier = classifier
+        self._metrics = metrics
+        self._decoders = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
+        self._model = ThreadPoolExecutor(1, thread_name_prefix="model")
+
+    def start(self, batch: Batch) -> InFlight:
+        """Begin to decode and label a batch."""
+        decoding = [self._decoders.submit(decode, record, self._classifier) for record in batch.records]
+        return InFlight(batch, decoding, self._model.submit(self._label, decoding))
+
+    def close(self) -> None:
+        """Drop what is waiting and let the threads end."""
+        self._model.shutdown(wait=False, cancel_futures=True)
+        self._decoders.shutdown(wait=False, cancel_futures=True)
+
+    def _label(self, decoding: Sequence[Future[Decoded | DeadLetter]]) -> list[Labeled | DeadLetter]:
+        started = time.monotonic()
+        outcomes: list[Decoded | DeadLetter] = [future.result() for future in decoding]
+        decoded_at = time.monotonic()
+        self._metrics.stage_seconds.labels("decode").observe(decoded_at - started)
+        labeled = label_batch(self._classifier, [o for o in outcomes if isinstance(o, Decoded)])
+        self._metrics.stage_seconds.labels("encode").observe(time.monotonic() - decoded_at)
+        for outcome in labeled:
+            if isinstance(outcome, Labeled):
+                self._metrics.text_encodings.labels(CAPTION_OUTCOME[outcome.label.caption_use]).inc()
+        following = iter(labeled)
+        return [outcome if isinstance(outcome, DeadLetter) else next(following) for outcome in outcomes]
+
+
+def label_batch(classifier: Classifier, batch: Sequence[Decoded]) -> list[Labeled | DeadLetter]:
+    """Label decoded posts; one that the encoder cannot take alone becomes a dead letter.
+
+    A batch that fails (out of memory, say) is halved and tried again.
+
+    Returns:
+        One outcome per post, in order.
+
+    Raises:
+        BrokenModel: every post of a batch of two or more fails, the device is lost, or the encoder returns another
+            number of results than it was given posts.
+    """
+    outcomes = _label_halving(classifier, batch)
+    if len(batch) >= 2 and all(isinstance(outcome, DeadLetter) for outcome in outcomes):
+        raise BrokenModel(f"the encoder {classifier.encoder_name} fails on every post: {_message(outcomes[0])}")
+    return outcomes
+
+
+def _label_halving(classifier: Classifier, batch: Sequence[Decoded]) -> list[Labeled | DeadLetter]:
+    if not batch:
+        return []
+    try:
+        labels = classifier.label(batch)
+    except Exception as error:
+        if _device_is_lost(error):
+            raise BrokenModel(f"the device is lost, only a restart mends it: {error}") from error
+        if len(batch) == 1:
+            return [DeadLetter.of("encode_failed", error)]
+        middle = len(batch) // 2
+        return _label_halving(classifier, batch[:middle]) + _label_halving(classifier, batch[middle:])
+    if len(labels) != len(batch):
+        raise BrokenModel(f"a bug: the encoder was given {len(batch)} posts and returned {len(labels)} labels")
+    return [Labeled(decoded.post, label) for decoded, label in zip(batch, labels, strict=True)]
+
+
+def _device_is_lost(error: Exception) -> bool:
+    """Whether a CUDA context is broken; running out of memory is no such thing."""
+    return "CUDA error" in str(error) and "out of memory" not in str(error).lower()
+
+
+def _message(outcome: Any) -> str:
+    return f"{outcome.error}: {outcome.message}"

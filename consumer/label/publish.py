@@ -1,0 +1,193 @@
+"""Stage `publish`: the transactional producer. Labels, dead letters and the batch's offsets become visible together.
+
+The traps of kafka-python that shape this file are listed in the design notes and named where they apply.
+"""
+
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from consumer.dead_letter import DeadLetter, to_record
+from consumer.label.preflight import Topics
+from consumer.label.read import Batch
+from consumer.label.settings import LabelSettings
+from consumer.labeled_post import LabeledPost
+from producer.connect import bootstrap_timeout_ms, connect
+from producer.errors import CommandError
+
+REQUEST_TIMEOUT_MS = 10_000
+DELIVERY_TIMEOUT_MS = 12_000
+TRANSACTION_TIMEOUT_MS = 15_000
+PUBLISH_LIMIT = 45.0
+"""Seconds after which the watchdog ends the process: commit and abort wait without limit.
+
+They must grow in this order: a request gives up before its record, the record before its transaction, all before the
+watchdog."""
+
+RECORD_OVERHEAD = 256
+"""Bytes that a record batch adds around one record, generously."""
+
+Outcome = LabeledPost | DeadLetter
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record on its way out: to the partition number that its post came from."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+    @property
+    def size(self) -> int:
+        """Upper bound of the record's size in bytes, as a topic's limit counts it."""
+        headers = sum(len(name.encode()) + len(value) + 10 for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers + RECORD_OVERHEAD
+
+
+class Sink:
+    """The two outputs. Owned by the main thread."""
+
+    def __init__(self, settings: LabelSettings, topics: Topics) -> None:
+        """Connect and end what a predecessor of the same name left open.
+
+        Raises:
+            CommandError: the broker cannot be reached.
+        """
+        self._settings = settings
+        self._topics = topics
+        self._open = False  # whether a transaction may be open
+        self._producer = connect(settings, self._build)
+
+    def outgoing(self, batch: Batch, outcomes: Sequence[Outcome]) -> tuple[list[Outgoing], list[Outcome]]:
+        """The records to send, and the outcomes they stand for: a label too large for its topic is a dead letter.
+
+        Raises:
+            CommandError: a dead letter does not fit into its topic.
+        """
+        records, final = [], []
+        for record, outcome in zip(batch.records, outcomes, strict=True):
+            out, settled = self._fitting(record, outcome)
+            records.append(out)
+            final.append(settled)
+        return records, final
+
+    def publish(self, batch: Batch, records: Sequence[Outgoing]) -> None:
+        """Publish all records and commit the batch's offsets, or nothing.
+
+        Raises:
+            KafkaError: any refusal. The caller recovers: the records come again.
+        """
+        self._open = True
+        self._producer.begin_transaction()
+        sent = [
+            self._producer.send(out.topic, out.value, out.key, out.headers, partition=out.partition) for out in records
+        ]
+        _wait_for_all(sent)
+        self._producer.send_offsets_to_transaction(batch.offsets, batch.group)
+        self._producer.commit_transaction()
+        self._open = False
+
+    def recover(self) -> None:
+        """After a failure: a new producer under the same transactional id, which aborts what may be open.
+
+        Raises:
+            KafkaError: the broker does not answer; call again.
+        """
+        if self._open:
+            _abandon(self._producer)
+            self._producer = self._build()
+            self._open = False
+
+    def close(self) -> None:
+        """Close the producer; nothing is in flight then."""
+        if self._open:
+            _abandon(self._producer)
+        else:
+            self._producer.close(timeout=5)
+
+    def _build(self) -> KafkaProducer:
+        producer = KafkaProducer(
+            **self._settings.kafka(),
+            allow_auto_create_topics=False,
+            client_id=self._settings.member,
+            transactional_id=self._settings.member,
+            bootstrap_timeout_ms=bootstrap_timeout_ms(self._settings),
+            acks="all",
+            max_request_size=self._topics.largest_limit + RECORD_OVERHEAD,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
+            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            max_block_ms=REQUEST_TIMEOUT_MS,
+            retry_backoff_ms=5,  # 100, the default, makes every transaction cost 110 ms instead of 10
+            batch_size=512 * 1024,
+            metrics_enabled=False,
+        )
+        try:
+            producer.init_transactions()
+        except KafkaError:
+            _abandon(producer)
+            raise
+        return producer
+
+    def _fitting(self, record: Any, outcome: Outcome) -> tuple[Outgoing, Outcome]:
+        if isinstance(outcome, LabeledPost):
+            out = self._label(record, outcome)
+            if out.size <= self._topics.output_limit:
+                return out, outcome
+            outcome = DeadLetter(
+                "output_too_large",
+                "MessageSizeTooLarge",
+                f"the labelled post has up to {out.size} bytes; {out.topic} takes {self._topics.output_limit}",
+            )
+        key, value, headers = to_record(record, outcome)
+        out = Outgoing(self._settings.dead_letter_topic, record.partition, key, value, headers)
+        if out.size > self._topics.dead_letter_limit:
+            raise CommandError(
+                f"the dead letter of {record.topic}/{record.partition} offset {record.offset} has up to {out.size} "
+                f"bytes, but {out.topic} takes {self._topics.dead_letter_limit}: raise its max.message.bytes"
+            )
+        return out, outcome
+
+    def _label(self, record: Any, label: LabeledPost) -> Outgoing:
+        traceparent = next((value for name, value in reversed(record.headers or ()) if name == "traceparent"), None)
+        return Outgoing(
+            self._settings.output_topic,
+            record.partition,
+            label.post_id.encode(),
+            label.to_value(),
+            label.headers(self._settings.group_id, traceparent),
+        )
+
+
+def _wait_for_all(sent: Sequence[Any]) -> None:
+    """Wait until every send has ended; raise the first failure.
+
+    A commit can return normally although records of its transaction are lost: a batch that expires fails only its
+    futures. So all of them must have succeeded before offsets and commit.
+    """
+    deadline = time.monotonic() + DELIVERY_TIMEOUT_MS / 1000 + 2
+    failure: Exception | None = None
+    for future in sent:
+        try:
+            future.get(timeout=max(0.0, deadline - time.monotonic()))
+        except KafkaError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+
+
+def _abandon(producer: KafkaProducer) -> None:
+    """Stop the producer without waiting; its transaction is aborted when its successor initialises."""
+    with contextlib.suppress(KafkaError):
+        producer.close(timeout=0)
+        return
+    # close() raises before it stops the sending thread when records are outstanding (kafka-python 3.0.12).
+    producer._sender.force_close()

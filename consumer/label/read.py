@@ -1,0 +1,326 @@
+"""Stage `read`: the consumer. It collects records into batches and knows what each batch allows to commit.
+
+The traps of kafka-python that shape this file are listed in the design notes and named where they apply.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from kafka import (
+    ConsumerGroupMetadata,
+    ConsumerRebalanceListener,
+    KafkaAdminClient,
+    KafkaConsumer,
+    OffsetAndMetadata,
+    TopicPartition,
+)
+from kafka.errors import KafkaError
+
+from consumer.label.settings import LabelSettings
+from consumer.metrics import LabelMetrics
+from consumer.offsets import Ends, ends_of
+from producer.connect import bootstrap_timeout_ms, connect
+from producer.logs import event
+
+log = logging.getLogger(__name__)
+
+POLL_SLICE = 0.5
+"""Longest idle poll in seconds: a stop is seen within it."""
+BUSY_SLICE = 0.02
+"""Longest poll in seconds while a batch is in the model: its end is seen within it."""
+STUCK_AFTER = 60.0
+"""Seconds without a commit, although there is lag, after which a partition counts as stuck."""
+ROUND_TRIP_MS = 5_000
+"""How long one question to the broker may take, in milliseconds."""
+
+
+class Reassigned(Exception):
+    """The group has given out its partitions anew: what was read before must not be published."""
+
+
+class Working(Protocol):
+    """A batch in flight, as far as reading needs to know."""
+
+    def done(self) -> bool:
+        """Whether its outcomes are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records, and what committing them takes: both travel together.
+
+    Attributes:
+        records: at least one, in the order of their partitions.
+        offsets: the next offset of each partition that has records here.
+        group: the group's metadata taken when the records were polled, never later.
+        closed_by: full, first record waited long enough, or nothing more can come.
+    """
+
+    records: tuple[Any, ...]
+    offsets: dict[TopicPartition, OffsetAndMetadata]
+    group: ConsumerGroupMetadata
+    closed_by: Literal["size", "deadline", "ready"]
+
+
+class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Counts rebalances. It runs on the client's IO thread, where blocking calls raise: it does nothing else."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_partitions_revoked(self, revoked: Any) -> None:
+        self.count += 1
+
+    def on_partitions_assigned(self, assigned: Any) -> None:
+        self.count += 1
+
+    def on_partitions_lost(self, lost: Any) -> None:
+        self.count += 1
+
+
+class Source:
+    """The input topic as batches. Owned by the main thread."""
+
+    def __init__(self, settings: LabelSettings, metrics: LabelMetrics, stop: threading.Event) -> None:
+        """Connect, but do not join the group yet.
+
+        Raises:
+            CommandError: the broker cannot be reached.
+        """
+        self._settings = settings
+        self._metrics = metrics
+        self._stop = stop
+        self._rebalances = _Rebalances()
+        self._synced = 0  # the count of rebalances that the last good resync has seen
+        self._collected: list[Any] = []
+        self._group: ConsumerGroupMetadata | None = None
+        self._first_at = 0.0
+        self._committed: dict[TopicPartition, int] = {}
+        self._moved: dict[TopicPartition, tuple[int, float]] = {}  # committed offset, and since when it stands there
+        self._admin = connect(settings, lambda: _admin(settings))
+        self._ends: Ends | None = None
+        if settings.stop_at_end:
+            self._ends = ends_of(self._admin, settings.input_topic)
+        self._consumer = connect(settings, lambda: _consumer(settings))
+
+    def join(self) -> None:
+        """Subscribe; the group assigns partitions during the polls that follow."""
+        self._consumer.subscribe([self._settings.input_topic], listener=self._rebalances)
+
+    def next_batch(self, oldest: Working | None) -> Batch | None:
+        """Collect records until a batch is full or its first record has waited for BATCH_DEADLINE.
+
+        Args:
+            oldest: the oldest batch in flight. When it is done this returns at once, and what is collected
+                stays for the next call.
+
+        Returns:
+            A batch, or None: nothing came, the oldest batch is done, or a stop was asked for.
+
+        Raises:
+            Reassigned: the group was rebalanced; everything read so far is stale.
+            KafkaError: expired or missing offsets among others; all lead to `resync`.
+        """
+        settings = self._settings
+        while True:
+            self._raise_if_reassigned()
+            if len(self._collected) >= settings.batch_size:
+                return self._close("size")
+            waited = time.monotonic() - self._first_at
+            if self._collected and waited >= settings.batch_deadline:
+                return self._close("deadline")
+            if self._stop.is_set() or (oldest is not None and oldest.done()):
+                return None
+            if self._collected and self._at_end():
+                return self._close("ready")
+            slice_ = POLL_SLICE if oldest is None else BUSY_SLICE
+            if self._collected:
+                slice_ = min(slice_, settings.batch_deadline - waited)
+            if not self._poll(slice_) and not self._collected and oldest is None:
+                return None
+
+    def check(self, batch: Batch) -> None:
+        """Make sure that the batch may still be published.
+
+        A batch of an earlier generation would be refused, but one with generation -1 (taken after an eviction)
+        would be committed unfenced by the broker: both are stale.
+
+        Raises:
+            Reassigned: it is stale.
+        """
+        self._raise_if_reassigned()
+        generation = batch.group.generation_id
+        if generation < 0 or generation != self._consumer.group_metadata().generation_id:
+            raise Reassigned(f"the batch is of generation {generation}, which is over")
+
+    def committed(self, batch: Batch) -> None:
+        """Take note that the batch is committed: lag is measured from there."""
+        self._committed.update({tp: after.offset for tp, after in batch.offsets.items()})
+        self.measure_lag()
+
+    def resync(self) -> None:
+        """Forget what is collected and go on from what the broker says is committed, or from the beginning.
+
+        A partition that is kept over a rebalance keeps its position in memory: without this, records that were
+        read and dropped would never come again. The reassigned flag goes down only when all of it has ended well.
+
+        Raises:
+            KafkaError: the broker did not answer; ask again.
+        """
+        seen = self._rebalances.count
+        self._collected.clear()
+        self._committed.clear()
+        self._moved.clear()
+        partitions = sorted(self._consumer.assignment())
+        if partitions:
+            ends = ends_of(self._admin, self._settings.input_topic)
+            for partition in partitions:
+                committed = self._consumer.committed(partition, timeout_ms=ROUND_TRIP_MS)
+                start = self._start(partition, committed, ends)
+                self._consumer.seek(partition, start)
+                self._committed[partition] = start
+        self._metrics.lag.clear()
+        self._metrics.assigned_partitions.set(len(partitions))
+        self._synced = seen
+        if partitions:
+            event(log, logging.INFO, "assigned", stage="read", positions=_positions(self._committed))
+
+    def has_joined(self) -> bool:
+        """Whether the group has given this worker its partitions (possibly none) and they are in place."""
+        metadata = self._consumer.group_metadata()
+        return metadata.generation_id >= 0 and self._rebalances.count > 0 and self._rebalances.count == self._synced
+
+    def is_at_end(self) -> bool:
+        """Whether, with --stop-at-end, nothing is left to read or to hand out."""
+        return not self._collected and self._at_end()
+
+    def hidden_by_transaction(self) -> list[str]:
+        """Partitions whose remaining records an open transaction of another producer hides, as ``topic/partition``."""
+        stable = self._consumer.end_offsets(list(self._consumer.assignment()), timeout_ms=ROUND_TRIP_MS)
+        ends = self._ends.latest if self._ends else {}
+        return [f"{tp.topic}/{tp.partition}" for tp, end in sorted(stable.items()) if end < ends.get(tp, 0)]
+
+    def measure_lag(self) -> None:
+        """Set the lag of every assigned partition (records not committed yet) and how many do not move."""
+        now, stuck = time.monotonic(), 0
+        for partition, committed in self._committed.items():
+            try:
+                highwater = self._consumer.highwater(partition)
+            except KafkaError:  # taken away this moment
+                continue
+            lag = max(0, highwater - committed) if highwater is not None else 0
+            self._metrics.lag.labels(str(partition.partition)).set(lag)
+            before, since = self._moved.get(partition, (-1, now))
+            if lag == 0 or before != committed:
+                self._moved[partition] = (committed, now)
+            elif now - since > STUCK_AFTER:
+                stuck += 1
+        self._metrics.stuck_partitions.set(stuck)
+
+    def total_lag(self) -> int:
+        """Records not yet committed over all assigned partitions, as last measured."""
+        return int(sum(sample.value for metric in self._metrics.lag.collect() for sample in metric.samples))
+
+    def close(self) -> None:
+        """Leave the group, so that others take over at once."""
+        self._consumer.close(timeout_ms=ROUND_TRIP_MS)
+        self._admin.close()
+
+    def _poll(self, seconds: float) -> bool:
+        found = self._consumer.poll(
+            timeout_ms=max(0, int(seconds * 1000)), max_records=self._settings.batch_size - len(self._collected)
+        )
+        group = self._consumer.group_metadata()
+        # After the metadata is taken: records of the very poll during which the flag rose are stale as well.
+        self._raise_if_reassigned()
+        if not found:
+            return False
+        if not self._collected:
+            self._first_at = time.monotonic()
+        self._group = group
+        for records in found.values():
+            self._collected.extend(records)
+        return True
+
+    def _close(self, by: Literal["size", "deadline", "ready"]) -> Batch:
+        assert self._group is not None
+        offsets = {
+            TopicPartition(record.topic, record.partition): OffsetAndMetadata(record.offset + 1, "", -1)
+            for record in self._collected
+        }
+        batch = Batch(tuple(self._collected), offsets, self._group, by)
+        self._collected = []
+        self._metrics.batch_closed.labels(by).inc()
+        self._metrics.batch_posts.observe(len(batch.records))
+        self._metrics.stage_seconds.labels("read").observe(time.monotonic() - self._first_at)
+        return batch
+
+    def _at_end(self) -> bool:
+        if self._ends is None or not self.has_joined():
+            return False
+        latest = self._ends.latest
+        return all(
+            (self._consumer.position(partition, timeout_ms=ROUND_TRIP_MS) or 0) >= latest.get(partition, 0)
+            for partition in self._consumer.assignment()
+        )
+
+    def _raise_if_reassigned(self) -> None:
+        if self._rebalances.count != self._synced:
+            raise Reassigned("the group was rebalanced")
+
+    def _start(self, partition: TopicPartition, committed: int | None, ends: Ends) -> int:
+        """Where to go on: never silently past records that nobody read."""
+        beginning, end = ends.earliest[partition], ends.latest[partition]
+        if committed is None or beginning <= committed <= end:
+            return beginning if committed is None else committed
+        if committed < beginning:
+            lost = beginning - committed
+            self._metrics.expired.labels(str(partition.partition)).inc(lost)
+            event(
+                log, logging.WARNING, "records expired before they were read", stage="read",
+                topic=partition.topic, partition=partition.partition, committed=committed, earliest=beginning,
+                passed=lost,
+            )  # fmt: skip
+        else:
+            event(
+                log, logging.WARNING, "the topic ends before the committed offset: it was created anew", stage="read",
+                topic=partition.topic, partition=partition.partition, committed=committed, end=end,
+                going_on_at=beginning,
+            )  # fmt: skip
+        return beginning
+
+
+def _consumer(settings: LabelSettings) -> KafkaConsumer:
+    return KafkaConsumer(
+        **settings.kafka(),
+        allow_auto_create_topics=False,
+        client_id=settings.member,
+        group_id=settings.group_id,
+        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
+        # Only then do committed offsets wait for what a predecessor's transaction has pending.
+        isolation_level="read_committed",
+        # "earliest" silently jumps over expired records; `resync` decides and says so.
+        auto_offset_reset="none",
+        enable_auto_commit=False,
+        session_timeout_ms=int(settings.session_timeout * 1000),
+        heartbeat_interval_ms=int(settings.session_timeout * 300),
+        max_poll_interval_ms=int(settings.max_poll_interval * 1000),
+        max_partition_fetch_bytes=4 * 2**20,
+        metrics_enabled=False,
+    )
+
+
+def _admin(settings: LabelSettings) -> KafkaAdminClient:
+    return KafkaAdminClient(
+        **settings.kafka(),
+        client_id=f"{settings.member}-admin",
+        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
+        request_timeout_ms=ROUND_TRIP_MS,
+    )
+
+
+def _positions(offsets: dict[TopicPartition, int]) -> str:
+    return ",".join(f"{tp.partition}@{offset}" for tp, offset in sorted(offsets.items()))

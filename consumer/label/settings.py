@@ -1,0 +1,54 @@
+"""The settings of `label`."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from consumer.classify.settings import ClassifySettings
+from producer.logs import LogSettings
+from producer.settings import TopicSettings, default_replica
+
+
+class MetricsSettings(LogSettings):
+    """Where metrics and health answer."""
+
+    metrics_host: str = Field("127.0.0.1", description="address of /metrics, /healthz and /readyz")
+
+
+class LabelSettings(TopicSettings, ClassifySettings, MetricsSettings):
+    """Label the posts of the input topic until SIGTERM or Ctrl-C; each post comes out exactly once."""
+
+    group_id: str = Field("placestream", min_length=1, description="consumer group of the workers")
+    replica: str = Field(
+        default_factory=default_replica,
+        min_length=1,
+        description="this worker's name in its group, kept over restarts (default: the host's name)",
+    )
+    batch_size: int = Field(32, ge=1, le=10_000, description="most posts in a batch")
+    batch_deadline: float = Field(0.2, ge=0, le=60, description="seconds a batch waits for more posts after its first")
+    stop_at_end: bool = Field(False, description="end at the offsets that the input had at the start")
+    metrics_port: int = Field(9101, ge=0, le=65535, description="port of the metrics; 0 = any free one, printed")
+    decode_threads: int = Field(2, ge=1, le=64, description="threads that decode pictures")
+    drain_timeout: float = Field(20.0, ge=0, description="seconds that a stop may take to publish what is in flight")
+    session_timeout: float = Field(
+        10.0, ge=1, description="seconds after which the group gives a dead worker's work away"
+    )
+    max_poll_interval: float = Field(300.0, ge=1, description="seconds a batch may take before the group moves on")
+    breaker_consecutive: int = Field(200, ge=1, description="dead letters in a row that end the worker")
+    breaker_ratio: float = Field(
+        0.5, gt=0, le=1, description="share of the last 1,000 posts, dead, that ends the worker"
+    )
+
+    @property
+    def member(self) -> str:
+        """Client id and transactional id; stable, so that a restart ends what its predecessor left open."""
+        return f"{self.group_id}-{self.replica}"
+
+    @model_validator(mode="after")
+    def _breaker_is_larger_than_a_batch(self) -> Self:
+        if self.breaker_consecutive <= self.batch_size:
+            raise ValueError(
+                f"BREAKER_CONSECUTIVE ({self.breaker_consecutive}) must be larger than BATCH_SIZE ({self.batch_size}): "
+                "one batch of bad posts must not end the worker"
+            )
+        return self

@@ -1,0 +1,265 @@
+"""The worker: Kafka in -> classify -> Kafka out, each post exactly once. Start reading here.
+
+Three kinds of threads: *main* (this loop; it alone touches consumer and producer), the decode pool and one model thread
+(`encode.py`). At most two batches are in flight; not polling is the back-pressure.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from kafka.errors import (
+    CommitFailedError,
+    KafkaError,
+    LogTruncationError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    ProducerFencedError,
+)
+
+from consumer.classify.classifier import Classifier
+from consumer.dead_letter import DeadLetter
+from consumer.health import Health
+from consumer.label.breaker import Breaker
+from consumer.label.encode import Inference, InFlight
+from consumer.label.live import Live
+from consumer.label.publish import PUBLISH_LIMIT, Outcome, Sink
+from consumer.label.read import Batch, Reassigned, Source
+from consumer.label.settings import LabelSettings
+from consumer.label.watchdog import Watchdog
+from consumer.labeled_post import LabeledPost, SourceRecord
+from consumer.metrics import LabelMetrics
+from producer.errors import CommandError
+from producer.logs import event
+
+log = logging.getLogger(__name__)
+
+Recoverable = (Reassigned, KafkaError)
+"""What `recover` mends. There is no sorting into abortable and fatal; only being fenced ends the worker."""
+OFFSET_ERRORS = (NoOffsetForPartitionError, OffsetOutOfRangeError, LogTruncationError)
+HIDDEN_AFTER = 5.0
+"""Seconds without a record, short of the end, after which the reason is looked for."""
+MOST_FAILURES = 5
+"""How often the same batch may be refused by a broker that answers before the worker gives up."""
+
+
+class PublishFailed(KafkaError):  # type: ignore[misc]  # kafka-python has no types
+    """The broker refused a transaction, or it did not end in time."""
+
+
+class Worker:
+    """Reads, labels and publishes until it is stopped or, with --stop-at-end, until nothing is left."""
+
+    def __init__(
+        self, settings: LabelSettings, classifier: Classifier, source: Source, sink: Sink, inference: Inference,
+        metrics: LabelMetrics, health: Health, live: Live, stop: threading.Event,
+    ) -> None:  # fmt: skip
+        """Put the parts together.
+
+        Args:
+            settings: the worker's settings.
+            classifier: names the encoder, the label set and the decision in every record.
+            source: stage read.
+            sink: stage publish.
+            inference: stages decode and encode.
+            metrics: where everything is counted.
+            health: is told of every turn of the loop.
+            live: the line on a terminal.
+            stop: set by SIGTERM and SIGINT.
+        """
+        self._settings, self._classifier = settings, classifier
+        self._source, self._sink, self._inference = source, sink, inference
+        self._metrics, self._health, self._live, self._stop = metrics, health, live, stop
+        self._breaker = Breaker(settings.breaker_consecutive, settings.breaker_ratio)
+        self._watchdog = Watchdog()
+        self._in_flight: deque[InFlight] = deque()
+        self._refused: Counter[tuple[str, int, int]] = Counter()  # first record of a batch -> refusals
+        self._join_by = time.monotonic() + settings.startup_timeout
+        self._progress_at = time.monotonic()
+        self._said_hidden = False
+
+    def run(self) -> None:
+        """The loop.
+
+        Raises:
+            CommandError: the worker cannot go on; nothing of the last batch was published.
+        """
+        self._source.join()
+        while not self._stop.is_set():
+            self._turn()
+            try:
+                batch = self._source.next_batch(self._in_flight[0] if self._in_flight else None)
+                if batch:
+                    self._in_flight.append(self._inference.start(batch))
+                if self._in_flight and (len(self._in_flight) == 2 or self._in_flight[0].done()):
+                    self._publish(self._in_flight.popleft())
+                elif not self._in_flight and self._is_finished():
+                    break
+            except Recoverable as cause:
+                self._recover(cause)
+        self._drain()
+
+    def _publish(self, flight: InFlight, timeout: float | None = None) -> None:
+        """Settle a batch and publish it, or nothing of it."""
+        batch, outcomes = flight.batch, self._outcomes(flight, timeout)
+        started = time.monotonic()
+        records, outcomes = self._sink.outgoing(batch, outcomes)
+        dead = [isinstance(outcome, DeadLetter) for outcome in outcomes]
+        self._breaker.judge(dead)
+        self._source.check(batch)
+        try:
+            with self._watchdog.limit(PUBLISH_LIMIT, "publishing a batch"):
+                self._sink.publish(batch, records)
+        except ProducerFencedError as error:
+            raise CommandError(
+                f"fenced: another worker uses replica {self._settings.replica} of group {self._settings.group_id}, "
+                f"or the transaction outlived its timeout; nothing of this batch was published ({error})"
+            ) from None
+        except (KafkaError, ValueError) as error:
+            self._metrics.transactions.labels("aborted").inc()
+            self._count_refusal(batch, error)
+            raise PublishFailed(f"{type(error).__name__}: {error}") from error
+        self._breaker.remember(dead)
+        self._take_note(batch, outcomes, time.monotonic() - started)
+
+    def _recover(self, cause: Exception) -> None:
+        """The one way back: forget what is in flight, end an open transaction, go on from what is committed."""
+        for flight in self._in_flight:
+            flight.cancel()
+        self._in_flight.clear()
+        name = _name(cause)
+        self._metrics.resyncs.labels(name).inc()
+        event(
+            log, logging.INFO if name in ("rebalance", "offset") else logging.WARNING, "resync", cause=name, why=cause
+        )
+        pause = 0.1
+        while not self._stop.is_set():
+            self._turn()
+            try:
+                with self._watchdog.limit(2 * PUBLISH_LIMIT, "going back to the committed offsets"):
+                    self._sink.recover()
+                    self._source.resync()
+                return
+            except ProducerFencedError as error:
+                raise CommandError(f"fenced: another worker uses replica {self._settings.replica} ({error})") from None
+            except Recoverable as error:
+                self._refused.clear()  # the broker is away: that is no refusal
+                event(log, logging.WARNING, "the broker is away", why=error, again_in=f"{pause:g}s")
+                self._stop.wait(pause)
+                pause = min(pause * 2, 5.0)
+
+    def _is_finished(self) -> bool:
+        """Idle: nothing is in flight. Whether, with --stop-at-end, nothing is left either."""
+        self._metrics.last_progress.set_to_current_time()
+        self._source.measure_lag()
+        if self._source.is_at_end():
+            return True
+        if self._settings.stop_at_end and not self._said_hidden and time.monotonic() - self._progress_at > HIDDEN_AFTER:
+            hidden = self._source.hidden_by_transaction()
+            if hidden:
+                self._said_hidden = True
+                event(log, logging.WARNING, "waiting for an open transaction of another producer", partitions=hidden)
+        return False
+
+    def _drain(self) -> None:
+        """Publish what is in flight within DRAIN_TIMEOUT; what is not comes again."""
+        deadline = time.monotonic() + self._settings.drain_timeout
+        try:
+            while self._in_flight:
+                self._publish(self._in_flight.popleft(), timeout=max(0.0, deadline - time.monotonic()))
+        except (TimeoutError, *Recoverable) as error:
+            event(log, logging.WARNING, "stopped before everything in flight was published; it comes again", why=error)
+
+    def _outcomes(self, flight: InFlight, timeout: float | None) -> list[Outcome]:
+        now = datetime.now(UTC)
+        settled = zip(flight.batch.records, flight.settle(timeout), strict=True)
+        return [
+            outcome
+            if isinstance(outcome, DeadLetter)
+            else LabeledPost.of(
+                outcome.post,
+                outcome.label,
+                self._classifier.decision,
+                self._classifier.encoder_name,
+                self._classifier.places_stamp,
+                SourceRecord.at(record),
+                now,
+            )  # fmt: skip
+            for record, outcome in settled
+        ]
+
+    def _take_note(self, batch: Batch, outcomes: Sequence[Outcome], seconds: float) -> None:
+        """Count, log and show a batch that is committed."""
+        metrics, now = self._metrics, time.time()
+        self._refused.clear()
+        self._progress_at = time.monotonic()
+        metrics.last_progress.set(now)
+        metrics.transactions.labels("committed").inc()
+        metrics.stage_seconds.labels("publish").observe(seconds)
+        for outcome in outcomes:
+            if isinstance(outcome, DeadLetter):
+                metrics.posts.labels("dead").inc()
+                metrics.dead_letters.labels(outcome.stage, outcome.reason).inc()
+            else:
+                metrics.posts.labels("classified" if outcome.place else "not_classified").inc()
+        for record in batch.records:
+            metrics.end_to_end.observe(max(0.0, now - record.timestamp / 1000))
+        self._source.committed(batch)
+        dead = sum(isinstance(outcome, DeadLetter) for outcome in outcomes)
+        self._live.published(len(outcomes) - dead, dead, self._source.total_lag())
+        offsets = ",".join(f"{tp.partition}@{after.offset}" for tp, after in sorted(batch.offsets.items()))
+        event(
+            log, self._live.batch_level, "published", stage="publish", posts=len(outcomes), dead=dead, offsets=offsets,
+            seconds=f"{seconds:.3f}",
+        )  # fmt: skip
+        for record, outcome in zip(batch.records, outcomes, strict=True):
+            if isinstance(outcome, DeadLetter):
+                event(
+                    log, logging.WARNING, "dead letter", stage=outcome.stage, reason=outcome.reason,
+                    partition=record.partition, offset=record.offset, why=outcome.message,
+                )  # fmt: skip
+
+    def _count_refusal(self, batch: Batch, error: Exception) -> None:
+        """End the worker when the same batch is refused again and again: waiting does not mend that.
+
+        Raises:
+            CommandError: it is.
+        """
+        if isinstance(error, CommitFailedError):  # fenced as stale: the group has moved on, the records are others' now
+            return
+        first = batch.records[0]
+        where = (first.topic, first.partition, first.offset)
+        self._refused[where] += 1
+        if self._refused[where] >= MOST_FAILURES:
+            raise CommandError(
+                f"the broker answers, but refused {MOST_FAILURES} times the batch that begins at {first.topic}/"
+                f"{first.partition} offset {first.offset}; nothing of it was published: {error}"
+            )
+
+    def _turn(self) -> None:
+        """What is due at every turn of the loop, also while the broker is away.
+
+        Raises:
+            CommandError: the group was not joined within STARTUP_TIMEOUT.
+        """
+        self._health.turned()
+        if not self._health.ready and self._source.has_joined():
+            self._health.ready = True
+            event(log, logging.INFO, "joined", group=self._settings.group_id, replica=self._settings.replica)
+        if not self._health.ready and time.monotonic() > self._join_by:
+            raise CommandError(
+                f"could not join group {self._settings.group_id} at {self._settings.bootstrap_servers} within "
+                f"{self._settings.startup_timeout:g} s (STARTUP_TIMEOUT)"
+            )
+
+
+def _name(cause: Exception) -> str:
+    """The cause as the closed label of `resyncs_total`."""
+    if isinstance(cause, Reassigned):
+        return "rebalance"
+    if isinstance(cause, OFFSET_ERRORS):
+        return "offset"
+    return "publish" if isinstance(cause, PublishFailed) else "broker"

@@ -1,0 +1,148 @@
+"""What a labelled post is on the wire: the contract of the output topic. Fields are only ever added."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
+
+from consumer.classify.ensemble import Decision
+from consumer.classify.label import Label, Ranking
+from producer.post import Post, format_time
+
+Probability = Annotated[float, PlainSerializer(lambda value: round(value, 4), return_type=float)]
+"""Decided on unrounded numbers, published with four decimals."""
+Instant = Annotated[AwareDatetime, PlainSerializer(format_time, return_type=str)]
+"""UTC with milliseconds: ``2017-03-29T02:30:13.147Z``."""
+
+EVENT_TYPE = "placestream.post.labeled.v1"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class PartRecord(_Record):
+    """One part's own winner (image or text), never a null place, and its five best."""
+
+    place: str
+    confidence: Probability
+    top: tuple[tuple[str, Probability], ...]
+
+    @classmethod
+    def of(cls, ranking: Ranking) -> "PartRecord":
+        """The record of a ranking."""
+        return cls(place=ranking.place, confidence=ranking.confidence, top=ranking.top)
+
+
+class DecisionRecord(_Record):
+    """The settings that decided: whatever changes a label shows in the data."""
+
+    ensemble: Literal["only-image", "ensemble", "conditional"]
+    weights: tuple[float, float]
+    gate: float
+    threshold: float
+
+
+class SourceRecord(_Record):
+    """Where the post's record lies in the input topic."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    @classmethod
+    def at(cls, record: Any) -> "SourceRecord":
+        """The coordinates of a record as kafka-python's consumer returned it."""
+        return cls(topic=record.topic, partition=record.partition, offset=record.offset)
+
+
+class LabeledPost(_Record):
+    """A post and the place it shows.
+
+    Attributes:
+        place: a category of the label set; None (*not classified*) exactly when `confidence` is below the threshold.
+        confidence: maximum of the deciding distribution, in [0, 1].
+        top: the deciding distribution's five best, best first.
+        text: None when the caption was not encoded.
+        sentiment: VADER compound in [-1, 1]; None without a caption or without a word of the lexicon.
+    """
+
+    post_id: str
+    city: str
+    place: str | None
+    confidence: Probability
+    decided_by: Literal["image", "ensemble"]
+    top: tuple[tuple[str, Probability], ...]
+    image: PartRecord
+    text: PartRecord | None
+    sentiment: Probability | None
+    created_at: Instant | None
+    labeled_at: Instant
+    decision: DecisionRecord
+    encoder: str
+    places: str
+    source: SourceRecord
+
+    @classmethod
+    def of(
+        cls,
+        post: Post,
+        label: Label,
+        decision: Decision,
+        encoder: str,
+        places: str,
+        source: SourceRecord,
+        now: datetime,
+    ) -> "LabeledPost":
+        """Join a post with its label.
+
+        Args:
+            post: the post.
+            label: what it shows.
+            decision: the settings that decided.
+            encoder: name of the encoder.
+            places: name and hash of the label set.
+            source: the post's record.
+            now: the time of labelling, with an offset.
+        """
+        return cls(
+            post_id=post.post_id,
+            city=post.city,
+            place=label.place,
+            confidence=label.confidence,
+            decided_by=label.decided_by,
+            top=label.top,
+            image=PartRecord.of(label.image),
+            text=PartRecord.of(label.text) if label.text else None,
+            sentiment=label.sentiment,
+            created_at=post.created_at,
+            labeled_at=now,
+            decision=DecisionRecord(
+                ensemble=decision.ensemble, weights=decision.weights, gate=decision.gate, threshold=decision.threshold
+            ),
+            encoder=encoder,
+            places=places,
+            source=source,
+        )
+
+    def to_value(self) -> bytes:
+        """The record's value: JSON in UTF-8."""
+        return self.model_dump_json().encode()
+
+    def headers(self, group_id: str, traceparent: bytes | None) -> list[tuple[str, bytes]]:
+        """The record's headers: content type, CloudEvents in binary mode, and the trace passed on.
+
+        Args:
+            group_id: the worker's consumer group.
+            traceparent: W3C trace context of the post's record, unchanged.
+        """
+        source = self.source
+        headers = [
+            ("content-type", b"application/json"),
+            ("ce_specversion", b"1.0"),
+            ("ce_id", f"{source.topic}/{source.partition}/{source.offset}".encode()),
+            ("ce_source", f"/placestream/{group_id}".encode()),
+            ("ce_type", EVENT_TYPE.encode()),
+            ("ce_time", format_time(self.labeled_at).encode()),
+        ]
+        return headers if traceparent is None else [*headers, ("traceparent", traceparent)]
