@@ -80,8 +80,7 @@ def main(argv: Sequence[str]) -> int:
         with _signals() as stop, _progress(settings, dataset, cities) as report:
             tally = replay(posts, send, stop, settings.rate, report)
     finally:
-        with suppress(KafkaError):  # everything is settled, or given up
-            producer.close(timeout=0)
+        _close(producer)
     return _summarise(tally, stop.is_set(), time.monotonic() - started, settings)
 
 
@@ -127,10 +126,7 @@ def replay(
             in_flight.settle(SLICE)
             report(tally)
     if in_flight.lost:
-        tally.ended_by = CommandError(
-            f"a post could not be delivered, the broker is lost or refuses: "
-            f"{type(in_flight.lost).__name__}: {in_flight.lost}"
-        )
+        tally.ended_by = CommandError(f"a post could not be delivered, the broker is lost or refuses: {in_flight.lost}")
     return tally
 
 
@@ -181,6 +177,18 @@ def _producer(settings: ReplaySettings) -> Any:
             bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
         ),
     )
+
+
+def _close(producer: Any) -> None:
+    """Close a producer whose sends are settled or given up.
+
+    kafka-python 3.0.12's own `close(timeout=0)` flushes first: with sends outstanding it raises, leaves its sender
+    running and complains again when the interpreter ends. So the sender is told to drop them before.
+    """
+    producer._sender.force_close()
+    producer._sender.join(5.0)
+    with suppress(KafkaError):
+        producer.close(timeout=0)
 
 
 @contextmanager
