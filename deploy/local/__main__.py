@@ -1,0 +1,13 @@
+"""`python -m deploy.local`: a broker and a Redis, for one command or until Ctrl-C."""
+
+import sys
+
+from producer.command import run
+
+COMMANDS = {
+    "run": ("deploy.local.command:run", "start both, run a command with their addresses, stop both"),
+    "up": ("deploy.local.command:up", "start both and keep them until Ctrl-C"),
+}
+
+if __name__ == "__main__":
+    sys.exit(run("python -m deploy.local", COMMANDS, sys.argv[1:]))

@@ -1,0 +1,206 @@
+"""What tests share: one broker and one Redis per session, fresh topics and keys per test, commands that always end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+import redis
+
+from deploy.local.stack import Stack
+from producer.topics import CreateSettings, create_topics
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Three fresh topics."""
+
+    input: str
+    output: str
+    dead_letter: str
+    partitions: int
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that name them."""
+        return {
+            "PLACESTREAM_INPUT_TOPIC": self.input,
+            "PLACESTREAM_OUTPUT_TOPIC": self.output,
+            "PLACESTREAM_DEAD_LETTER_TOPIC": self.dead_letter,
+        }
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """One broker and one Redis, started by the first test that asks."""
+    with Stack() as running:
+        yield running
+
+
+class MakeTopics(Protocol):
+    """``make_topics(partitions=6)`` creates three topics with new names."""
+
+    def __call__(self, partitions: int = 2) -> Topics: ...
+
+
+@pytest.fixture
+def make_topics(stack: Stack) -> MakeTopics:
+    """Create as many triples of topics as a test needs, with the settings that `producer topics` gives them."""
+
+    def create(partitions: int = 2) -> Topics:
+        name = f"posts-{uuid.uuid4().hex[:10]}"
+        names = Topics(name, f"{name}-labeled", f"{name}-dlt", partitions)
+        settings = CreateSettings.model_validate(
+            {
+                "bootstrap_servers": stack.broker.address,
+                "input_topic": names.input,
+                "output_topic": names.output,
+                "dead_letter_topic": names.dead_letter,
+                "partitions": partitions,
+            }
+        )
+        create_topics(settings)
+        return names
+
+    return create
+
+
+@pytest.fixture
+def topics(make_topics: MakeTopics) -> Topics:
+    """Three fresh topics of two partitions."""
+    return make_topics()
+
+
+@pytest.fixture
+def redis_client(stack: Stack) -> Iterator[redis.Redis]:
+    """A client that answers in str."""
+    with redis.Redis.from_url(stack.redis.url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def counter_prefix() -> str:
+    """For COUNTER_PREFIX: no other test has it."""
+    return f"{{test-{uuid.uuid4().hex[:10]}}}"
+
+
+class RunCli(Protocol):
+    """Runs ``python -m MODULE ARGUMENTS…`` to its end; see `run_cli`."""
+
+    def __call__(
+        self, module: str, *arguments: str, env: dict[str, str] | None = None, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """A command that runs beside the test; both outputs go to one file, so it never blocks on a full pipe."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def output(self) -> str:
+        """What it has written so far, both outputs."""
+        return self.log.read_text(errors="replace")
+
+    def wait_for_output(self, text: str, timeout: float = 60) -> None:
+        """Wait until it has written `text`; fails when it ends before or `timeout` seconds pass."""
+
+        def written() -> bool:
+            ended = self.process.poll() is not None
+            if text in self.output:
+                return True
+            assert not ended, f"ended with {self.process.returncode}, never wrote {text!r}:\n{self.output}"
+            return False
+
+        wait_until(written, timeout, f"{text!r} in the output")
+
+    def end(self, signal_number: int = signal.SIGTERM, timeout: float = 60) -> int:
+        """Send it a signal and return its exit code."""
+        self.process.send_signal(signal_number)
+        return self.process.wait(timeout)
+
+
+class StartCli(Protocol):
+    """Starts ``python -m MODULE ARGUMENTS…``; see `start_cli`."""
+
+    def __call__(self, module: str, *arguments: str, env: dict[str, str] | None = None) -> Background: ...
+
+
+def clean_environment() -> dict[str, str]:
+    """The caller's environment without PLACESTREAM_* variables."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PLACESTREAM_")}
+
+
+def wait_until(condition: Callable[[], Any], timeout: float = 30, what: str = "the condition") -> None:
+    """Wait until `condition()` is true; fail after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {timeout:g} s"
+        time.sleep(0.05)
+
+
+@contextmanager
+def background(folder: Path, environment: dict[str, str]) -> Iterator[StartCli]:
+    """Start commands that are killed, with their children, at the end of the block."""
+    started: list[Background] = []
+
+    def start(module: str, *arguments: str, env: dict[str, str] | None = None) -> Background:
+        log = folder / f"{module}-{len(started)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                env=environment | (env or {}),
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        started.append(Background(process, log))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for each in started:
+            with suppress(ProcessLookupError):
+                os.killpg(each.process.pid, signal.SIGKILL)
+            each.process.wait()
+
+
+@pytest.fixture
+def run_cli(stack: Stack) -> RunCli:
+    """``run_cli("producer", "topics", env=…)``: against the stack, without the caller's own PLACESTREAM_* variables."""
+
+    def run(
+        module: str, *arguments: str, env: dict[str, str] | None = None, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            env=clean_environment() | stack.environment | (env or {}),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run
+
+
+@pytest.fixture
+def start_cli(stack: Stack, tmp_path: Path) -> Iterator[StartCli]:
+    """As `run_cli`, in the background: ``worker = start_cli("consumer", "label", env=…)``."""
+    with background(tmp_path, clean_environment() | stack.environment) as start:
+        yield start
