@@ -50,7 +50,7 @@ class Conse:
     name = "conse/efficientnet-lite0+minilm-l6"
     image_logit_scale = 20.0
     text_logit_scale = 20.0
-    default_threshold = 0.15
+    default_threshold = 0.3
     default_templates = TEMPLATES["described"]
 
     def __init__(self, device: str = "cpu") -> None:
@@ -75,11 +75,17 @@ class Conse:
 
     @torch.inference_mode()
     def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
-        """The mean of the likeliest class names' vectors, weighted by probability, less hubness: ``[n, 384]``."""
+        """The expected class name's vector, less hubness: ``[n, 384]``.
+
+        The likeliest classes count each with its probability. The rest of the probability counts for the mean of all
+        classes (Norouzi et al. leave it out): a picture that is like no class in particular then is like no place.
+        """
         logits = self._imagenet(torch.stack(list(prepared)).to(self._device))
         weights, classes = logits.softmax(dim=1).topk(CLASSES, dim=1)
-        meant = F.normalize((weights.unsqueeze(-1) * self._classes[classes]).sum(dim=1), dim=1)
-        vectors: NDArray[np.float32] = F.normalize(meant - HUBNESS * self._mean_class, dim=1).cpu().numpy()
+        likeliest = (weights.unsqueeze(-1) * self._classes[classes]).sum(dim=1)
+        rest = 1 - weights.sum(dim=1, keepdim=True)
+        expected = likeliest + (rest - HUBNESS) * self._mean_class
+        vectors: NDArray[np.float32] = F.normalize(expected, dim=1).cpu().numpy()
         return vectors
 
     @torch.inference_mode()

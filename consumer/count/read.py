@@ -86,7 +86,8 @@ class Reader:
                     f"{ends.latest[partition]}: the topic has lost records; `python -m consumer recount` starts over"
                 )
             self._consumer.seek(partition, max(beginning, offset or 0))
-            self._measure_lag(number, ends.latest[partition])
+        for partition, end in ends.latest.items():  # only now: a position is asked for when all are known
+            self._measure_lag(partition.partition, end)
 
     def next_chunk(self) -> Chunk | None:
         """The next labelled posts, or None after half a second without any.
