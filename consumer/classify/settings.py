@@ -81,7 +81,10 @@ def build_classifier(
     """
     device = _device(settings.device)
     places = Places.load(settings.places)
-    encoder = _encoder(settings, device)
+    try:
+        encoder = _encoder(settings, device)
+    except RuntimeError as error:  # what could be explained already was: this is torch, refusing the device
+        raise CommandError(f"DEVICE {device}: {str(error).splitlines()[0]}") from error
     threshold = encoder.default_threshold if settings.threshold is None else settings.threshold
     decision = Decision(ensemble=settings.ensemble, weights=settings.weights, gate=settings.gate, threshold=threshold)
     templates = TEMPLATES[settings.templates] if settings.templates else None
