@@ -71,7 +71,7 @@ class Entry:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > max_bytes:
-                raise ValueError(f"the picture has {size} bytes; MAX_REQUEST_SIZE allows {max_bytes}")
+                raise ValueError(f"the picture has {size} bytes; the largest record that may be sent has {max_bytes}")
             picture = file.read()
         if not picture:
             raise ValueError("the picture is empty (0 bytes)")

@@ -67,8 +67,9 @@ def main(argv: Sequence[str]) -> int:
     entries = dataset.entries(cities)
     if settings.start_after:
         entries = entries_after(entries, settings.start_after)
-    posts = (_read(entry, settings.max_request_size) for entry in islice(entries, settings.limit))
-    producer = _producer(settings)
+    limit = _record_limit(settings)
+    posts = (_read(entry, limit) for entry in islice(entries, settings.limit))
+    producer = _producer(settings, limit)
 
     def send(post: Post) -> Sent:
         key, value, headers = post.to_record()
@@ -151,15 +152,24 @@ def _chosen_cities(settings: ReplaySettings, dataset: Dataset) -> set[str] | Non
     return chosen
 
 
-def _producer(settings: ReplaySettings) -> Any:
-    """An idempotent producer, connected, whose topic exists.
+def _record_limit(settings: ReplaySettings) -> int:
+    """The largest record that may be sent, in bytes: MAX_REQUEST_SIZE, or the topic's own limit where that is less.
+
+    What is too large is then refused here, post by post: kafka-python 3.0.12 fails good records together with a
+    bad one when the broker refuses their batch.
 
     Raises:
         CommandError: no broker, or no topic.
     """
     with admin_client(settings) as admin:
-        if settings.input_topic not in describe(admin, [settings.input_topic]):
-            raise CommandError(f"topic {settings.input_topic} does not exist; create it: python -m producer topics")
+        topic = describe(admin, [settings.input_topic]).get(settings.input_topic)
+    if topic is None:
+        raise CommandError(f"topic {settings.input_topic} does not exist; create it: python -m producer topics")
+    return min(settings.max_request_size, topic.max_record_bytes or settings.max_request_size)
+
+
+def _producer(settings: ReplaySettings, limit: int) -> Any:
+    """An idempotent producer, connected."""
     delivery_timeout_ms = int(settings.delivery_timeout * 1000)
     return connect(
         settings,
@@ -168,9 +178,9 @@ def _producer(settings: ReplaySettings) -> Any:
             allow_auto_create_topics=False,
             acks="all",
             enable_idempotence=True,
-            batch_size=min(1024 * 1024, settings.max_request_size),
+            batch_size=min(1024 * 1024, limit),
             linger_ms=10,
-            max_request_size=settings.max_request_size,
+            max_request_size=limit,
             delivery_timeout_ms=delivery_timeout_ms,
             request_timeout_ms=min(10_000, delivery_timeout_ms // 2),
             reconnect_backoff_max_ms=1000,

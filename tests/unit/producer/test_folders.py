@@ -191,7 +191,7 @@ def test_going_on_after_an_id_begins_with_the_next(instacities: Path) -> None:
     ("content", "limit", "reason"),
     [
         (b"", ENOUGH, "the picture is empty (0 bytes)"),
-        (b"x" * 11, 10, "the picture has 11 bytes; MAX_REQUEST_SIZE allows 10"),
+        (b"x" * 11, 10, "the picture has 11 bytes; the largest record that may be sent has 10"),
     ],
 )
 def test_a_picture_that_cannot_be_sent_is_named(tmp_path: Path, content: bytes, limit: int, reason: str) -> None:

@@ -1,0 +1,228 @@
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient
+
+from deploy.local.stack import Stack
+from producer.dataset import open_dataset
+from producer.post import Post
+from producer.topics import CreateSettings, create_topics
+from tests.conftest import ROOT, RunCli, StartCli, Topics, clean_environment, wait_until
+from tests.unit.producer.tree import JPEG, posts, put
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 posts in two cities, laid out as InstaCities1M."""
+    root = tmp_path_factory.mktemp("dataset")
+    for number in range(60):
+        city = ("london", "chicago")[number % 2]
+        post_id = str(1480879485913200243 + number * 10**12)
+        put(root / "img_resized_1M" / "cities_instagram" / city / f"{post_id}.jpg", JPEG + bytes([number]) * 1000)
+        if number % 3:
+            put(
+                root / "captions_resized_1M" / "cities_instagram" / city / f"{post_id}.txt",
+                f"line 1\nköprü {number} 🌉",
+            )
+    return root
+
+
+def records(stack: Stack, topic: str) -> list[Any]:
+    """Every record of a topic, in the order of partitions and offsets."""
+    with closing(
+        KafkaConsumer(bootstrap_servers=stack.broker.address, enable_auto_commit=False, auto_offset_reset="earliest")
+    ) as consumer:
+        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
+        consumer.assign(partitions)
+        ends = consumer.end_offsets(partitions)
+        read: list[Any] = []
+
+        def all_read() -> bool:
+            read.extend(record for batch in consumer.poll(timeout_ms=200).values() for record in batch)
+            return all(consumer.position(partition) >= end for partition, end in ends.items())
+
+        wait_until(all_read, 30, "the end of the topic")
+        return sorted(read, key=lambda record: (record.partition, record.offset))
+
+
+def as_posts(found: list[Any]) -> list[Post]:
+    return [Post.from_record(record.key, record.value, record.headers) for record in found]
+
+
+def by_id(found: list[Post]) -> dict[str, Post]:
+    return {post.post_id: post for post in found}
+
+
+def test_a_replayed_dataset_is_in_the_topic_as_it_is_on_disk(
+    stack: Stack, topics: Topics, run_cli: RunCli, sample: Path
+) -> None:
+    began = time.time() * 1000
+    done = run_cli("producer", "replay", str(sample), env=topics.environment)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"sent 60, failed 0 \(0\.1 MB in .* s, .* posts/s\)\n", done.stdout)
+    assert done.stderr == ""
+    found = records(stack, topics.input)
+    on_disk = posts(open_dataset(sample))
+    assert len(found) == 60
+    assert by_id(as_posts(found)) == by_id(on_disk)
+    assert all(post.created_at and post.created_at.year == 2017 for post in on_disk)
+    assert all(record.timestamp >= began - 1000 for record in found), "the record's time is when it entered Kafka"
+    assert {record.timestamp_type for record in found} == {1}, "LogAppendTime"
+    for partition in range(topics.partitions):  # in each partition, in the dataset's order
+        order = [record.key.decode() for record in found if record.partition == partition]
+        assert order == [post.post_id for post in on_disk if post.post_id in order]
+
+
+def test_cities_and_limit_choose(stack: Stack, topics: Topics, run_cli: RunCli, sample: Path) -> None:
+    done = run_cli("producer", "replay", str(sample), "--cities", "london", "--limit", "7", env=topics.environment)
+    assert done.returncode == 0, done.stderr
+    london = [post.post_id for post in posts(open_dataset(sample)) if post.city == "london"]
+    assert set(by_id(as_posts(records(stack, topics.input)))) == set(london[:7])
+
+
+def test_a_missing_topic_is_said_quickly_and_not_created(stack: Stack, run_cli: RunCli, sample: Path) -> None:
+    began = time.monotonic()
+    refused = run_cli("producer", "replay", str(sample), "--input-topic", "no-such-topic")
+    assert time.monotonic() - began < 15
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines() == [
+        "python -m producer replay: topic no-such-topic does not exist; create it: python -m producer topics"
+    ]
+    with KafkaAdminClient(bootstrap_servers=stack.broker.address) as admin:
+        assert "no-such-topic" not in admin.list_topics()
+
+
+def test_posts_that_cannot_be_sent_are_named_and_the_others_are_sent(
+    stack: Stack, topics: Topics, run_cli: RunCli, tmp_path: Path
+) -> None:
+    put(tmp_path / "rome" / "1.jpg")
+    put(tmp_path / "rome" / "2.jpg", b"")
+    put(tmp_path / "rome" / "3.jpg", b"x" * 200_000)
+    put(tmp_path / "rome" / "4.jpg", b"x" * 99_990)  # fits, but not with its key and headers
+    put(tmp_path / "rome" / "5.jpg")
+    done = run_cli("producer", "replay", str(tmp_path / "rome"), "--max-request-size", "100000", env=topics.environment)
+    assert done.returncode == 1
+    assert done.stdout.startswith("sent 2, failed 3 (")
+    first, second, third = done.stderr.splitlines()
+    assert first.endswith("2.jpg: the picture is empty (0 bytes)")
+    assert second.endswith("3.jpg: the picture has 200000 bytes; the largest record that may be sent has 100000")
+    assert third.startswith("failed: post '4': ")
+    assert [post.post_id for post in as_posts(records(stack, topics.input))] in (["1", "5"], ["5", "1"])
+
+
+def test_the_limit_of_the_topic_counts_as_well(stack: Stack, run_cli: RunCli, tmp_path: Path) -> None:
+    names = {"input_topic": "narrow", "output_topic": "narrow-labeled", "dead_letter_topic": "narrow-dlt"}
+    create_topics(
+        CreateSettings.model_validate(
+            names | {"bootstrap_servers": stack.broker.address, "partitions": 1, "max_request_size": 100_000}
+        )
+    )
+    for name, size in (("1", 50_000), ("2", 150_000), ("3", 60_000), ("4", 70_000)):
+        put(tmp_path / "rome" / f"{name}.jpg", b"x" * size)
+    done = run_cli("producer", "replay", str(tmp_path / "rome"), "--input-topic", "narrow")
+    assert (done.returncode, done.stdout.split(" (")[0]) == (1, "sent 3, failed 1"), done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("2.jpg: the picture has 150000 bytes; the largest record that may be sent has 100000")
+    assert [post.post_id for post in as_posts(records(stack, "narrow"))] == ["1", "3", "4"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_replay_says_how_far_it_came_and_goes_on_there(
+    stack: Stack, topics: Topics, run_cli: RunCli, start_cli: StartCli, sample: Path, number: int
+) -> None:
+    running = start_cli("producer", "replay", str(sample), "--rate", "20", env=topics.environment)
+    wait_until(lambda: running.process.poll() is not None or len(records(stack, topics.input)) >= 5, 60, "5 posts")
+    assert running.end(number) == 1
+    match = re.search(
+        r"^sent (\d+), failed 0, last post (\d+): continue with --start-after (\d+)$", running.output, re.MULTILINE
+    )
+    assert match, running.output
+    sent, last, after = match.groups()
+    assert last == after
+    order = [post.post_id for post in posts(open_dataset(sample))]
+    assert 5 <= int(sent) < 60
+    assert order[int(sent) - 1] == last
+    assert len(records(stack, topics.input)) == int(sent)
+
+    rest = run_cli("producer", "replay", str(sample), "--start-after", after, env=topics.environment)
+    assert rest.stdout.startswith(f"sent {60 - int(sent)}, failed 0 ("), rest.stderr
+    assert sorted(record.key.decode() for record in records(stack, topics.input)) == sorted(order)
+
+
+@contextmanager
+def stopped(stack: Stack) -> Iterator[None]:
+    """A broker that is there but answers nothing."""
+    assert stack.broker.pid
+    os.kill(stack.broker.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(stack.broker.pid, signal.SIGCONT)
+
+
+def test_a_lost_broker_ends_the_replay_after_the_delivery_timeout_and_says_how_far_it_came(
+    stack: Stack, topics: Topics, start_cli: StartCli, sample: Path
+) -> None:
+    running = start_cli(
+        "producer", "replay", str(sample), "--rate", "20", "--delivery-timeout", "3", env=topics.environment
+    )
+    wait_until(lambda: running.process.poll() is not None or len(records(stack, topics.input)) >= 5, 60, "5 posts")
+    with stopped(stack):
+        assert running.process.wait(30) == 1
+    assert "the broker is lost or refuses" in running.output
+    assert "Traceback" not in running.output
+    match = re.search(r"sent (\d+), failed 0, last post (\d+): continue with --start-after \2\n", running.output)
+    assert match, running.output
+    order = [post.post_id for post in posts(open_dataset(sample))]
+    assert order[int(match[1]) - 1] == match[2]
+    there = {record.key.decode() for record in records(stack, topics.input)}
+    assert there >= set(order[: int(match[1])]), "everything up to the last ID is in the topic"
+
+
+def test_a_broker_that_comes_back_in_time_loses_and_repeats_nothing(
+    stack: Stack, topics: Topics, start_cli: StartCli, sample: Path
+) -> None:
+    running = start_cli("producer", "replay", str(sample), "--rate", "20", env=topics.environment)
+    wait_until(lambda: running.process.poll() is not None or len(records(stack, topics.input)) >= 5, 60, "5 posts")
+    with stopped(stack):
+        time.sleep(2)  # nothing to wait for: the point is that nothing happens
+    assert running.process.wait(60) == 0, running.output
+    order = [post.post_id for post in posts(open_dataset(sample))]
+    assert sorted(record.key.decode() for record in records(stack, topics.input)) == sorted(order)
+
+
+def test_a_terminal_shows_a_bar(stack: Stack, topics: Topics, sample: Path) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "producer", "replay", str(sample), "--rate", "100"],
+            env=clean_environment() | stack.environment | topics.environment | {"TERM": "xterm", "COLUMNS": "100"},
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # the other end is closed
+                break
+            shown += part
+            if not part:
+                break
+        assert running.wait(60) == 0
+    finally:
+        os.close(ours)
+    assert re.search(rb"[1-5]\d/60", shown), shown[-500:]
