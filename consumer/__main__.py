@@ -9,6 +9,8 @@ COMMANDS = {
     "count": ("consumer.count.command:main", "count labelled posts into Redis"),
     "classify": ("consumer.classify.command:main", "label pictures from the command line, without Kafka"),
     "popularity": ("consumer.count.report:main", "print which places a city photographs, when, and in what mood"),
+    "recount": ("consumer.count.recount:main", "rebuild the counters from the labelled topic"),
+    "verify": ("consumer.count.verify:main", "compare the counters with the labelled topic"),
 }
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from consumer.count.tally import tally
 from consumer.health import Health, serve
 from consumer.label.command import check_checksum, stop_on_signals
 from consumer.metrics import CountMetrics
+from producer.connect import connect
 from producer.errors import CommandError
 from producer.logs import event, setup
 from producer.settings import load
@@ -55,6 +56,9 @@ def main(argv: list[str]) -> int:
     client = settings.redis_client()
     wait_for_redis(settings, client, settings.startup_timeout)
     reader = Reader(settings, metrics)
+    if settings.stop_at_end:
+        latest = connect(settings, reader.ends).latest
+        reader.stop_at({partition.partition: end for partition, end in latest.items()})
     store = Store(client, settings.counter_prefix, settings.output_topic, reader.topic_id)
     try:
         counted = _count(reader, store, zones, metrics, health, stop)

@@ -4,12 +4,13 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from pydantic import ValidationError
 
-from consumer.count.settings import CountSettings
+from consumer.count.settings import CounterSettings
 from consumer.count.store import Offsets
 from consumer.labeled_post import LabeledPost
 from consumer.metrics import CountMetrics
@@ -39,7 +40,7 @@ class Chunk:
 class Reader:
     """Reads every partition of the labelled topic from where the counters stand."""
 
-    def __init__(self, settings: CountSettings, metrics: CountMetrics) -> None:
+    def __init__(self, settings: CounterSettings, metrics: CountMetrics) -> None:
         """Connect.
 
         Raises:
@@ -49,7 +50,7 @@ class Reader:
         self._metrics = metrics
         self._admin = connect(settings, lambda: _admin(settings))
         self.topic_id = connect(settings, self._topic_id)
-        self._ends: Ends | None = ends_of(self._admin, self._topic) if settings.stop_at_end else None
+        self._until: dict[int, int] | None = None
         self._consumer = connect(settings, lambda: _consumer(settings))
         self._stands: dict[int, int | None] = {}  # partition -> offset in Redis; None: nothing counted yet
         self._looked_at = time.monotonic()
@@ -67,10 +68,12 @@ class Reader:
                 "`python -m consumer recount` counts the new one"
             )
         ends = ends_of(self._admin, self._topic)
-        self._consumer.assign(sorted(ends.earliest))
+        wanted = [tp for tp in sorted(ends.earliest) if self._until is None or tp.partition in self._until]
+        self._consumer.assign(wanted)
         self._metrics.lag.clear()
         self._stands = {}
-        for partition, beginning in sorted(ends.earliest.items()):
+        for partition in wanted:
+            beginning = ends.earliest[partition]
             number = partition.partition
             offset = stored.get(number)
             self._stands[number] = offset
@@ -86,8 +89,8 @@ class Reader:
                     f"{ends.latest[partition]}: the topic has lost records; `python -m consumer recount` starts over"
                 )
             self._consumer.seek(partition, max(beginning, offset or 0))
-        for partition, end in ends.latest.items():  # only now: a position is asked for when all are known
-            self._measure_lag(partition.partition, end)
+        for partition in wanted:  # only now: a position is asked for when all are known
+            self._measure_lag(partition.partition, ends.latest[partition])
 
     def next_chunk(self) -> Chunk | None:
         """The next labelled posts, or None after half a second without any.
@@ -100,23 +103,44 @@ class Reader:
         found = self._consumer.poll(timeout_ms=POLL_MS, max_records=CHUNK)
         if not found:
             for number in self._stands:
-                self._measure_lag(number, self._consumer.highwater(TopicPartition(self._topic, number)))
+                self._measure_lag(number, self._consumer.highwater(self._partition(number)))
             return None
         labeled = [post for records in found.values() for record in records if (post := self._read(record))]
         after = {tp.partition: records[-1].offset + 1 for tp, records in found.items()}
+        if self._until is not None:
+            after = {number: min(offset, self._until[number]) for number, offset in after.items()}
         return Chunk(labeled, {number: self._stands[number] for number in after}, after)
 
     def counted(self, chunk: Chunk) -> None:
         """Take note that the chunk is in Redis."""
         self._stands.update(chunk.after)
         for number in chunk.after:
-            self._measure_lag(number, self._consumer.highwater(TopicPartition(self._topic, number)))
+            self._measure_lag(number, self._consumer.highwater(self._partition(number)))
+
+    def ends(self) -> Ends:
+        """First and next offset of every partition, now.
+
+        Raises:
+            KafkaError: the broker does not answer.
+        """
+        return ends_of(self._admin, self._topic)
+
+    def stop_at(self, until: Mapping[int, int]) -> None:
+        """Read no record from these offsets on.
+
+        Args:
+            until: partition -> offset; partitions that are not named are not read at all.
+        """
+        self._until = dict(until)
 
     def is_at_end(self) -> bool:
-        """Whether, with --stop-at-end, everything up to the end is read."""
-        if self._ends is None:
+        """Whether everything up to the offsets of `stop_at` is read; without them there is no end."""
+        if self._until is None:
             return False
-        return all((self._consumer.position(tp, timeout_ms=5_000) or 0) >= end for tp, end in self._ends.latest.items())
+        positions = {
+            number: self._consumer.position(self._partition(number), timeout_ms=5_000) for number in self._stands
+        }
+        return all((positions[number] or 0) >= end for number, end in self._until.items())
 
     def close(self) -> None:
         """Close the clients."""
@@ -126,7 +150,9 @@ class Reader:
     def _look(self) -> None:
         self._looked_at = time.monotonic()
         (described,) = self._admin.describe_topics([self._topic])
-        if len(described["partitions"]) != len(self._stands) or str(described.get("topic_id")) != self.topic_id:
+        if (self._until is None and len(described["partitions"]) != len(self._stands)) or str(
+            described.get("topic_id")
+        ) != self.topic_id:
             raise KafkaError(f"topic {self._topic} has changed")
 
     def _topic_id(self) -> str:
@@ -139,26 +165,31 @@ class Reader:
             raise KafkaError(f"topic {self._topic}: error {described['error_code']}")
         return str(described["topic_id"])
 
+    def _partition(self, number: int) -> TopicPartition:
+        return TopicPartition(self._topic, number)
+
     def _measure_lag(self, partition: int, end: int | None) -> None:
-        position = self._consumer.position(TopicPartition(self._topic, partition), timeout_ms=5_000)
+        position = self._consumer.position(self._partition(partition), timeout_ms=5_000)
         stands = self._stands[partition]
         # Between the last record and the end lie only transaction markers once the position is there.
         behind = 0 if end is None or (position or 0) >= end else end - (stands or 0)
         self._metrics.lag.labels(str(partition)).set(max(0, behind))
 
-    def _read(self, record: object) -> LabeledPost | None:
+    def _read(self, record: Any) -> LabeledPost | None:
+        if self._until is not None and record.offset >= self._until[record.partition]:
+            return None
         try:
-            return LabeledPost.model_validate_json(record.value or b"")  # type: ignore[attr-defined]
+            return LabeledPost.model_validate_json(record.value or b"")
         except ValidationError as error:
             self._metrics.unreadable.inc()
             event(
                 log, logging.WARNING, "no labelled post; passed over", topic=self._topic,
-                partition=record.partition, offset=record.offset, why=error.errors()[0]["msg"],  # type: ignore[attr-defined]
+                partition=record.partition, offset=record.offset, why=error.errors()[0]["msg"],
             )  # fmt: skip
             return None
 
 
-def _consumer(settings: CountSettings) -> KafkaConsumer:
+def _consumer(settings: CounterSettings) -> KafkaConsumer:
     return KafkaConsumer(
         **settings.kafka(),
         allow_auto_create_topics=False,
@@ -171,7 +202,7 @@ def _consumer(settings: CountSettings) -> KafkaConsumer:
     )
 
 
-def _admin(settings: CountSettings) -> KafkaAdminClient:
+def _admin(settings: CounterSettings) -> KafkaAdminClient:
     return KafkaAdminClient(
         **settings.kafka(),
         client_id="placestream-count-admin",

@@ -10,6 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from consumer.label.settings import MetricsSettings
+from producer.logs import LogSettings
 from producer.settings import Settings, TopicSettings
 
 
@@ -51,9 +52,14 @@ class RedisSettings(Settings):
         )
 
 
-class CountSettings(TopicSettings, RedisSettings, MetricsSettings):
+class CounterSettings(TopicSettings, RedisSettings, LogSettings):
+    """The labelled topic and its counters: what `count`, `recount` and `verify` share."""
+
+    cities_file: Path | None = Field(None, description="CSV city,zone of time zones (default: InstaCities' ten cities)")
+
+
+class CountSettings(CounterSettings, MetricsSettings):
     """Count the labelled posts into Redis until SIGTERM or Ctrl-C; each exactly once, whatever crashes."""
 
     stop_at_end: bool = Field(False, description="end at the offsets that the topic had at the start")
     metrics_port: int = Field(9102, ge=0, le=65535, description="port of the metrics; 0 = any free one, printed")
-    cities_file: Path | None = Field(None, description="CSV city,zone of time zones (default: InstaCities' ten cities)")

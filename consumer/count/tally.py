@@ -53,6 +53,18 @@ class Tally:
             local = labeled.created_at.astimezone(zones[city])
             self.hours.setdefault(city, Counter())[f"{place}|{local.weekday()}|{local.hour}"] += 1
 
+    def merge(self, other: "Tally") -> None:
+        """Add another tally to this one.
+
+        Args:
+            other: stays as it is.
+        """
+        for mine, others in ((self.posts, other.posts), (self.sentiment, other.sentiment), (self.hours, other.hours)):
+            for city, fields in others.items():
+                mine.setdefault(city, Counter()).update(fields)
+        self.stamps.update(other.stamps)
+        self.without_zone |= other.without_zone
+
     def hashes(self) -> dict[str, Counter[str]]:
         """Increments by key without prefix: ``posts:<city>``, ``sentiment:<city>``, ``hours:<city>``."""
         kinds = {"posts": self.posts, "sentiment": self.sentiment, "hours": self.hours}

@@ -1,0 +1,88 @@
+"""The command `recount`: rebuild the counters from the labelled topic beside the live ones, then switch in one step."""
+
+import logging
+from importlib.resources import files
+
+import redis
+from kafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
+from pydantic import Field
+
+from consumer.count.cities import load_zones
+from consumer.count.command import wait_for_redis
+from consumer.count.read import Reader
+from consumer.count.settings import CounterSettings
+from consumer.count.store import Store
+from consumer.count.tally import tally
+from consumer.metrics import CountMetrics
+from producer.connect import connect
+from producer.errors import CommandError
+from producer.logs import setup
+from producer.settings import load
+
+log = logging.getLogger(__name__)
+
+
+class RecountSettings(CounterSettings):
+    """Rebuild the counters from the whole labelled topic; a running `count` goes on meanwhile and afterwards."""
+
+    force: bool = Field(False, description="also when the topic no longer begins at its first record")
+
+
+def main(argv: list[str]) -> int:
+    """Run `recount`.
+
+    Args:
+        argv: flags of `RecountSettings`.
+
+    Raises:
+        CommandError: no broker, no Redis, or the topic has lost its beginning.
+    """
+    settings = load(RecountSettings, "python -m consumer recount", argv)
+    setup(settings)
+    zones = load_zones(settings.cities_file)
+    client = settings.redis_client()
+    wait_for_redis(settings, client, settings.startup_timeout)
+    reader = Reader(settings, CountMetrics(CollectorRegistry()))
+    ends = connect(settings, reader.ends)
+    lost = {partition.partition: beginning for partition, beginning in ends.earliest.items() if beginning > 0}
+    if lost and not settings.force:
+        raise CommandError(
+            f"{settings.output_topic} no longer begins at its first record (partition: first offset {lost}): "
+            "a recount would forget what expired; --force does it all the same"
+        )
+    prefix = f"{settings.counter_prefix}:rebuild"
+    try:
+        _delete(client, prefix)
+        store = Store(client, prefix, settings.output_topic, reader.topic_id)
+        reader.stop_at({partition.partition: end for partition, end in ends.latest.items()})
+        reader.go_on_from({})
+        counted = 0
+        while not reader.is_at_end():
+            chunk = reader.next_chunk()
+            if chunk is None:
+                continue
+            if store.apply(tally(chunk.labeled, zones), chunk.before, chunk.after) is not None:
+                raise CommandError(f"another recount writes to {prefix} as well; run one at a time")
+            reader.counted(chunk)
+            counted += len(chunk.labeled)
+        switch = client.register_script((files(__package__) / "switch.lua").read_text("utf-8"))
+        switch(keys=[f"{settings.counter_prefix}:offsets"], args=[settings.counter_prefix, prefix])
+    except (redis.RedisError, KafkaError) as error:
+        raise CommandError(f"nothing was changed: {error}; run it again") from None
+    finally:
+        reader.close()
+    print(f"recounted {counted:,} labelled posts of {settings.output_topic} under {settings.counter_prefix}")
+    return 0
+
+
+def _delete(client: redis.Redis, prefix: str) -> None:
+    """Remove what an interrupted recount left behind."""
+    keys = list(client.scan_iter(match=_literally(prefix) + ":*", count=1000))
+    if keys:
+        client.delete(*keys)
+
+
+def _literally(text: str) -> str:
+    """The text as a pattern of Redis that matches only itself."""
+    return "".join(f"\\{character}" if character in "*?[]^\\" else character for character in text)
