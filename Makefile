@@ -1,3 +1,28 @@
-# Two commands: `make demo` shows it, `make test` proves it. Everything lands in .venv.
+# Two commands: `make demo` shows it, `make test` proves it. Everything is installed into .venv, nothing else is touched.
 PYTHON ?= python3
-PIP = .venv/bin/pip --disable-pip-version-check --quiet
+INSTALLED = .venv/.installed
+BIN = .venv/bin
+
+.PHONY: demo test lint unit clean
+
+$(INSTALLED): pyproject.toml deploy/constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check -c deploy/constraints.txt -e '.[conse,local,sample,test]'
+	touch $@
+
+demo: $(INSTALLED)  ## a real broker, real pictures, every post labelled and counted
+	$(BIN)/python -m deploy.local run -- $(BIN)/python -m deploy.demo
+
+test: lint  ## the whole suite, the real broker and Redis included
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(INSTALLED)  ## the tests that need no broker: under a minute
+	$(BIN)/python -m pytest tests/unit
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache *.egg-info
