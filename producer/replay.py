@@ -1,7 +1,7 @@
 """Sends the posts of a dataset to the input topic: paced, bounded in memory, and resumable.
 
-Delivery is at least once: the idempotent producer repeats nothing by itself, but what was in flight when a replay
-ended badly may be sent again by the next one.
+Delivery is at least once: the idempotent producer repeats nothing by itself, but what was in flight when the broker
+was lost may be sent again by the replay that goes on.
 """
 
 import logging
@@ -127,7 +127,7 @@ def replay(
             in_flight.settle(SLICE)
             report(tally)
     if in_flight.lost:
-        tally.ended_by = CommandError(f"a post could not be delivered, the broker is lost or refuses: {in_flight.lost}")
+        tally.ended_by = CommandError(f"the broker is lost, or refuses: {in_flight.lost}")
     return tally
 
 
