@@ -1,7 +1,6 @@
 """One Kafka broker (KRaft, its own controller) on loopback ports."""
 
 import socket
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from deploy.local.kafka_jars import Kafka
-from deploy.local.process import HOST
+from deploy.local.process import HOST, Process
 from deploy.local.server import Server, StartError
 
 CLUSTER_ID = "UGxhY2VzdHJlYW1Mb2NhbA"
@@ -72,13 +71,13 @@ class Broker(Server):
         tool = self._kafka.command(
             "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", properties, temp=self.folder
         )
+        formatting = Process(tool, self.log)
         try:
-            with self.log.open("ab") as log:
-                subprocess.run(
-                    tool, stdout=log, stderr=log, stdin=subprocess.DEVNULL, timeout=FORMAT_TIMEOUT, check=True
-                )
-        except (OSError, subprocess.SubprocessError):
-            raise StartError(self._explain("cannot format its data folder")) from None
+            code = formatting.wait(FORMAT_TIMEOUT)
+        finally:
+            formatting.kill()
+        if code != 0:
+            raise StartError(self._explain("cannot format its data folder"))
 
     def answers(self) -> bool:
         """Whether the cluster's controller lets this broker serve."""
@@ -120,6 +119,9 @@ def server_properties(node_id: int, port: int, voters: Mapping[int, int], data: 
         "transaction.state.log.replication.factor": copies,
         "transaction.state.log.min.isr": in_sync,
         "transaction.state.log.num.partitions": "4",
+        # after a kill the controller holds the dead broker's place for this long before the new one gets it
+        "broker.session.timeout.ms": "3000",
+        "broker.heartbeat.interval.ms": "500",
         "group.initial.rebalance.delay.ms": "0",
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",  # DESIGN.md, section 4, fact 13
     }

@@ -81,20 +81,27 @@ def _command(argv: Sequence[str]) -> list[str]:
 
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> int:
+    child: subprocess.Popen[bytes] | None = None
+    early: list[int] = []  # signals between its start and our knowing it
+
+    def forward(number: int, _: FrameType | None) -> None:
+        if number == signal.SIGINT and _in_foreground():
+            return
+        if child:
+            child.send_signal(number)
+        else:
+            early.append(number)
+
     watcher = Watcher(signal.SIGTERM)  # after kill -9 nobody else would end the command
     try:
-        try:
-            child = subprocess.Popen(command, env=environment)
-        except OSError as error:
-            raise CommandError(f"{command[0]} does not run: {error.strerror}") from None
-        watcher.watch(child.pid)
-
-        def forward(number: int, _: FrameType | None) -> None:
-            if number != signal.SIGINT or not _in_foreground():
-                child.send_signal(number)
-
         with _on_signal(forward):
+            child = subprocess.Popen(command, env=environment)
+            watcher.watch(child.pid)
+            for number in early:
+                child.send_signal(number)
             code = child.wait()
+    except OSError as error:
+        raise CommandError(f"{command[0]} does not run: {error.strerror}") from None
     finally:
         watcher.close()
     return code if code >= 0 else 128 - code

@@ -38,8 +38,9 @@ class Kafka:
             self.java,
             f"-Xmx{heap}",
             "-XX:+UseSerialGC",  # starts faster and takes less memory than the default collector
-            "-XX:TieredStopAtLevel=1",  # a third faster to start; the broker is never the bottleneck here
+            "-XX:TieredStopAtLevel=1",  # starts in about two thirds of the time on two cores
             "-XX:-UsePerfData",  # a file in the system's temporary folder that a kill leaves behind
+            "--sun-misc-unsafe-memory-access=allow",  # four lines of warnings in the log
             f"-Djava.io.tmpdir={temp}",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-cp",
@@ -102,7 +103,9 @@ def _fetch(jars: Path, java_home: Path) -> None:
     except CommandError:
         raise
     except Exception as error:  # jgo, requests, urllib3, zip files: each has a tree of its own
-        raise CommandError(f"the jars of Apache Kafka cannot be fetched: {type(error).__name__}: {error}") from None
+        raise CommandError(
+            f"the jars of Apache Kafka {VERSION} cannot be fetched: {type(error).__name__}: {error}"
+        ) from None
 
 
 @contextmanager

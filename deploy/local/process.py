@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -73,22 +74,25 @@ class Process:
             self._watcher.close()  # its pid may soon be another's
         return code
 
+    def wait(self, timeout: float) -> int | None:
+        """Its exit code once it has ended; None when it still runs after `timeout` seconds."""
+        with suppress(subprocess.TimeoutExpired):
+            self._child.wait(timeout)
+        return self.poll()
+
     def stop(self, timeout: float) -> None:
         """Ask it to end (SIGTERM), and kill it after `timeout` seconds. Harmless when it has ended."""
         if self.poll() is None:
             self._child.terminate()
-            try:
-                self._child.wait(timeout)
-            except subprocess.TimeoutExpired:
-                self.kill()
-            self._watcher.close()
+            self.wait(timeout)
+            self.kill()
 
     def kill(self) -> None:
         """End it at once (SIGKILL) and wait until it is gone. Harmless when it has ended."""
         if self.poll() is None:
             self._child.kill()
             self._child.wait()
-            self._watcher.close()
+            self.poll()
 
 
 def free_ports(count: int) -> list[int]:

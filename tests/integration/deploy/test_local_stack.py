@@ -1,0 +1,146 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from deploy.local.process import HOST
+from deploy.local.stack import Stack
+from tests.conftest import ROOT, StartCli, Topics, background, clean_environment, wait_until
+
+ASK_BOTH = """
+import json, os, sys, redis
+from kafka.admin import KafkaAdminClient
+brokers = KafkaAdminClient(bootstrap_servers=os.environ["PLACESTREAM_BOOTSTRAP_SERVERS"]).describe_cluster()["brokers"]
+print(json.dumps([len(brokers), redis.from_url(os.environ["PLACESTREAM_REDIS_URL"]).ping()]))
+sys.exit(7)
+"""
+
+
+@pytest.fixture
+def temp(tmp_path: Path) -> Path:
+    """The system's temporary folder of the commands that a test runs."""
+    folder = tmp_path / "temp"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def start(tmp_path: Path, temp: Path) -> Iterator[StartCli]:
+    with background(tmp_path, clean_environment() | {"TMPDIR": str(temp)}) as starting:
+        yield starting
+
+
+def listening(address: str) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex((HOST, int(address.rsplit(":", 1)[1]))) == 0
+
+
+def test_run_gives_the_command_both_servers_and_returns_its_exit_code(temp: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.local", "run", "--", sys.executable, "-c", ASK_BOTH],
+        env=clean_environment() | {"TMPDIR": str(temp)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+    assert done.returncode == 7, done.stderr
+    assert json.loads(done.stdout) == [1, True]
+    assert "kafka: answers at 127.0.0.1:" in done.stderr
+    assert list(temp.iterdir()) == []
+
+
+def test_up_prints_the_variables_and_ctrl_c_ends_it(start: StartCli, temp: Path) -> None:
+    up = start("deploy.local", "up")
+    up.wait_for_output("export PLACESTREAM_REDIS_URL=")
+    exported = dict(line.removeprefix("export ").split("=") for line in up.output.splitlines() if "export" in line)
+    servers = [exported["PLACESTREAM_BOOTSTRAP_SERVERS"], exported["PLACESTREAM_REDIS_URL"].removesuffix("/0")]
+    assert all(map(listening, servers))
+
+    assert up.end(signal.SIGINT) == 0
+
+    assert not any(map(listening, servers))
+    assert list(temp.iterdir()) == []
+
+
+def test_kill_9_leaves_no_server_and_no_command(start: StartCli, tmp_path: Path) -> None:
+    program = (
+        "import os, time; e = os.environ; "
+        "print(os.getpid(), e['PLACESTREAM_BOOTSTRAP_SERVERS'], e['PLACESTREAM_REDIS_URL'][:-2], 'told', flush=True); "
+        "time.sleep(600)"
+    )
+    run = start("deploy.local", "run", "--", sys.executable, "-c", program)
+    run.wait_for_output("told")
+    pid, *servers, _ = run.output.splitlines()[-1].split()
+    assert all(map(listening, servers))
+
+    os.kill(run.process.pid, signal.SIGKILL)  # it alone, not its process group
+
+    wait_until(lambda: not any(map(listening, servers)), 10, "the end of broker and Redis")
+    wait_until(lambda: not running(int(pid)), 10, "the end of the command")
+    wait_until(lambda: not processes_naming(str(tmp_path)), 10, "the end of every process that uses the folder")
+
+
+def running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")  # in a container nobody may collect an orphan: a zombie has ended
+    return not (stat.exists() and ") Z " in stat.read_text())
+
+
+def processes_naming(text: str) -> list[str]:
+    """Processes whose environment or command line contains `text`; Linux only, empty elsewhere."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(text.encode() in (folder / name).read_bytes() for name in ("environ", "cmdline")):
+                found.append(folder.name)
+        except OSError:  # gone, or another user's
+            continue
+    return found
+
+
+def test_a_killed_broker_comes_back_with_its_records(stack: Stack, topics: Topics) -> None:
+    producer = KafkaProducer(bootstrap_servers=stack.broker.address, allow_auto_create_topics=False)
+    producer.send(topics.input, key=b"1", value=b"picture", partition=1).get(timeout=20)
+    producer.close()
+    address = stack.broker.address
+
+    stack.broker.kill()
+    assert not stack.broker.answers()
+    stack.broker.restart()
+
+    assert stack.broker.address == address
+    consumer = KafkaConsumer(bootstrap_servers=address, auto_offset_reset="earliest", allow_auto_create_topics=False)
+    try:
+        consumer.assign([TopicPartition(topics.input, 1)])
+        records: list[bytes] = []
+
+        def read() -> bool:
+            records.extend(record.value for batch in consumer.poll(500).values() for record in batch)
+            return bool(records)
+
+        wait_until(read, 30, "the record from before the kill")
+        assert records == [b"picture"]
+    finally:
+        consumer.close()
+
+
+def test_a_killed_redis_comes_back_with_its_keys(stack: Stack, redis_client: redis.Redis, counter_prefix: str) -> None:
+    redis_client.set(f"{counter_prefix}:before", "kill")
+
+    stack.redis.kill()
+    stack.redis.restart()
+
+    assert redis_client.get(f"{counter_prefix}:before") == "kill"
