@@ -151,6 +151,16 @@ def wait_until(condition: Callable[[], Any], timeout: float = 30, what: str = "t
         time.sleep(0.05)
 
 
+def is_running(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")  # in a container nobody may collect an orphan: a zombie has ended
+    return not (stat.exists() and ") Z " in stat.read_text())
+
+
 @contextmanager
 def background(folder: Path, environment: dict[str, str]) -> Iterator[StartCli]:
     """Start commands that are killed, with their children, at the end of the block."""

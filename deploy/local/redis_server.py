@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from deploy.local.process import HOST
 from deploy.local.server import Say, Server, to_stderr
@@ -41,10 +43,10 @@ class RedisServer(Server):
         return [self._program, *fixed, "", "--dir", self.folder, *self._options]
 
     def answers(self) -> bool:
-        """Whether it answers PING (and has loaded its data)."""
+        """Whether it answers PING (has loaded its data), and is ours: another may have taken the port first."""
         try:
-            with redis.Redis(host=HOST, port=self.port, socket_timeout=2.0) as client:
-                return bool(client.ping())
+            with redis.Redis(host=HOST, port=self.port, socket_timeout=2.0, retry=Retry(NoBackoff(), 0)) as client:
+                return bool(client.ping()) and client.info("server")["process_id"] == self.pid
         except redis.RedisError:
             return False
 

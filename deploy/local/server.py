@@ -110,10 +110,13 @@ class Server(ABC):
         self._process = Process(self.command(), self.log)
         deadline = time.monotonic() + self.start_timeout
         try:
-            while not self.answers():
-                code = self._process.poll()
+            while True:
+                answers = self.answers()
+                code = self._process.poll()  # asked last: where it failed to listen, another program may answer
                 if code is not None:
                     raise StartError(self._explain(f"ended at once (exit code {code})"))
+                if answers:
+                    return
                 if time.monotonic() > deadline:
                     raise StartError(self._explain(f"does not answer after {self.start_timeout:g} s"))
                 time.sleep(0.05)

@@ -12,8 +12,10 @@ import redis
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from deploy.local.process import HOST
+from deploy.local.redis_server import RedisServer, find_server
+from deploy.local.server import StartError
 from deploy.local.stack import Stack
-from tests.conftest import ROOT, StartCli, Topics, background, clean_environment, wait_until
+from tests.conftest import ROOT, StartCli, Topics, background, clean_environment, is_running, wait_until
 
 ASK_BOTH = """
 import json, os, sys, redis
@@ -86,17 +88,8 @@ def test_kill_9_leaves_no_server_and_no_command(start: StartCli, tmp_path: Path)
     os.kill(run.process.pid, signal.SIGKILL)  # it alone, not its process group
 
     wait_until(lambda: not any(map(listening, servers)), 10, "the end of broker and Redis")
-    wait_until(lambda: not running(int(pid)), 10, "the end of the command")
+    wait_until(lambda: not is_running(int(pid)), 10, "the end of the command")
     wait_until(lambda: not processes_naming(str(tmp_path)), 10, "the end of every process that uses the folder")
-
-
-def running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")  # in a container nobody may collect an orphan: a zombie has ended
-    return not (stat.exists() and ") Z " in stat.read_text())
 
 
 def processes_naming(text: str) -> list[str]:
@@ -135,6 +128,13 @@ def test_a_killed_broker_comes_back_with_its_records(stack: Stack, topics: Topic
         assert records == [b"picture"]
     finally:
         consumer.close()
+
+
+def test_another_redis_on_the_port_is_not_taken_for_ours(stack: Stack, tmp_path: Path) -> None:
+    second = RedisServer(tmp_path, find_server(), [stack.redis.port])
+
+    with pytest.raises(StartError, match="Address already in use"):
+        second.start()
 
 
 def test_a_killed_redis_comes_back_with_its_keys(stack: Stack, redis_client: redis.Redis, counter_prefix: str) -> None:

@@ -1,4 +1,3 @@
-import os
 import signal
 import socket
 import subprocess
@@ -6,16 +5,7 @@ import sys
 from pathlib import Path
 
 from deploy.local.process import HOST, Process, free_ports, tail
-from tests.conftest import wait_until
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")  # in a container nobody may collect an orphan: a zombie has ended
-    return not (stat.exists() and ") Z " in stat.read_text())
+from tests.conftest import is_running, wait_until
 
 
 def test_free_ports_are_different_and_can_be_bound() -> None:
@@ -68,12 +58,12 @@ def test_a_server_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
     try:
         assert starter.stdout
         server = int(starter.stdout.readline())
-        assert alive(server)
+        assert is_running(server)
     finally:
         starter.kill()
         starter.communicate()
 
-    wait_until(lambda: not alive(server), 10, "the end of the server")
+    wait_until(lambda: not is_running(server), 10, "the end of the server")
 
 
 def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:
