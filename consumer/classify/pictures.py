@@ -4,7 +4,7 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 """Raster formats only: EPS, PDF and WMF would run other programs."""
@@ -80,10 +80,10 @@ def _open(data: bytes) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(str(error)) from error
-    except UnidentifiedImageError:
-        raise NotAnImage(f"{len(data)} bytes that are no {', '.join(FORMATS[:-1])} or {FORMATS[-1]}") from None
-    except Exception as error:  # a header that breaks its reader in some other way
-        raise NotAnImage(f"header cannot be read: {_one_line(error)}") from error
+    except Exception as error:  # UnidentifiedImageError, or whatever a broken header makes its reader raise
+        if data[8:12] == b"WEBP" or data[4:10] == b"ftypav":  # Pillow reads these two only as a whole
+            raise TruncatedImage(f"{len(data)} bytes of a picture that is broken or ends early") from error
+        raise NotAnImage(f"{len(data)} bytes that are no {', '.join(FORMATS[:-1])} or {FORMATS[-1]}") from error
 
 
 def _upright(image: Image.Image) -> Image.Image:

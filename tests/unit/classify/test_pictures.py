@@ -1,0 +1,193 @@
+import random
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from consumer.classify.pictures import (
+    MAX_ELONGATION,
+    ImageTooLarge,
+    NotAnImage,
+    PictureError,
+    PictureLimits,
+    TruncatedImage,
+    decode,
+)
+from tests.unit.classify.pictures import encoded, photo, plain
+
+LIMITS = PictureLimits()
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
+
+
+@pytest.mark.parametrize("picture_format", [*FORMATS, "MPO"])  # telephones write MPO: a JPEG with a second one inside
+def test_the_usual_formats_become_rgb(picture_format: str) -> None:
+    picture = decode(encoded(photo(), picture_format), LIMITS)
+    assert (picture.mode, picture.size) == ("RGB", (64, 48))
+    assert np.abs(np.asarray(picture, float) - np.asarray(photo(), float)).mean() < 10
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_every_png_mode_becomes_rgb(mode: str) -> None:
+    grey = photo().convert("L")
+    image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else photo().convert(mode)
+    assert image.mode == mode
+    assert decode(encoded(image), LIMITS).mode == "RGB"
+
+
+def test_greyscale_keeps_its_levels() -> None:
+    grey = photo().convert("L")
+    assert np.array_equal(np.asarray(decode(encoded(grey), LIMITS)), np.asarray(grey.convert("RGB")))
+
+
+def test_cmyk_keeps_its_colours() -> None:
+    picture = decode(encoded(Image.new("RGB", (16, 16), "red").convert("CMYK"), "JPEG"), LIMITS)
+    red, green, blue = picture.getpixel((8, 8))  # type: ignore[misc]
+    assert red > 200
+    assert max(green, blue) < 60
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_not_clipped(file_format: str) -> None:
+    levels = np.linspace(0, 65535, 256).round().astype(np.uint16).reshape(16, 16)
+    picture = decode(encoded(Image.fromarray(levels), file_format), LIMITS)
+    expected = (levels >> 8).astype(int)
+    assert np.abs(np.asarray(picture)[..., 0].astype(int) - expected).max() <= 1
+
+
+def test_levels_without_a_scale_use_their_own() -> None:
+    image = Image.fromarray(np.linspace(-2, 2, 256, dtype=np.float32).reshape(16, 16))
+    levels = np.asarray(decode(encoded(image, "TIFF"), LIMITS))
+    assert levels.min() == 0
+    assert levels.max() >= 254
+
+
+def test_transparency_becomes_white() -> None:
+    assert decode(encoded(Image.new("RGBA", (4, 4), (255, 0, 0, 0))), LIMITS).getpixel((1, 1)) == (255, 255, 255)
+    assert decode(encoded(Image.new("RGBA", (4, 4), (255, 0, 0, 255))), LIMITS).getpixel((1, 1)) == (255, 0, 0)
+    palette = Image.new("P", (4, 4), 0)
+    palette.putpalette([255, 0, 0, 0, 255, 0])
+    assert decode(encoded(palette, "GIF", transparency=0), LIMITS).getpixel((1, 1)) == (255, 255, 255)
+
+
+def test_exif_rotation_is_applied() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert decode(encoded(photo(64, 48), "JPEG", exif=exif), LIMITS).size == (48, 64)
+
+
+def test_broken_exif_does_not_cost_the_picture() -> None:
+    data = encoded(photo(), "JPEG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff garbage")
+    assert decode(data, LIMITS).size == (64, 48)
+
+
+def test_one_pixel_is_a_picture() -> None:
+    assert decode(plain("blue", size=(1, 1)), LIMITS).getpixel((0, 0)) == (0, 0, 255)
+
+
+def test_an_animation_shows_its_first_frame() -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    for picture_format in ("GIF", "WEBP"):
+        options = {"lossless": True} if picture_format == "WEBP" else {}
+        data = encoded(frames[0], picture_format, save_all=True, append_images=frames[1:], **options)
+        assert decode(data, LIMITS).getpixel((4, 4)) == (255, 0, 0)
+
+
+def test_a_long_strip_is_cut_to_its_middle() -> None:
+    strip = Image.new("RGB", (3, 30_000), "white")
+    strip.paste("red", (0, 14_000, 3, 16_000))
+    picture = decode(encoded(strip), LIMITS)
+    assert picture.size == (3, 3 * MAX_ELONGATION)
+    assert picture.getpixel((1, 75)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"x",
+        b"hello, world\n" * 100,
+        b'<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"/>',
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n",
+        b"%PDF-1.7\n",
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff",
+        b"\x00" * 1000,
+    ],
+)
+def test_what_has_no_header_of_a_picture_is_not_an_image(data: bytes) -> None:
+    with pytest.raises(NotAnImage) as caught:
+        decode(data, LIMITS)
+    assert caught.value.reason == "not_an_image"
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("picture_format", FORMATS)
+def test_a_picture_cut_in_half_is_truncated(picture_format: str) -> None:
+    data = encoded(photo(320, 240), picture_format)
+    with pytest.raises(TruncatedImage) as caught:
+        decode(data[: len(data) // 2], LIMITS)
+    assert caught.value.reason == "truncated_image"
+
+
+def test_too_many_bytes_are_refused() -> None:
+    data = plain("red")
+    assert decode(data, PictureLimits(max_bytes=len(data)))
+    with pytest.raises(ImageTooLarge) as caught:
+        decode(data, PictureLimits(max_bytes=len(data) - 1))
+    assert caught.value.reason == "image_too_large"
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded() -> None:
+    header_only = plain("red", "BMP", (100, 100))[:60]  # there are no pixels to decode
+    with pytest.raises(ImageTooLarge):
+        decode(header_only, PictureLimits(max_pixels=9_999))
+    with pytest.raises(TruncatedImage):
+        decode(header_only, PictureLimits(max_pixels=10_000))
+
+
+@pytest.mark.parametrize("side", [8_000, 12_000, 60_000])
+def test_decompression_bombs_are_too_large(side: int) -> None:
+    gif = b"GIF89a" + struct.pack("<HH", side, side) + b"\x80\x00\x00" + bytes(6) + b",\x00\x00\x00\x00"
+    ihdr = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + ihdr + struct.pack(">I", zlib.crc32(ihdr))
+    png += struct.pack(">I", 10) + b"IDAT" + bytes(14)
+    for bomb in (gif + struct.pack("<HH", side, side) + b"\x00\x02\x02\x4c\x01\x00;", png):
+        with pytest.raises(ImageTooLarge):
+            decode(bomb, LIMITS)
+
+
+@pytest.mark.parametrize("picture_format", FORMATS)
+@pytest.mark.filterwarnings("ignore")
+def test_no_damage_raises_anything_but_a_picture_error(picture_format: str) -> None:
+    rng = random.Random(205)
+    options = {"exif": _exif()} if picture_format in ("JPEG", "PNG", "WEBP", "TIFF") else {}
+    data = encoded(photo(40, 30), picture_format, **options)
+    for _ in range(150):
+        damaged = bytearray(data[: rng.randrange(len(data))] if rng.random() < 0.4 else data)
+        for _ in range(rng.choice([0, 1, 3, 20])):
+            if damaged:
+                # near the beginning more often: that is where the structure is
+                where = min(int(rng.expovariate(8 / len(damaged))), len(damaged) - 1)
+                damaged[where] = rng.randrange(256)
+        with suppress(PictureError):
+            assert decode(bytes(damaged), PictureLimits(max_pixels=100_000)).mode == "RGB"
+
+
+def _exif() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    exif[0x010E] = "a description"
+    return exif
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    pictures = [encoded(photo(seed=seed), "JPEG") for seed in range(8)]
+    alone = [np.asarray(decode(data, LIMITS)) for data in pictures]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda data: np.asarray(decode(data, LIMITS)), pictures * 10))
+    for index, levels in enumerate(together):
+        assert np.array_equal(levels, alone[index % 8])
