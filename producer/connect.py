@@ -1,10 +1,12 @@
-"""Reaching the broker at the start: retry while it comes up, then one clear line."""
+"""Reaching the broker at the start (retry while it comes up, then one clear line), and letting go of it."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from kafka import KafkaProducer
 from kafka.errors import AuthorizationError, KafkaError, SaslAuthenticationFailedError, UnsupportedSaslMechanismError
 
 from producer.errors import CommandError
@@ -39,6 +41,18 @@ def connect(settings: KafkaSettings, build: Callable[[], T]) -> T:
             log.info("the broker at %s is not ready yet: %s", settings.bootstrap_servers, error)
             time.sleep(pause)
             pause = min(pause * 2, 2.0)
+
+
+def close_at_once(producer: KafkaProducer) -> None:
+    """Close a producer whose sends are settled or given up.
+
+    kafka-python 3.0.12's own `close(timeout=0)` flushes first: with sends outstanding it raises, leaves its sender
+    running and complains again when the interpreter ends. So the sender is told to drop them before.
+    """
+    producer._sender.force_close()
+    producer._sender.join(5.0)
+    with contextlib.suppress(KafkaError):
+        producer.close(timeout=0)
 
 
 def bootstrap_timeout_ms(settings: KafkaSettings) -> int:

@@ -17,13 +17,12 @@ from types import FrameType
 from typing import Any, Literal
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from producer.connect import bootstrap_timeout_ms, connect
+from producer.connect import bootstrap_timeout_ms, close_at_once, connect
 from producer.dataset import Dataset, entries_after, open_dataset
 from producer.entry import Entry, Refused
 from producer.errors import CommandError, UsageError
@@ -81,7 +80,7 @@ def main(argv: Sequence[str]) -> int:
         with _signals() as stop, _progress(settings, dataset, cities) as report:
             tally = replay(posts, send, stop, settings.rate, report)
     finally:
-        _close(producer)
+        close_at_once(producer)
     return _summarise(tally, stop.is_set(), time.monotonic() - started, settings)
 
 
@@ -187,18 +186,6 @@ def _producer(settings: ReplaySettings, limit: int) -> Any:
             bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
         ),
     )
-
-
-def _close(producer: Any) -> None:
-    """Close a producer whose sends are settled or given up.
-
-    kafka-python 3.0.12's own `close(timeout=0)` flushes first: with sends outstanding it raises, leaves its sender
-    running and complains again when the interpreter ends. So the sender is told to drop them before.
-    """
-    producer._sender.force_close()
-    producer._sender.join(5.0)
-    with suppress(KafkaError):
-        producer.close(timeout=0)
 
 
 @contextmanager

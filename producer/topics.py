@@ -79,7 +79,7 @@ def create_topics(settings: CreateSettings) -> list[str]:
     with admin_client(settings) as admin:
         found = describe(admin, [settings.input_topic, settings.output_topic, settings.dead_letter_topic])
         wanted = _wanted(settings, found.get(settings.input_topic))
-        _check_outputs([found.get(topic.name, topic) for topic in wanted])
+        check_outputs([found.get(topic.name, topic) for topic in wanted])
         created = _create(admin, [topic for topic in wanted if topic.name not in found])
         return [_line(topic, found.get(topic.name), topic.name in created) for topic in wanted]
 
@@ -154,8 +154,15 @@ def _wanted(settings: CreateSettings, existing_input: Topic | None) -> list[Topi
     ]
 
 
-def _check_outputs(topics: Sequence[Topic]) -> None:
-    """Labels and dead letters go to the partition number of their post, and must fit."""
+def check_outputs(topics: Sequence[Topic]) -> None:
+    """Make sure that the outputs fit the input: labels and dead letters go to their post's partition number.
+
+    Args:
+        topics: input, labels and dead letters, in this order.
+
+    Raises:
+        CommandError: an output has fewer partitions than the input, or a smaller record limit than it needs.
+    """
     posts, *outputs = topics
     needs = (LABEL_NEEDS, (posts.max_record_bytes or 0) + DEAD_LETTER_MARGIN)
     for topic, needed in zip(outputs, needs, strict=True):

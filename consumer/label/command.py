@@ -4,11 +4,13 @@ import importlib.util
 import logging
 import signal
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from prometheus_client import REGISTRY
 
 from consumer import __version__
+from consumer.classify.classifier import Classifier
 from consumer.classify.settings import build_classifier
 from consumer.health import Health, serve
 from consumer.label.encode import Inference
@@ -26,11 +28,16 @@ from producer.settings import load
 log = logging.getLogger(__name__)
 
 
-def main(argv: list[str]) -> int:
+Build = Callable[[LabelSettings, Callable[[str, float], None]], Classifier]
+"""Loads the model; given the settings, and what is told the seconds of the stages `image` and `text`."""
+
+
+def main(argv: list[str], build: Build = build_classifier) -> int:
     """Run `label`.
 
     Args:
         argv: flags of `LabelSettings`.
+        build: loads the model.
 
     Returns:
         0 when stopped, or at the end with --stop-at-end.
@@ -50,7 +57,7 @@ def main(argv: list[str]) -> int:
     topics = check_topics(settings)
     check_replica(settings)
     metrics.topic_partitions.set(topics.partitions)
-    classifier = build_classifier(settings, observe=lambda stage, s: metrics.stage_seconds.labels(stage).observe(s))
+    classifier = build(settings, lambda stage, seconds: metrics.stage_seconds.labels(stage).observe(seconds))
     metrics.build_info.labels(__version__, classifier.encoder_name).set(1)
     metrics.places_info.labels(classifier.places_stamp).set(1)
     event(log, logging.INFO, "model loaded", encoder=classifier.encoder_name, places=classifier.places_stamp)

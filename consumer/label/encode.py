@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumer.classify.classifier import Classifier, Decoded
+from consumer.classify.encoder import EncoderBug
 from consumer.classify.label import Label
 from consumer.dead_letter import DeadLetter
 from consumer.label.decode import decode
@@ -125,6 +126,8 @@ def _label_halving(classifier: Classifier, batch: Sequence[Decoded]) -> list[Lab
         return []
     try:
         labels = classifier.label(batch)
+    except EncoderBug as error:
+        raise BrokenModel(f"a bug: {error}") from error
     except Exception as error:
         if _device_is_lost(error):
             raise BrokenModel(f"the device is lost, only a restart mends it: {error}") from error
@@ -132,8 +135,6 @@ def _label_halving(classifier: Classifier, batch: Sequence[Decoded]) -> list[Lab
             return [DeadLetter.of("encode_failed", error)]
         middle = len(batch) // 2
         return _label_halving(classifier, batch[:middle]) + _label_halving(classifier, batch[middle:])
-    if len(labels) != len(batch):
-        raise BrokenModel(f"a bug: the encoder was given {len(batch)} posts and returned {len(labels)} labels")
     return [Labeled(decoded.post, label) for decoded, label in zip(batch, labels, strict=True)]
 
 

@@ -5,19 +5,14 @@ import time
 from dataclasses import dataclass
 
 from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource
-from kafka.errors import KafkaError
 
-from consumer.dead_letter import MAX_HEADERS
 from consumer.label.settings import LabelSettings
-from producer.connect import bootstrap_timeout_ms, connect
+from producer.connect import connect
 from producer.errors import CommandError
 from producer.logs import event
+from producer.topics import DEAD_LETTER_MARGIN, LABEL_NEEDS, admin_client, check_outputs, describe
 
 log = logging.getLogger(__name__)
-
-LEAST_OUTPUT_LIMIT = 16 * 1024
-"""What a labelled post may need, in bytes; one beyond it (a giant post_id) is a dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +41,20 @@ def check_topics(settings: LabelSettings) -> Topics:
     Raises:
         CommandError: one line: no broker, a topic that does not exist, or topics that do not fit together.
     """
-
-    def ask() -> Topics:
-        with _admin(settings) as admin:
-            return _fit_together(settings, admin)
-
-    return connect(settings, ask)
+    names = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
+    with admin_client(settings) as admin:
+        found = describe(admin, names)
+    for name in names:
+        if name not in found:
+            raise CommandError(
+                f"topic {name} does not exist at {settings.bootstrap_servers}; "
+                "`python -m producer topics` creates the three topics"
+            )
+    posts, labels, dead_letters = (found[name] for name in names)
+    check_outputs([posts, labels, dead_letters])
+    return Topics(
+        posts.partitions, labels.max_record_bytes or LABEL_NEEDS, dead_letters.max_record_bytes or DEAD_LETTER_MARGIN
+    )
 
 
 def check_replica(settings: LabelSettings) -> None:
@@ -70,7 +73,7 @@ def check_replica(settings: LabelSettings) -> None:
     def ask() -> bool:
         deadline = time.monotonic() + settings.session_timeout + 3
         said = False
-        with _admin(settings) as admin:
+        with admin_client(settings) as admin:
             while taken(admin):
                 if time.monotonic() > deadline:
                     return True
@@ -88,58 +91,3 @@ def check_replica(settings: LabelSettings) -> None:
             f"a living worker of group {settings.group_id} uses replica {settings.replica}: "
             "give this one another name with --replica"
         )
-
-
-def _admin(settings: LabelSettings) -> KafkaAdminClient:
-    return KafkaAdminClient(
-        **settings.kafka(), client_id=f"{settings.member}-admin", bootstrap_timeout_ms=bootstrap_timeout_ms(settings)
-    )
-
-
-def _fit_together(settings: LabelSettings, admin: KafkaAdminClient) -> Topics:
-    names = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
-    partitions = {name: _partitions(admin, name) for name in names}
-    for name in names[1:]:
-        if partitions[name] < partitions[settings.input_topic]:
-            raise CommandError(
-                f"topic {name} has {partitions[name]} partitions, fewer than the {partitions[settings.input_topic]} of "
-                f"{settings.input_topic}: a label goes to the partition number that its post came from; add partitions"
-            )
-    limits = _limits(admin, names)
-    needed = limits[settings.input_topic] + MAX_HEADERS
-    if limits[settings.dead_letter_topic] < needed:
-        raise CommandError(
-            f"topic {settings.dead_letter_topic} takes records of {limits[settings.dead_letter_topic]} bytes, but a "
-            f"dead letter of {settings.input_topic} may need {needed}: raise its max.message.bytes"
-        )
-    if limits[settings.output_topic] < LEAST_OUTPUT_LIMIT:
-        raise CommandError(
-            f"topic {settings.output_topic} takes records of {limits[settings.output_topic]} bytes, but a labelled "
-            f"post may need {LEAST_OUTPUT_LIMIT}: raise its max.message.bytes"
-        )
-    return Topics(partitions[settings.input_topic], limits[settings.output_topic], limits[settings.dead_letter_topic])
-
-
-def _partitions(admin: KafkaAdminClient, topic: str) -> int:
-    """How many partitions the topic has.
-
-    Raises:
-        CommandError: there is no such topic.
-        KafkaError: the broker did not answer; ask again.
-    """
-    (described,) = admin.describe_topics([topic])
-    if described["error_code"] in (3, 17):  # unknown, or no valid name
-        raise CommandError(
-            f"topic {topic} does not exist at this broker; `python -m producer topics` creates the three topics"
-        )
-    if described["error_code"]:
-        raise KafkaError(f"topic {topic}: error {described['error_code']}")
-    return len(described["partitions"])
-
-
-def _limits(admin: KafkaAdminClient, topics: tuple[str, ...]) -> dict[str, int]:
-    """``max.message.bytes`` of each topic."""
-    described = admin.describe_configs(
-        [ConfigResource("TOPIC", topic, configs={"max.message.bytes": None}) for topic in topics], config_filter="all"
-    )
-    return {topic: int(described["topic"][topic]["max.message.bytes"]["value"]) for topic in topics}

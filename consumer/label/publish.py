@@ -3,7 +3,6 @@
 The traps of kafka-python that shape this file are listed in the design notes and named where they apply.
 """
 
-import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from consumer.label.preflight import Topics
 from consumer.label.read import Batch
 from consumer.label.settings import LabelSettings
 from consumer.labeled_post import LabeledPost
-from producer.connect import bootstrap_timeout_ms, connect
+from producer.connect import bootstrap_timeout_ms, close_at_once, connect
 from producer.errors import CommandError
 
 REQUEST_TIMEOUT_MS = 10_000
@@ -102,14 +101,14 @@ class Sink:
             KafkaError: the broker does not answer; call again.
         """
         if self._open:
-            _abandon(self._producer)
+            close_at_once(self._producer)
             self._producer = self._build()
             self._open = False
 
     def close(self) -> None:
         """Close the producer; nothing is in flight then."""
         if self._open:
-            _abandon(self._producer)
+            close_at_once(self._producer)
         else:
             self._producer.close(timeout=5)
 
@@ -133,7 +132,7 @@ class Sink:
         try:
             producer.init_transactions()
         except KafkaError:
-            _abandon(producer)
+            close_at_once(producer)
             raise
         return producer
 
@@ -182,12 +181,3 @@ def _wait_for_all(sent: Sequence[Any]) -> None:
             failure = failure or error
     if failure is not None:
         raise failure
-
-
-def _abandon(producer: KafkaProducer) -> None:
-    """Stop the producer without waiting; its transaction is aborted when its successor initialises."""
-    with contextlib.suppress(KafkaError):
-        producer.close(timeout=0)
-        return
-    # close() raises before it stops the sending thread when records are outstanding (kafka-python 3.0.12).
-    producer._sender.force_close()

@@ -2,7 +2,7 @@ import pytest
 
 from producer.errors import CommandError, UsageError
 from producer.settings import load
-from producer.topics import CreateSettings, Topic, _check_outputs, _line, _wanted
+from producer.topics import CreateSettings, Topic, _line, _wanted, check_outputs
 
 
 def settings(*argv: str) -> CreateSettings:
@@ -57,12 +57,12 @@ def test_outputs_follow_an_input_topic_that_is_there() -> None:
 def test_an_output_that_does_not_fit_is_said(labels: Topic, dead_letters: Topic, complaint: str) -> None:
     posts = Topic("posts", 6, 1, {"max.message.bytes": "1000"})
     with pytest.raises(CommandError, match=complaint):
-        _check_outputs([posts, labels, dead_letters])
+        check_outputs([posts, labels, dead_letters])
 
 
 def test_outputs_that_fit_are_fine() -> None:
     posts = Topic("posts", 6, 1, {"max.message.bytes": "1000"})
-    _check_outputs([posts, Topic("labels", 9, 3), Topic("dead", 6, 1, {"max.message.bytes": "66536"})])
+    check_outputs([posts, Topic("labels", 9, 3), Topic("dead", 6, 1, {"max.message.bytes": "66536"})])
 
 
 def test_an_existing_topic_says_how_it_differs() -> None:

@@ -1,0 +1,66 @@
+"""`label` with a light encoder that tells three places by colour. Worker, records and transactions are real.
+
+`python -m tests.light FLAGS…` is `python -m consumer label FLAGS…` without a model to load.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from consumer.classify.classifier import Classifier
+from consumer.classify.ensemble import Decision
+from consumer.classify.places import Place, Places
+from consumer.label.command import main
+from consumer.label.settings import LabelSettings
+from producer.errors import CommandError
+
+COLOURS = ("red", "green", "blue")
+PLACES = Places("colours", tuple(Place(colour, colour) for colour in COLOURS))
+
+
+class LightEncoder:
+    """A picture's vector is its mean colour, a text's the colours that it names."""
+
+    name = "light"
+    image_logit_scale = 8.0
+    text_logit_scale = 8.0
+    default_threshold = 0.4
+    default_templates: tuple[str, ...] = ("{wording}",)
+
+    def __init__(self) -> None:
+        self.captions: list[str] = []  # all that were encoded
+
+    def prepare(self, picture: Image.Image) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(picture.resize((4, 4))).copy()).permute(2, 0, 1)
+
+    def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        return _unit(np.stack([picture.float().mean((1, 2)).numpy() for picture in prepared]))
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.captions += [text for text in texts if text not in COLOURS]
+        return _unit(np.array([[float(colour in text) for colour in COLOURS] for text in texts]))
+
+
+def _unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    grey = vectors + 1e-3
+    return np.asarray(grey / np.linalg.norm(grey, axis=1, keepdims=True), dtype=np.float32)
+
+
+def light_classifier(settings: LabelSettings, observe: Callable[[str, float], None]) -> Classifier:
+    """The classifier of the light encoder, with the settings' decision and limits."""
+    encoder = LightEncoder()
+    threshold = encoder.default_threshold if settings.threshold is None else settings.threshold
+    decision = Decision(ensemble=settings.ensemble, weights=settings.weights, gate=settings.gate, threshold=threshold)
+    return Classifier(encoder, PLACES, decision, settings.limits(), observe=observe)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:], light_classifier))
+    except CommandError as error:
+        print(f"light: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -1,0 +1,73 @@
+"""Reading and writing topics in tests."""
+
+import io
+from collections.abc import Iterable
+from contextlib import closing
+from typing import Any
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from PIL import Image
+
+from deploy.local.stack import Stack
+from tests.conftest import wait_until
+
+
+def read_all(stack: Stack, topic: str, isolation: str = "read_committed") -> list[Any]:
+    """Every record of a topic up to its stable end, in the order of partitions and offsets."""
+    with closing(
+        KafkaConsumer(
+            bootstrap_servers=stack.broker.address,
+            isolation_level=isolation,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+    ) as consumer:
+        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
+        consumer.assign(partitions)
+        ends = consumer.end_offsets(partitions)
+        read: list[Any] = []
+
+        def all_read() -> bool:
+            read.extend(record for batch in consumer.poll(timeout_ms=200).values() for record in batch)
+            return all(consumer.position(partition) >= end for partition, end in ends.items())
+
+        wait_until(all_read, 30, f"the end of {topic}")
+        return sorted(read, key=lambda record: (record.partition, record.offset))
+
+
+def write(
+    stack: Stack, topic: str, records: Iterable[tuple[bytes | None, bytes | None, list[tuple[str, Any]]]]
+) -> None:
+    """Send records (key, value, headers) to partition 0, 1, 0, 1 … and wait until all are there."""
+    with closing(KafkaProducer(bootstrap_servers=stack.broker.address, max_request_size=2**24)) as producer:
+        partitions = sorted(producer.partitions_for(topic))
+        sent = [
+            producer.send(topic, value, key, headers, partition=partitions[number % len(partitions)])
+            for number, (key, value, headers) in enumerate(records)
+        ]
+        for future in sent:
+            future.get(timeout=30)
+
+
+def write_raw(stack: Stack, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, Any]]) -> None:
+    """Send to partition 0 what `KafkaProducer.send` refuses but other clients can write: nulls of every kind."""
+    with closing(KafkaProducer(bootstrap_servers=stack.broker.address)) as producer:
+        producer.partitions_for(topic)
+        future, *_ = producer._accumulator.append(TopicPartition(topic, 0), None, key, value, headers)
+        producer._sender.wakeup()
+        future.get(timeout=30)
+
+
+def picture(colour: str | tuple[int, ...] = "red", mode: str = "RGB", kind: str = "PNG", size: int = 16) -> bytes:
+    """An encoded picture of one colour."""
+    buffer = io.BytesIO()
+    Image.new(mode, (size, size), colour).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def post(post_id: str, colour: str | tuple[int, ...] = "red", caption: str | None = None, city: str = "london") -> Any:
+    """A post's record (key, value, headers) whose picture is of one colour."""
+    headers = [("city", city.encode())]
+    if caption is not None:
+        headers.append(("caption", caption.encode()))
+    return post_id.encode(), picture(colour), headers
