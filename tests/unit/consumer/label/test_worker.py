@@ -1,0 +1,259 @@
+"""The loop against a source and a sink that fail on command: what it must never publish twice, or at all."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
+from kafka.errors import CommitFailedError, KafkaTimeoutError, ProducerFencedError
+from prometheus_client import CollectorRegistry
+
+from consumer.classify.classifier import Classifier
+from consumer.classify.ensemble import Decision
+from consumer.health import Health
+from consumer.label.encode import Inference
+from consumer.label.live import Live
+from consumer.label.preflight import Topics
+from consumer.label.publish import Outcome, Outgoing, Sink
+from consumer.label.read import Batch, Reassigned, Working
+from consumer.label.settings import LabelSettings
+from consumer.label.worker import Worker
+from consumer.labeled_post import LabeledPost
+from consumer.metrics import LabelMetrics
+from producer.errors import CommandError
+from tests.light import PLACES, LightEncoder
+from tests.unit.consumer.label.records import Record, record
+from tests.wire import picture
+
+POSTS = TopicPartition("posts", 0)
+
+
+class LogSource:
+    """A partition whose records are handed out from a position, as `Source` does; batches of two."""
+
+    def __init__(self, records: Sequence[Record], stop: threading.Event) -> None:
+        self.records, self.stop = records, stop
+        self.position = self.committed_offset = 0
+        self.generation = 1
+        self.resyncs = 0
+        self.before_batch: dict[int, Callable[[], None]] = {}  # at this position, once
+        self.stale: set[int] = set()  # generations that are over
+
+    def join(self) -> None:
+        pass
+
+    def has_joined(self) -> bool:
+        return True
+
+    def next_batch(self, oldest: Working | None) -> Batch | None:
+        if act := self.before_batch.pop(self.position, None):
+            act()
+        found = tuple(self.records[self.position : self.position + 2])
+        if not found:
+            return None
+        self.position += len(found)
+        return Batch(
+            found,
+            {POSTS: OffsetAndMetadata(self.position, "", -1)},
+            ConsumerGroupMetadata("g", self.generation, "m"),
+            "size",
+        )
+
+    def check(self, batch: Batch) -> None:
+        if batch.group.generation_id in self.stale:
+            raise Reassigned("the group was rebalanced")
+
+    def committed(self, batch: Batch) -> None:
+        pass
+
+    def resync(self) -> None:
+        self.resyncs += 1
+        self.position = self.committed_offset
+
+    def is_at_end(self) -> bool:
+        return self.position >= len(self.records)
+
+    def measure_lag(self) -> None:
+        pass
+
+    def total_lag(self) -> int:
+        return 0
+
+
+class FailingSink(Sink):
+    """Publishes into a list, unless an error is planned for that publish."""
+
+    def __init__(self, source: LogSource, settings: LabelSettings, output_limit: int) -> None:
+        self._settings = settings
+        self._topics = Topics(1, output_limit, 10**7)
+        self.source = source
+        self.published: list[str] = []
+        self.failures: deque[Exception | None] = deque()
+        self.recoveries = 0
+        self.outcomes: list[Outcome] = []
+
+    def outgoing(self, batch: Batch, outcomes: Sequence[Outcome]) -> tuple[list[Outgoing], list[Outcome]]:
+        records, final = super().outgoing(batch, outcomes)
+        self.outcomes += final
+        return records, final
+
+    def publish(self, batch: Batch, records: Sequence[Outgoing]) -> None:
+        if self.failures and (failure := self.failures.popleft()):
+            raise failure
+        self.published += [out.key.decode() for out in records if out.key]
+        self.source.committed_offset = batch.offsets[POSTS].offset
+
+    def recover(self) -> None:
+        self.recoveries += 1
+
+
+class Line:
+    """A worker over `posts` good records, and what the test needs to see of it."""
+
+    def __init__(
+        self, posts: int, records: Sequence[Record] | None = None, output_limit: int = 10**6, **settings: Any
+    ) -> None:
+        self.stop = threading.Event()
+        self.settings = LabelSettings.model_validate({"batch_size": 2, "stop_at_end": True, "replica": "me"} | settings)
+        records = [record(number, picture("red")) for number in range(posts)] if records is None else records
+        self.source = LogSource(records, self.stop)
+        self.sink = FailingSink(self.source, self.settings, output_limit)
+        self.metrics = LabelMetrics(CollectorRegistry())
+        self.encoder = LightEncoder()
+        self.classifier = Classifier(self.encoder, PLACES, Decision(threshold=0.4))
+        self.inference = Inference(self.classifier, 1, self.metrics)
+
+    def run(self) -> None:
+        source: Any = self.source
+        try:
+            Worker(
+                self.settings, self.classifier, source, self.sink, self.inference,
+                self.metrics, Health(60), Live(), self.stop,
+            ).run()  # fmt: skip
+        finally:
+            self.inference.close()
+
+
+def ids(count: int) -> list[str]:
+    return [str(number) for number in range(count)]
+
+
+def test_every_post_is_published_once_and_in_order() -> None:
+    line = Line(7)
+
+    line.run()
+
+    assert line.sink.published == ids(7)
+
+
+def test_a_refused_publish_while_the_next_batch_is_in_flight_repeats_neither() -> None:
+    line = Line(8)
+    line.sink.failures.extend([None, KafkaTimeoutError("expired")])
+
+    line.run()
+
+    assert line.sink.published == ids(8)
+    assert line.source.resyncs == 1
+    assert line.sink.recoveries == 1
+    assert line.metrics.transactions.labels("aborted")._value.get() == 1
+    assert line.metrics.resyncs.labels("publish")._value.get() == 1
+
+
+def test_a_batch_of_an_earlier_generation_is_dropped_and_its_records_come_again() -> None:
+    line = Line(6)
+
+    def rebalance() -> None:
+        line.source.stale.add(1)
+        line.source.generation = 2
+
+    line.source.before_batch[2] = rebalance
+
+    line.run()
+
+    assert line.sink.published == ids(6)
+    assert line.metrics.resyncs.labels("rebalance")._value.get() == 1
+
+
+def test_being_fenced_ends_the_worker_and_names_the_replica() -> None:
+    line = Line(4)
+    line.sink.failures.append(ProducerFencedError())
+
+    with pytest.raises(CommandError, match="another worker uses replica me"):
+        line.run()
+    assert line.sink.published == []
+
+
+def test_a_batch_that_is_refused_again_and_again_ends_the_worker_with_its_place() -> None:
+    line = Line(4)
+    line.sink.failures.extend([KafkaTimeoutError("too large")] * 9)
+
+    with pytest.raises(CommandError, match=r"posts/0 offset 0.*too large"):
+        line.run()
+    assert line.source.resyncs == 4
+
+
+def test_being_outrun_by_a_rebalance_is_no_refusal() -> None:
+    line = Line(4)
+    line.sink.failures.extend([CommitFailedError()] * 9)
+
+    line.run()
+
+    assert line.sink.published == ids(4)
+
+
+def test_a_broker_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(4)
+    line.sink.failures.append(KafkaTimeoutError("gone"))
+    away = deque([KafkaTimeoutError("still gone"), KafkaTimeoutError("still gone")])
+
+    def resync() -> None:
+        if away:
+            raise away.popleft()
+        LogSource.resync(line.source)
+
+    monkeypatch.setattr(line.source, "resync", resync)
+
+    line.run()
+
+    assert line.sink.published == ids(4)
+
+
+def test_a_stop_publishes_what_is_in_flight_and_takes_no_more() -> None:
+    line = Line(100)
+    line.source.before_batch[6] = line.stop.set
+
+    line.run()
+
+    assert line.sink.published == ids(8)
+
+
+def test_the_breaker_judges_before_anything_of_the_batch_is_published() -> None:
+    bad = [record(number, b"no picture") for number in range(4)]
+    line = Line(0, records=bad, breaker_consecutive=3)
+
+    with pytest.raises(CommandError, match="BREAKER_CONSECUTIVE"):
+        line.run()
+    assert line.sink.published == ["0", "1"]
+
+
+def test_a_label_too_large_for_its_topic_becomes_a_dead_letter() -> None:
+    records = [record(0, picture("red"), key=b"x" * 2_000), record(1, picture("red"))]
+    line = Line(0, records=records, output_limit=3_000)
+
+    line.run()
+
+    too_large, labelled = line.sink.outcomes
+    assert not isinstance(too_large, LabeledPost)
+    assert (too_large.stage, too_large.reason) == ("publish", "output_too_large")
+    assert isinstance(labelled, LabeledPost)
+
+
+def test_joining_must_end_within_the_startup_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(2, startup_timeout=0.001)
+    monkeypatch.setattr(line.source, "has_joined", lambda: False)
+    monkeypatch.setattr(line.source, "next_batch", lambda oldest: line.stop.wait(0.01) and None)
+
+    with pytest.raises(CommandError, match="STARTUP_TIMEOUT"):
+        line.run()
