@@ -7,9 +7,9 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from consumer.classify.captions import readable
 
-MAX_EXPANDED = 8_800
+MAX_EXPANDED = 4_400
 """VADER writes an emoji out ("face with tears of joy") and is quadratic in words: 2,200 emoji would take 7 seconds.
-So it sees as many characters of the caption as make 8,800 when written out; only hundreds of emoji reach that."""
+So it sees as many characters of the caption as make 4,400 when written out; only hundreds of emoji reach that."""
 
 
 def sentiment(caption: str | None) -> float | None:
