@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
+from unittest import mock
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from PIL import Image
@@ -51,21 +52,24 @@ def write(
 
 def write_raw(stack: Stack, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, Any]]) -> None:
     """Send to partition 0 what `KafkaProducer.send` refuses but other clients can write: nulls of every kind."""
-    with closing(KafkaProducer(bootstrap_servers=stack.broker.address)) as producer:
+    lengths = mock.patch("kafka.producer.producer_batch.len", lambda value: len(value or b""), create=True)
+    with lengths, closing(KafkaProducer(bootstrap_servers=stack.broker.address)) as producer:
         producer.partitions_for(topic)
         future, *_ = producer._accumulator.append(TopicPartition(topic, 0), None, key, value, headers)
         producer._sender.wakeup()
         future.get(timeout=30)
 
 
-def picture(colour: str | tuple[int, ...] = "red", mode: str = "RGB", kind: str = "PNG", size: int = 16) -> bytes:
+def picture(colour: str | int | tuple[int, ...] = "red", mode: str = "RGB", kind: str = "PNG", size: int = 16) -> bytes:
     """An encoded picture of one colour."""
     buffer = io.BytesIO()
     Image.new(mode, (size, size), colour).save(buffer, kind)
     return buffer.getvalue()
 
 
-def post(post_id: str, colour: str | tuple[int, ...] = "red", caption: str | None = None, city: str = "london") -> Any:
+def post(
+    post_id: str, colour: str | int | tuple[int, ...] = "red", caption: str | None = None, city: str = "london"
+) -> Any:
     """A post's record (key, value, headers) whose picture is of one colour."""
     headers = [("city", city.encode())]
     if caption is not None:

@@ -20,13 +20,13 @@ class PictureError(ValueError):
 
 
 class NotAnImage(PictureError):
-    """No header of a picture."""
+    """Nothing of a picture: no signature, no header."""
 
     reason = "not_an_image"
 
 
 class TruncatedImage(PictureError):
-    """The header is readable, the pixels are not."""
+    """A picture by its signature or header, but its pixels cannot be read."""
 
     reason = "truncated_image"
 
@@ -81,9 +81,19 @@ def _open(data: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(str(error)) from error
     except Exception as error:  # UnidentifiedImageError, or whatever a broken header makes its reader raise
-        if data[8:12] == b"WEBP" or data[4:10] == b"ftypav":  # Pillow reads these two only as a whole
+        if _begins_as_picture(data):
             raise TruncatedImage(f"{len(data)} bytes of a picture that is broken or ends early") from error
         raise NotAnImage(f"{len(data)} bytes that are no {', '.join(FORMATS[:-1])} or {FORMATS[-1]}") from error
+
+
+def _begins_as_picture(data: bytes) -> bool:
+    """Whether the bytes begin with a picture's signature, although Pillow finds no whole header behind it.
+
+    It ends early or is broken then; WebP and AVIF are read only as a whole in any case.
+    """
+    return data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")) or (
+        data[8:12] == b"WEBP" or data[4:10] == b"ftypav"
+    )
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -113,8 +113,6 @@ def test_a_long_strip_is_cut_to_its_middle() -> None:
         b'<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"/>',
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n",
         b"%PDF-1.7\n",
-        b"\x89PNG\r\n\x1a\n",
-        b"\xff\xd8\xff",
         b"\x00" * 1000,
     ],
 )
@@ -123,6 +121,12 @@ def test_what_has_no_header_of_a_picture_is_not_an_image(data: bytes) -> None:
         decode(data, LIMITS)
     assert caught.value.reason == "not_an_image"
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\xff\xd8\xff\xe0 and so on", b"GIF89a"])
+def test_a_picture_that_ends_within_its_header_is_truncated(data: bytes) -> None:
+    with pytest.raises(TruncatedImage):
+        decode(data, LIMITS)
 
 
 @pytest.mark.parametrize("picture_format", FORMATS)
