@@ -23,8 +23,6 @@ ATTEMPTS = "placestream-attempts"
 REASON = "placestream-reason"
 MAX_MESSAGE = 1024
 """Longest ``exception.message`` header, in bytes."""
-MAX_HEADERS = 64 * 1024
-"""What the error headers may add to a record: a dead-letter topic's limit is its input's plus this, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ def to_record(record: Any, dead: DeadLetter) -> tuple[bytes | None, bytes | None
 def attempts_of(headers: Sequence[tuple[str, bytes | None]]) -> int:
     """How often a record has failed by its ``placestream-attempts`` header; 1 without a readable one."""
     for name, value in reversed(headers):
-        if name == ATTEMPTS and value is not None and value.isdigit():
+        if name == ATTEMPTS and value is not None and value.isdigit() and len(value) < 10:  # Python limits int("9…9")
             return int(value)
     return 1
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 from consumer.classify.ensemble import Decision
 from consumer.classify.label import Label, Ranking
@@ -11,6 +11,8 @@ from producer.post import Post, format_time
 
 Probability = Annotated[float, PlainSerializer(lambda value: round(value, 4), return_type=float)]
 """Decided on unrounded numbers, published with four decimals."""
+Compound = Annotated[Probability, Field(ge=-1, le=1)]
+"""VADER's compound. The bounds guard the counters' sums against what other programs write."""
 Instant = Annotated[AwareDatetime, PlainSerializer(format_time, return_type=str)]
 """UTC with milliseconds: ``2017-03-29T02:30:13.147Z``."""
 
@@ -18,7 +20,7 @@ EVENT_TYPE = "placestream.post.labeled.v1"
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class PartRecord(_Record):
@@ -75,7 +77,7 @@ class LabeledPost(_Record):
     top: tuple[tuple[str, Probability], ...]
     image: PartRecord
     text: PartRecord | None
-    sentiment: Probability | None
+    sentiment: Compound | None
     created_at: Instant | None
     labeled_at: Instant
     decision: DecisionRecord

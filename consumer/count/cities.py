@@ -20,7 +20,7 @@ def load_zones(path: Path | None = None) -> Mapping[str, ZoneInfo]:
     """
     where = str(path or "cities.csv")
     try:
-        text = path.read_text("utf-8") if path else (files(__package__) / "cities.csv").read_text("utf-8")
+        text = path.read_text("utf-8-sig") if path else (files(__package__) / "cities.csv").read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"cannot read the cities file {where}: {error} (CITIES_FILE)") from None
     rows = csv.DictReader(text.splitlines())
