@@ -5,8 +5,16 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from pydantic import Field
 
 from producer.errors import CommandError
+from producer.settings import Settings
+
+
+class MetricsSettings(Settings):
+    """Where metrics and health answer; each role adds its own METRICS_PORT."""
+
+    metrics_host: str = Field("127.0.0.1", description="address of /metrics, /healthz and /readyz")
 
 
 class Health:

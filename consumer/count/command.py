@@ -15,10 +15,10 @@ from consumer.count.cities import load_zones
 from consumer.count.read import Reader
 from consumer.count.settings import CountSettings, RedisSettings
 from consumer.count.store import Store, TopicChanged
-from consumer.count.tally import tally
+from consumer.count.tally import Tally, tally
 from consumer.health import Health, serve
-from consumer.label.command import check_checksum, stop_on_signals
 from consumer.metrics import CountMetrics
+from consumer.start import check_checksum, stop_on_signals
 from producer.connect import connect
 from producer.errors import CommandError
 from producer.logs import event, setup
@@ -91,17 +91,24 @@ def _count(
                 store.check_topic()
                 reader.go_on_from(store.offsets())
                 in_step = health.ready = True
+                if reader.is_at_end():  # another `count` has done it, or is far ahead
+                    break
             chunk = reader.next_chunk()
             if chunk is None:
+                in_step = reader.stands_at(stored := store.offsets())
+                if not in_step:
+                    event(log, logging.WARNING, "Redis stands elsewhere; going on from there", stored=stored)
+                    continue
                 metrics.last_progress.set_to_current_time()
+                pause = 0.1
                 if reader.is_at_end():
                     break
                 continue
             added = tally(chunk.labeled, zones)
-            stored = store.apply(added, chunk.before, chunk.after)
-            metrics.applications.labels("refused" if stored is not None else "applied").inc()
-            if stored is not None:
-                event(log, logging.WARNING, "Redis stands elsewhere; going on from there", stored=stored)
+            refused = store.apply(added, chunk.before, chunk.after)
+            metrics.applications.labels("refused" if refused is not None else "applied").inc()
+            if refused is not None:
+                event(log, logging.WARNING, "Redis stands elsewhere; going on from there", stored=refused)
                 in_step = False
                 continue
             reader.counted(chunk)
@@ -110,20 +117,23 @@ def _count(
             metrics.last_progress.set_to_current_time()
             pause = 0.1
             event(log, logging.INFO, "counted", posts=len(chunk.labeled), offsets=chunk.after)
-            for city in sorted(added.without_zone - warned):
-                warned.add(city)
-                event(
-                    log,
-                    logging.WARNING,
-                    "no time zone for this city: its posts are in no hour (CITIES_FILE)",
-                    city=city,
-                )
+            _warn_once(added, warned)
         except (redis.RedisError, KafkaError) as error:
             in_step = False
             event(log, logging.WARNING, "lost Redis or the broker", why=error, again_in=f"{pause:g}s")
             stop.wait(pause)
             pause = min(pause * 2, 5.0)
     return counted
+
+
+def _warn_once(added: Tally, warned: set[str]) -> None:
+    """Say which posts are in no hour: once per city, and once for posts without a time."""
+    for city in sorted(added.without_zone - warned):
+        warned.add(city)
+        event(log, logging.WARNING, "no time zone for this city: its posts are in no hour (CITIES_FILE)", city=city)
+    if added.without_time and "" not in warned:
+        warned.add("")  # no city has this name
+        event(log, logging.WARNING, "posts without created_at are in no hour", posts=added.without_time)
 
 
 def wait_for_redis(settings: RedisSettings, client: redis.Redis, timeout: float) -> None:

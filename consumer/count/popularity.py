@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-import redis
 from scipy.stats import binomtest
 
+from consumer.count.store import Counters
 from consumer.count.tally import NOT_CLASSIFIED, SENTIMENT_UNITS
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -97,40 +97,6 @@ class CityFigures:
     places: list[PlaceFigures]
     hours: list[TimeFigures]
     weekdays: list[TimeFigures]
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """The counters as they stand in Redis: city -> field -> number."""
-
-    posts: dict[str, dict[str, int]]
-    sentiment: dict[str, dict[str, int]]
-    hours: dict[str, dict[str, int]]
-    stamps: dict[str, int]
-
-    @classmethod
-    def read(cls, client: redis.Redis, prefix: str) -> "Counters":
-        """Read everything in one transaction, so that the hashes belong together.
-
-        Args:
-            client: with ``decode_responses=True``.
-            prefix: COUNTER_PREFIX.
-
-        Raises:
-            redis.RedisError: Redis does not answer.
-        """
-        cities = sorted(str(city) for city in client.smembers(f"{prefix}:cities"))
-        hashes = [f"{kind}:{city}" for kind in ("posts", "sentiment", "hours") for city in cities]
-        with client.pipeline(transaction=True) as pipe:
-            for name in (*hashes, "stamps"):
-                pipe.hgetall(f"{prefix}:{name}")
-            read = dict(zip((*hashes, "stamps"), pipe.execute(), strict=True))
-        numbers = {name: {field: int(number) for field, number in fields.items()} for name, fields in read.items()}
-
-        def of(kind: str) -> dict[str, dict[str, int]]:
-            return {city: numbers[f"{kind}:{city}"] for city in cities}
-
-        return cls(of("posts"), of("sentiment"), of("hours"), numbers["stamps"])
 
 
 def popularity(counters: Counters) -> list[CityFigures]:

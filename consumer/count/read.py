@@ -24,13 +24,15 @@ log = logging.getLogger(__name__)
 POLL_MS = 500
 CHUNK = 2_000
 """Most records that one script adds to Redis."""
+HIDDEN_AFTER = 5.0
+"""Seconds without a record, short of the end, after which that is said."""
 LOOK_EVERY = 30.0
 """Seconds between two looks whether the topic has grown partitions or is another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Labelled posts, and the offsets between which they lie, per partition."""
+    """Labelled posts, where every partition's counters stand without them, and where those that move stand after."""
 
     labeled: list[LabeledPost]
     before: Offsets
@@ -53,7 +55,9 @@ class Reader:
         self._until: dict[int, int] | None = None
         self._consumer = connect(settings, lambda: _consumer(settings))
         self._stands: dict[int, int | None] = {}  # partition -> offset in Redis; None: nothing counted yet
-        self._looked_at = time.monotonic()
+        self._expired_below: dict[int, int] = {}  # partition -> offset below which expired records are reported
+        self._looked_at = self._read_at = time.monotonic()
+        self._said_waiting = False
 
     def go_on_from(self, stored: Mapping[int, int]) -> None:
         """Seek every partition to its stored offset, or to the beginning of the topic.
@@ -77,45 +81,53 @@ class Reader:
             number = partition.partition
             offset = stored.get(number)
             self._stands[number] = offset
-            if offset is not None and offset < beginning:
-                self._metrics.expired.labels(str(number)).inc(beginning - offset)
+            if offset is not None and (known := max(offset, self._expired_below.get(number, 0))) < beginning:
+                self._expired_below[number] = beginning
+                self._metrics.expired.labels(str(number)).inc(beginning - known)
                 event(
                     log, logging.WARNING, "labelled posts expired before they were counted", topic=self._topic,
-                    partition=number, stored=offset, earliest=beginning, passed=beginning - offset,
+                    partition=number, stored=offset, earliest=beginning, passed=beginning - known,
                 )  # fmt: skip
             if offset is not None and offset > ends.latest[partition]:
                 raise CommandError(
                     f"the counters stand at offset {offset} of {self._topic}/{number}, which ends at "
                     f"{ends.latest[partition]}: the topic has lost records; `python -m consumer recount` starts over"
                 )
-            self._consumer.seek(partition, max(beginning, offset or 0))
-        for partition in wanted:  # only now: a position is asked for when all are known
-            self._measure_lag(partition.partition, ends.latest[partition])
+            start = max(beginning, offset or 0)
+            self._consumer.seek(partition, start)
+            self._metrics.lag.labels(str(number)).set(ends.latest[partition] - start)
+        self._read_at = time.monotonic()
+
+    def stands_at(self, stored: Mapping[int, int]) -> bool:
+        """Whether Redis still stands where this reader left it.
+
+        Args:
+            stored: partition -> offset in Redis, now.
+        """
+        return all(stored.get(number) == offset for number, offset in self._stands.items())
 
     def next_chunk(self) -> Chunk | None:
-        """The next labelled posts, or None after half a second without any.
+        """The next labelled posts, or None when for half a second nothing came that is wanted.
 
         Raises:
             KafkaError: read on with `go_on_from`.
         """
         if time.monotonic() - self._looked_at > LOOK_EVERY:
             self._look()
-        found = self._consumer.poll(timeout_ms=POLL_MS, max_records=CHUNK)
-        if not found:
-            for number in self._stands:
-                self._measure_lag(number, self._consumer.highwater(self._partition(number)))
+        polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=CHUNK)
+        wanted = {tp.partition: self._wanted(tp.partition, records) for tp, records in polled.items()}
+        after = {number: records[-1].offset + 1 for number, records in wanted.items() if records}
+        if not after:
+            self._measure_lag()
             return None
-        labeled = [post for records in found.values() for record in records if (post := self._read(record))]
-        after = {tp.partition: records[-1].offset + 1 for tp, records in found.items()}
-        if self._until is not None:
-            after = {number: min(offset, self._until[number]) for number, offset in after.items()}
-        return Chunk(labeled, {number: self._stands[number] for number in after}, after)
+        self._read_at = time.monotonic()
+        labeled = [post for records in wanted.values() for record in records if (post := self._read(record))]
+        return Chunk(labeled, dict(self._stands), after)
 
     def counted(self, chunk: Chunk) -> None:
         """Take note that the chunk is in Redis."""
         self._stands.update(chunk.after)
-        for number in chunk.after:
-            self._measure_lag(number, self._consumer.highwater(self._partition(number)))
+        self._measure_lag()
 
     def ends(self) -> Ends:
         """First and next offset of every partition, now.
@@ -137,10 +149,14 @@ class Reader:
         """Whether everything up to the offsets of `stop_at` is read; without them there is no end."""
         if self._until is None:
             return False
-        positions = {
-            number: self._consumer.position(self._partition(number), timeout_ms=5_000) for number in self._stands
-        }
-        return all((positions[number] or 0) >= end for number, end in self._until.items())
+        behind = [number for number, end in self._until.items() if self._position(number) < end]
+        if behind and not self._said_waiting and time.monotonic() - self._read_at > HIDDEN_AFTER:
+            self._said_waiting = True
+            event(
+                log, logging.WARNING, "short of the end, but nothing comes: a producer's transaction is open, or the "
+                "broker is away", topic=self._topic, partitions=behind,
+            )  # fmt: skip
+        return not behind
 
     def close(self) -> None:
         """Close the clients."""
@@ -168,16 +184,21 @@ class Reader:
     def _partition(self, number: int) -> TopicPartition:
         return TopicPartition(self._topic, number)
 
-    def _measure_lag(self, partition: int, end: int | None) -> None:
-        position = self._consumer.position(self._partition(partition), timeout_ms=5_000)
-        stands = self._stands[partition]
-        # Between the last record and the end lie only transaction markers once the position is there.
-        behind = 0 if end is None or (position or 0) >= end else end - (stands or 0)
-        self._metrics.lag.labels(str(partition)).set(max(0, behind))
+    def _position(self, number: int) -> int:
+        return self._consumer.position(self._partition(number), timeout_ms=5_000) or 0
+
+    def _measure_lag(self) -> None:
+        """Right when all that was read is in Redis: the position passes transaction markers, the counters do not."""
+        for number in self._stands:
+            end = self._consumer.highwater(self._partition(number))
+            if end is not None:
+                self._metrics.lag.labels(str(number)).set(max(0, end - self._position(number)))
+
+    def _wanted(self, number: int, records: list[Any]) -> list[Any]:
+        """The records before the end; another `count` may have brought the counters beyond it."""
+        return records if self._until is None else [r for r in records if r.offset < self._until[number]]
 
     def _read(self, record: Any) -> LabeledPost | None:
-        if self._until is not None and record.offset >= self._until[record.partition]:
-            return None
         try:
             return LabeledPost.model_validate_json(record.value or b"")
         except ValidationError as error:

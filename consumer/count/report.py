@@ -10,12 +10,14 @@ from typing import Any, Literal, Self
 
 import redis
 from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
 from rich.console import Console
 from rich.table import Table
 
 from consumer.count.command import wait_for_redis
-from consumer.count.popularity import WEEKDAYS, CityFigures, Counters, PlaceFigures, TimeFigures, popularity
+from consumer.count.popularity import WEEKDAYS, CityFigures, PlaceFigures, TimeFigures, popularity
 from consumer.count.settings import RedisSettings
+from consumer.count.store import Counters
 from producer.errors import CommandError
 from producer.settings import load
 
@@ -24,6 +26,9 @@ MISSING = "–"
 
 class PopularitySettings(RedisSettings):
     """Print which places each city photographs, how often, and in what mood; or its busy hours and weekdays."""
+
+    # The flags json and csv need an alias; without this line the bare variables JSON and CSV would set them.
+    model_config = SettingsConfigDict(env_prefix_target="all")
 
     city: str | None = Field(None, description="only this city")
     by: Literal["place", "hour", "weekday"] = Field("place", description="what the rows are")

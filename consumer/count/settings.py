@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from consumer.label.settings import MetricsSettings
+from consumer.health import MetricsSettings
 from producer.logs import LogSettings
 from producer.settings import Settings, TopicSettings
 

@@ -1,12 +1,15 @@
-"""The counters in Redis: their keys, and the one script that adds to them."""
+"""The counters in Redis: their keys, reading them all, and the one script that adds to them."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
 import redis
 
 from consumer.count.tally import Tally
+from producer.errors import CommandError
 
 Offsets = Mapping[int, int | None]
 """Partition -> next offset to count; None where nothing is counted yet."""
@@ -14,6 +17,78 @@ Offsets = Mapping[int, int | None]
 
 class TopicChanged(Exception):
     """The counters belong to another topic: it was deleted and created anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Everything below one prefix, as it stood at one moment.
+
+    Attributes:
+        posts: city -> place -> posts.
+        sentiment: city -> ``place``, ``place:sq``, ``place:n`` -> sum, sum of squares, posts with a sentiment.
+        hours: city -> ``place|weekday|hour`` -> posts.
+        stamps: ``encoder|places|decision`` -> posts.
+        offsets: ``topic:partition`` -> next offset to count.
+        topic_id: of the labelled topic; None when nothing is counted.
+    """
+
+    posts: dict[str, dict[str, int]]
+    sentiment: dict[str, dict[str, int]]
+    hours: dict[str, dict[str, int]]
+    stamps: dict[str, int]
+    offsets: dict[str, int]
+    topic_id: str | None
+
+    @classmethod
+    def read(cls, client: redis.Redis, prefix: str) -> "Counters":
+        """Read everything in one transaction, so that counters and offsets belong together while counting goes on.
+
+        Args:
+            client: with ``decode_responses=True``.
+            prefix: COUNTER_PREFIX.
+
+        Raises:
+            redis.RedisError: Redis does not answer.
+            CommandError: something below the prefix is no counter.
+        """
+        cities: list[str] = []
+
+        def ask(pipe: Any) -> None:  # asked again when a city is added meanwhile
+            cities[:] = sorted(pipe.smembers(f"{prefix}:cities"))
+            pipe.multi()
+            pipe.get(f"{prefix}:topic")
+            for name in ("offsets", "stamps", *(f"{kind}:{city}" for kind in _KINDS for city in cities)):
+                pipe.hgetall(f"{prefix}:{name}")
+
+        answers: Any = client.transaction(ask, f"{prefix}:cities")
+        topic_id, *hashes = answers
+        try:
+            offsets, stamps, *of_cities = ({name: int(number) for name, number in each.items()} for each in hashes)
+        except ValueError as error:
+            raise CommandError(f"a counter below {prefix} is no number: {error}") from None
+        kinds = iter(of_cities)
+        posts, sentiment, hours = ({city: next(kinds) for city in cities} for _ in _KINDS)
+        return cls(posts, sentiment, hours, stamps, offsets, topic_id)
+
+    def hashes(self) -> dict[str, dict[str, int]]:
+        """By key without prefix, as `Tally.hashes`: ``stamps``, and ``posts:<city>`` and so on for every city."""
+        kinds = zip(_KINDS, (self.posts, self.sentiment, self.hours), strict=True)
+        of_cities = {f"{kind}:{city}": fields for kind, cities in kinds for city, fields in cities.items()}
+        return {"stamps": self.stamps, **of_cities}
+
+
+_KINDS = ("posts", "sentiment", "hours")
+
+
+def offsets_of(topic: str, stored: Mapping[str, int | str]) -> dict[int, int]:
+    """Partition -> next offset of a topic.
+
+    Args:
+        topic: its name.
+        stored: the fields ``topic:partition`` of the offsets.
+    """
+    named = ((field.rpartition(":"), int(offset)) for field, offset in stored.items())
+    return {int(partition): offset for (name, _, partition), offset in named if name == topic}
 
 
 class Store:
@@ -52,34 +127,34 @@ class Store:
             redis.RedisError: Redis does not answer.
         """
         stored: dict[str, str] = self._client.hgetall(self._key("offsets"))  # type: ignore[assignment]
-        return self._of_this_topic(stored)
+        return offsets_of(self._topic, stored)
 
     def apply(self, tally: Tally, before: Offsets, after: Mapping[int, int]) -> dict[int, int] | None:
         """Add a tally and move the offsets, all or nothing.
 
         Args:
             tally: what the records between the offsets add.
-            before: where reading began, per partition; every stored offset must still be that.
-            after: where it ended.
+            before: where the counters stand, per partition; every stored offset must still be that.
+            after: where they stand then; partitions that are not named stay.
 
         Returns:
             None when applied; otherwise the stored offsets: go on from there.
 
         Raises:
             TopicChanged: the counters belong to another topic.
+            redis.ResponseError: something below the prefix is no counter; nothing was applied.
             redis.RedisError: unknown whether it was applied: read the stored offsets and go on from there.
         """
         hashes = tally.hashes()
-        keys = [self._key(name) for name in ("offsets", "topic", "cities", "stamps", *hashes)]
+        keys = [self._key(name) for name in ("offsets", "topic", "cities", *hashes)]
         given = {
             "topic": self._topic_id,
             "from": {self._field(p): "" if offset is None else str(offset) for p, offset in before.items()},
             "to": {self._field(p): str(offset) for p, offset in after.items()},
             "cities": list(tally.posts),
-            "stamps": {stamp: str(posts) for stamp, posts in tally.stamps.items()},
             "increments": [
                 [number, field, str(amount)]
-                for number, fields in enumerate(hashes.values(), start=5)
+                for number, fields in enumerate(hashes.values(), start=4)
                 for field, amount in fields.items()
             ],
         }
@@ -88,11 +163,7 @@ class Store:
             return None
         if answer[0] == "topic":
             raise TopicChanged(answer[1])
-        return self._of_this_topic(dict(zip(answer[1::2], answer[2::2], strict=True)))
-
-    def _of_this_topic(self, stored: Mapping[str, str]) -> dict[int, int]:
-        named = ((field.rpartition(":"), int(offset)) for field, offset in stored.items())
-        return {int(partition): offset for (topic, _, partition), offset in named if topic == self._topic}
+        return offsets_of(self._topic, dict(zip(answer[1::2], answer[2::2], strict=True)))
 
     def _field(self, partition: int) -> str:
         return f"{self._topic}:{partition}"

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from consumer.labeled_post import LabeledPost
@@ -23,6 +24,7 @@ class Tally:
         hours: city -> ``place|weekday|hour`` (0 = Monday, local time) -> posts.
         stamps: ``encoder|places|decision`` -> posts.
         without_zone: cities whose time zone is not known; their posts are in no hour.
+        without_time: posts of which no local time is known otherwise; they are in no hour.
     """
 
     posts: dict[str, Counter[str]] = field(default_factory=dict)
@@ -30,6 +32,7 @@ class Tally:
     hours: dict[str, Counter[str]] = field(default_factory=dict)
     stamps: Counter[str] = field(default_factory=Counter)
     without_zone: set[str] = field(default_factory=set)
+    without_time: int = 0
 
     def add(self, labeled: LabeledPost, zones: Mapping[str, ZoneInfo]) -> None:
         """Count one labelled post.
@@ -49,8 +52,9 @@ class Tally:
             sums[f"{place}:n"] += 1
         if city not in zones:
             self.without_zone.add(city)
-        elif labeled.created_at is not None:
-            local = labeled.created_at.astimezone(zones[city])
+        elif (local := _local(labeled.created_at, zones[city])) is None:
+            self.without_time += 1
+        else:
             self.hours.setdefault(city, Counter())[f"{place}|{local.weekday()}|{local.hour}"] += 1
 
     def merge(self, other: "Tally") -> None:
@@ -64,11 +68,13 @@ class Tally:
                 mine.setdefault(city, Counter()).update(fields)
         self.stamps.update(other.stamps)
         self.without_zone |= other.without_zone
+        self.without_time += other.without_time
 
     def hashes(self) -> dict[str, Counter[str]]:
-        """Increments by key without prefix: ``posts:<city>``, ``sentiment:<city>``, ``hours:<city>``."""
+        """Increments by key without prefix: ``stamps``, ``posts:<city>``, ``sentiment:<city>``, ``hours:<city>``."""
         kinds = {"posts": self.posts, "sentiment": self.sentiment, "hours": self.hours}
-        return {f"{kind}:{city}": fields for kind, cities in kinds.items() for city, fields in cities.items()}
+        of_cities = {f"{kind}:{city}": fields for kind, cities in kinds.items() for city, fields in cities.items()}
+        return {"stamps": self.stamps, **of_cities}
 
 
 def tally(labeled: Iterable[LabeledPost], zones: Mapping[str, ZoneInfo]) -> Tally:
@@ -82,6 +88,13 @@ def tally(labeled: Iterable[LabeledPost], zones: Mapping[str, ZoneInfo]) -> Tall
     for post in labeled:
         counted.add(post, zones)
     return counted
+
+
+def _local(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
+    try:
+        return moment and moment.astimezone(zone)
+    except OverflowError:  # the first hours of year 1, the last of 9999
+        return None
 
 
 def stamp_of(labeled: LabeledPost) -> str:

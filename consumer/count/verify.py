@@ -1,6 +1,7 @@
 """The command `verify`: Redis against the labelled topic below the stored offsets; right while counting goes on."""
 
 import logging
+import sys
 from collections.abc import Mapping
 
 import redis
@@ -9,10 +10,9 @@ from prometheus_client import CollectorRegistry
 
 from consumer.count.cities import load_zones
 from consumer.count.command import wait_for_redis
-from consumer.count.popularity import Counters
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
-from consumer.count.store import Store, TopicChanged
+from consumer.count.store import Counters, offsets_of
 from consumer.count.tally import Tally, tally
 from consumer.metrics import CountMetrics
 from producer.errors import CommandError
@@ -48,21 +48,14 @@ def main(argv: list[str]) -> int:
     reader = Reader(settings, CountMetrics(CollectorRegistry()))
     counted = Tally()
     try:
-        store = Store(client, settings.counter_prefix, settings.output_topic, reader.topic_id)
-        store.check_topic()
-        counters, offsets = Counters.read(client, settings.counter_prefix), store.offsets()
-        # Counters and offsets belong together only when both were read at one moment.
-        while (again := store.offsets()) != offsets:
-            counters, offsets = Counters.read(client, settings.counter_prefix), again
-        if not offsets:
-            raise CommandError(f"nothing is counted under {settings.counter_prefix} at {settings.redis_address}")
+        counters = Counters.read(client, settings.counter_prefix)
+        offsets = offsets_of(settings.output_topic, counters.offsets)
+        _check_comparable(settings, reader, counters, offsets)
         reader.stop_at(offsets)
         reader.go_on_from({})
         while not reader.is_at_end():
             if chunk := reader.next_chunk():
                 counted.merge(tally(chunk.labeled, zones))
-    except TopicChanged as changed:
-        raise CommandError(f"the counters are of another {settings.output_topic} (topic id {changed})") from None
     except (redis.RedisError, KafkaError) as error:
         raise CommandError(f"could not compare: {error}; run it again") from None
     finally:
@@ -82,6 +75,28 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def _check_comparable(settings: VerifySettings, reader: Reader, counters: Counters, offsets: Mapping[int, int]) -> None:
+    topic = settings.output_topic
+    if counters.topic_id not in (None, reader.topic_id):
+        raise CommandError(f"the counters are of another {topic} (topic id {counters.topic_id}); `recount` counts this")
+    if not offsets:
+        raise CommandError(f"nothing of {topic} is counted under {settings.counter_prefix} at {settings.redis_address}")
+    ends = reader.ends()
+    latest = {partition.partition: end for partition, end in ends.latest.items()}
+    beyond = {number: offset for number, offset in offsets.items() if offset > latest.get(number, 0)}
+    if beyond:
+        raise CommandError(
+            f"the stored offsets lie beyond the end of {topic} (partition: offset {beyond}): "
+            "the topic has lost records; `recount` counts what is left"
+        )
+    if expired := {partition.partition: first for partition, first in ends.earliest.items() if first > 0}:
+        print(
+            f"warning: {topic} no longer begins at its first record (partition: first offset {expired}): "
+            "what was counted of the expired ones shows as a difference",
+            file=sys.stderr,
+        )
+
+
 def differences(counters: Counters, counted: Tally) -> list[str]:
     """One line per counter that differs.
 
@@ -89,11 +104,8 @@ def differences(counters: Counters, counted: Tally) -> list[str]:
         counters: what Redis says.
         counted: what the topic says.
     """
-    in_redis: dict[str, Mapping[str, int]] = {"stamps": counters.stamps}
-    kinds = {"posts": counters.posts, "sentiment": counters.sentiment, "hours": counters.hours}
-    for kind, cities in kinds.items():
-        in_redis.update({f"{kind}:{city}": fields for city, fields in cities.items()})
-    in_topic: dict[str, Mapping[str, int]] = {**counted.hashes(), "stamps": counted.stamps}
+    in_redis: Mapping[str, Mapping[str, int]] = counters.hashes()
+    in_topic: Mapping[str, Mapping[str, int]] = counted.hashes()
     found = []
     for name in sorted({*in_redis, *in_topic}):
         ours, theirs = in_redis.get(name, {}), in_topic.get(name, {})
