@@ -23,6 +23,7 @@ class Settings(BaseSettings):
         cli_kebab_case=True,
         cli_implicit_flags=True,
         cli_avoid_json=True,
+        cli_exit_on_error=False,  # a wrong flag is one line of ours, without argparse's usage
         cli_hide_none_type=True,
         hide_input_in_errors=True,
     )
@@ -118,7 +119,7 @@ def load(cls: type[S], program: str, argv: Sequence[str]) -> S:
     except ValidationError as error:
         raise UsageError("; ".join(_explain(problem) for problem in error.errors())) from None
     except SettingsError as error:
-        raise UsageError(f"{error}: {error.__cause__}" if error.__cause__ else str(error)) from None
+        raise UsageError(f"{str(error).removeprefix('error parsing CLI: ')} (--help shows the options)") from None
 
 
 def _explain(problem: Any) -> str:
