@@ -1,0 +1,58 @@
+"""Workers of one group on one machine."""
+
+import signal
+
+from deploy.local.stack import Stack
+from tests.conftest import MakeTopics, RunCli, StartCli, wait_until
+from tests.wire import post, read_all, write
+
+QUICK = ("--metrics-port", "0", "--session-timeout", "6", "--batch-size", "4")
+
+
+def test_two_workers_share_the_partitions_and_a_third_of_a_living_name_is_told_so(
+    stack: Stack, make_topics: MakeTopics, start_cli: StartCli, run_cli: RunCli
+) -> None:
+    topics = make_topics(4)
+    env = topics.environment | {"PLACESTREAM_GROUP_ID": topics.input}
+    workers = [start_cli("tests.light", *QUICK, "--replica", name, env=env) for name in ("one", "two")]
+    for worker in workers:
+        worker.wait_for_output("joined")
+    for worker in workers:  # the second one's coming takes partitions from the first
+        wait_until(lambda w=worker: last_assignment(w.output).count("@") == 2, 60, "two partitions each")  # type: ignore[misc]
+
+    write(stack, topics.input, [post(str(number)) for number in range(40)])
+    wait_until(lambda: len(read_all(stack, topics.output)) >= 40, 60, "every post labelled")
+    third = run_cli("tests.light", *QUICK, "--replica", "two", env=env)
+    write(stack, topics.input, [post("the good one that must come out")])
+    wait_until(lambda: len(read_all(stack, topics.output)) >= 41, 60, "the last post labelled")
+
+    assert third.returncode == 1
+    assert "uses replica two" in third.stderr.strip().splitlines()[-1]
+    ids = [record.key.decode() for record in read_all(stack, topics.output)]
+    assert sorted(ids) == sorted([*map(str, range(40)), "the good one that must come out"])
+    for worker in workers:
+        assert "published" in worker.output
+        assert worker.end() == 0
+
+
+def test_a_worker_that_is_killed_is_replaced_by_one_of_the_same_name_and_nothing_is_doubled(
+    stack: Stack, make_topics: MakeTopics, start_cli: StartCli
+) -> None:
+    topics = make_topics(2)
+    env = topics.environment | {"PLACESTREAM_GROUP_ID": topics.input}
+    write(stack, topics.input, [post(str(number), caption="a green place") for number in range(600)])
+
+    first = start_cli("tests.light", *QUICK, env=env)
+    wait_until(lambda: first.output.count("published") > 5, 60, "a few batches")
+    first.end(signal.SIGKILL)
+    assert 0 < len(read_all(stack, topics.output)) < 600
+    second = start_cli("tests.light", *QUICK, "--stop-at-end", env=env)
+
+    assert second.process.wait(90) == 0, second.output
+    ids = sorted(int(record.key) for record in read_all(stack, topics.output))
+    assert ids == list(range(600))
+
+
+def last_assignment(output: str) -> str:
+    lines = [line for line in output.splitlines() if " assigned " in line]
+    return lines[-1] if lines else ""
