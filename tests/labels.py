@@ -1,0 +1,25 @@
+"""Labelled posts for tests: the golden one, with changes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from consumer.labeled_post import LabeledPost
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def golden(name: str) -> Any:
+    """What a golden file holds."""
+    return json.loads((GOLDEN / f"{name}.json").read_text("utf-8"))
+
+
+def labeled_value(**changes: Any) -> dict[str, Any]:
+    """The golden labelled post's value with other fields; a field that is `...` is left out."""
+    whole = golden("labeled_post")["value"] | changes
+    return {name: value for name, value in whole.items() if value is not ...}
+
+
+def labeled(**changes: Any) -> LabeledPost:
+    """The golden labelled post, as read, with other fields."""
+    return LabeledPost.model_validate_json(json.dumps(labeled_value(**changes)))

@@ -1,0 +1,96 @@
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+import consumer.health
+from consumer.health import Health, serve
+from producer.errors import CommandError
+
+Address = str
+
+
+def get(address: Address, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(consumer.health, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def health(clock: Clock) -> Health:
+    return Health(limit=60)
+
+
+@pytest.fixture
+def address(health: Health) -> Iterator[Address]:
+    registry = CollectorRegistry()
+    Counter("placestream_seen", "Seen", registry=registry).inc(3)
+    server = serve("127.0.0.1", 0, registry, health)
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_metrics_are_exposed(address: Address) -> None:
+    status, text = get(address, "/metrics")
+    assert status == 200
+    assert "placestream_seen_total 3.0" in text.splitlines()
+
+
+def test_a_loop_that_does_not_turn_is_not_healthy_until_it_turns_again(
+    address: Address, health: Health, clock: Clock
+) -> None:
+    clock.now += 59
+    assert get(address, "/healthz") == (200, "the loop turns\n")
+    health.turned()
+    clock.now += 59
+    assert get(address, "/healthz")[0] == 200
+    clock.now += 2
+    assert get(address, "/healthz") == (503, "the loop has not turned for too long\n")
+    assert get(address, "/readyz")[1] == "not ready: still loading or joining\n"  # alive or not is another question
+    health.turned()
+    assert get(address, "/healthz")[0] == 200
+
+
+def test_ready_is_what_the_role_says(address: Address, health: Health) -> None:
+    assert get(address, "/readyz") == (503, "not ready: still loading or joining\n")
+    health.ready = True
+    assert get(address, "/readyz?verbose") == (200, "ready\n")
+
+
+def test_another_path_is_not_found(address: Address) -> None:
+    assert get(address, "/") == (404, "/metrics /healthz /readyz\n")
+
+
+def test_a_busy_port_is_one_line_that_names_the_settings(health: Health) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as busy:
+        port = busy.getsockname()[1]
+        with pytest.raises(CommandError, match=rf"127\.0\.0\.1:{port} \(METRICS_HOST, METRICS_PORT; .*in use"):
+            serve("127.0.0.1", port, CollectorRegistry(), health)
+
+
+def test_an_address_of_another_machine_is_one_line(health: Health) -> None:
+    with pytest.raises(CommandError, match=r"cannot serve metrics at 192\.0\.2\.1:0"):
+        serve("192.0.2.1", 0, CollectorRegistry(), health)
