@@ -5,17 +5,12 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from consumer.classify.settings import ClassifySettings
+from consumer.health import MetricsSettings
 from producer.logs import LogSettings
 from producer.settings import TopicSettings, default_replica
 
 
-class MetricsSettings(LogSettings):
-    """Where metrics and health answer."""
-
-    metrics_host: str = Field("127.0.0.1", description="address of /metrics, /healthz and /readyz")
-
-
-class LabelSettings(TopicSettings, ClassifySettings, MetricsSettings):
+class LabelSettings(TopicSettings, ClassifySettings, MetricsSettings, LogSettings):
     """Label the posts of the input topic until SIGTERM or Ctrl-C; each post comes out exactly once."""
 
     group_id: str = Field("placestream", min_length=1, description="consumer group of the workers")
