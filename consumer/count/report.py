@@ -11,11 +11,12 @@ from typing import Any, Literal, Self
 import redis
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from consumer.count.command import wait_for_redis
-from consumer.count.popularity import WEEKDAYS, CityFigures, PlaceFigures, TimeFigures, popularity
+from consumer.count.popularity import WEEKDAYS, CityFigures, PlaceFigures, Share, TimeFigures, popularity
 from consumer.count.settings import RedisSettings
 from consumer.count.store import Counters
 from producer.errors import CommandError
@@ -85,20 +86,16 @@ def main(argv: list[str]) -> int:
 
 
 def _print(figures: Iterable[CityFigures], settings: PopularitySettings) -> None:
-    console = Console()
+    console = Console(markup=False, emoji=False, highlight=False)  # names of cities and places are others' text
     for city in figures:
         console.print(_place_table(city, settings.top) if settings.by == "place" else _time_table(city, settings.by))
+        console.print()
 
 
 def _place_table(city: CityFigures, top: int) -> Table:
     not_classified = city.posts - city.classified.k
-    table = Table(
-        title=f"{city.city}: {city.posts:,} posts, {city.classified.k:,} classified, {not_classified:,} not classified",
-        title_justify="left",
-    )
-    table.add_column("place")
-    for name in ("posts", "share", "95 % interval", "quotient", "sentiment", "n"):
-        table.add_column(name, justify="right")
+    title = f"{city.city}: {city.posts:,} posts, {city.classified.k:,} classified, {not_classified:,} not classified"
+    table = _table(title, "place", "posts", "share", "95 % CI", "quotient", "sentiment", "n")
     shown = city.places[: top or None]
     for place in shown:
         share = place.share
@@ -106,7 +103,7 @@ def _place_table(city: CityFigures, top: int) -> Table:
             place.place,
             f"{share.k:,}",
             f"{share.share:.1%}",
-            f"{share.low:.1%} – {share.high:.1%}",
+            _interval(share),
             MISSING if place.quotient is None else f"{place.quotient:.2f}",
             f"{place.sentiment.mean:+.2f}" if place.sentiment.n else MISSING,
             f"{place.sentiment.n:,}",
@@ -116,20 +113,36 @@ def _place_table(city: CityFigures, top: int) -> Table:
     return table
 
 
-def _time_table(city: CityFigures, by: Literal["hour", "weekday"]) -> Table:
+def _time_table(city: CityFigures, by: Literal["hour", "weekday"]) -> Table | str:
     rows = city.hours if by == "hour" else city.weekdays
     known = rows[0].share.n if rows else 0
-    table = Table(title=f"{city.city}: {known:,} of {city.posts:,} posts with a known local time", title_justify="left")
-    table.add_column(by)
-    for name in ("posts", "share", "95 % interval"):
-        table.add_column(name, justify="right")
+    title = f"{city.city}: {known:,} of {city.posts:,} posts with a known local time"
+    if not rows:
+        return title
+    table = _table(title, by, "posts", "share", "95 % CI")
     table.add_column("")
-    most = max((row.share.k for row in rows), default=0)
+    most = max(row.share.k for row in rows)
     for row in rows:
         share = row.share
         bar = "█" * round(20 * share.k / most)
-        table.add_row(_when(row, by), f"{share.k:,}", f"{share.share:.1%}", f"{share.low:.1%} – {share.high:.1%}", bar)
+        table.add_row(_when(row, by), f"{share.k:,}", f"{share.share:.1%}", _interval(share), bar)
     return table
+
+
+def _table(title: str, first: str, *numbers: str) -> Table:
+    """A table whose longest names fit beside all numbers into 80 columns; in less, names go over two lines."""
+    table = Table(
+        title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False,
+        collapse_padding=True,
+    )  # fmt: skip
+    table.add_column(first, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _interval(share: Share) -> str:
+    return f"{100 * share.low:.1f}–{100 * share.high:.1f}%"
 
 
 def _when(row: TimeFigures, by: str) -> str:

@@ -17,8 +17,9 @@ from producer.settings import Settings, TopicSettings
 def _check_url(url: SecretStr) -> SecretStr:
     try:
         parts = urlsplit(url.get_secret_value())
-        good = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and (parts.port or 6379) > 0
-    except ValueError:
+        good = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
+        redis.ConnectionPool.from_url(url.get_secret_value()).make_connection()  # reads the options; does not connect
+    except (ValueError, TypeError):
         good = False
     if not good:
         raise ValueError("must look like redis://[user:password@]host:port/0 (or rediss:// for TLS)")

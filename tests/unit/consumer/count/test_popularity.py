@@ -1,0 +1,141 @@
+import math
+from typing import Any
+
+import pytest
+
+from consumer.count.cities import load_zones
+from consumer.count.popularity import CityFigures, Share, popularity
+from consumer.count.store import Counters
+from consumer.count.tally import tally
+from tests.labels import labeled
+
+
+def counters(**changes: Any) -> Counters:
+    empty: dict[str, Any] = {"posts": {}, "sentiment": {}, "hours": {}, "stamps": {}, "offsets": {}, "topic_id": "x"}
+    return Counters(**(empty | changes))
+
+
+def of_posts(*posts: dict[str, Any]) -> list[CityFigures]:
+    counted = tally((labeled(**post) for post in posts), load_zones())
+    return popularity(
+        counters(
+            posts=counted.posts,
+            sentiment=counted.sentiment,
+            hours={city: dict(counted.hours.get(city, {})) for city in counted.posts},
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "low", "high"),
+    [
+        # R: prop.test(k, n, correct=FALSE); statsmodels: proportion_confint(k, n, method="wilson")
+        (10, 100, 0.05522914, 0.17436566),
+        (0, 10, 0.0, 0.27753279),
+        (10, 10, 0.72246720, 1.0),
+        (1, 1, 0.20654931, 1.0),
+        (81, 263, 0.2553, 0.3662),  # Newcombe 1998, table I
+        (15, 148, 0.0624, 0.1605),  # Newcombe 1998, table I
+    ],
+)
+def test_the_interval_is_wilsons(k: int, n: int, low: float, high: float) -> None:
+    share = Share.of(k, n)
+    assert (share.k, share.n, share.share) == (k, n, k / n)
+    assert share.low == pytest.approx(low, abs=5e-5)
+    assert share.high == pytest.approx(high, abs=5e-5)
+
+
+@pytest.mark.parametrize("n", [1, 7, 1000])
+def test_the_interval_is_the_solution_of_the_score_equation(n: int) -> None:
+    z = 1.959963984540054
+    for k in range(0, n + 1, max(1, n // 7)):
+        share = Share.of(k, n)
+        for bound in (share.low, share.high):
+            assert abs(k / n - bound) == pytest.approx(z * math.sqrt(bound * (1 - bound) / n), abs=1e-9)
+
+
+def test_a_share_of_nothing_is_not_a_number() -> None:
+    share = Share.of(0, 0)
+    assert (share.k, share.n) == (0, 0)
+    assert math.isnan(share.share)
+    assert math.isnan(share.low)
+    assert math.isnan(share.high)
+
+
+def test_the_quotient_is_the_share_here_by_the_share_everywhere() -> None:
+    newyork, sydney = popularity(
+        counters(
+            posts={
+                "sydney": {"coast": 3, "bridge": 1, "_not_classified": 96},
+                "newyork": {"bridge": 3, "tower": 1},
+            }
+        )
+    )
+    assert {figures.place: figures.quotient for figures in sydney.places} == {
+        "coast": pytest.approx((3 / 4) / (3 / 8)),
+        "bridge": pytest.approx((1 / 4) / (4 / 8)),
+    }
+    assert {figures.place: figures.quotient for figures in newyork.places} == {
+        "bridge": pytest.approx((3 / 4) / (4 / 8)),
+        "tower": pytest.approx((1 / 4) / (1 / 8)),
+    }
+
+
+def test_a_single_city_has_no_quotient() -> None:
+    (only,) = of_posts({}, {"place": "tower"})
+    assert [figures.quotient for figures in only.places] == [None, None]
+
+
+def test_shares_are_of_the_classified_posts_and_places_come_by_number_then_name() -> None:
+    (city,) = of_posts({}, {"place": "tower"}, {"place": "tower"}, {"place": "alley"}, {"place": None}, {"place": None})
+    assert city.posts == 6
+    assert (city.classified.k, city.classified.n) == (4, 6)
+    assert [(figures.place, figures.share.k, figures.share.n) for figures in city.places] == [
+        ("tower", 2, 4), ("alley", 1, 4), ("bridge", 1, 4),
+    ]  # fmt: skip
+
+
+def test_the_mean_sentiment_is_of_those_posts_that_have_one() -> None:
+    (city,) = of_posts(
+        {"sentiment": 0.5}, {"sentiment": -0.1}, {"sentiment": None}, {"place": None, "sentiment": 1},
+        {"place": "tower", "sentiment": None},
+    )  # fmt: skip
+    bridge, tower = city.places
+    assert bridge.sentiment.mean == pytest.approx(0.2)
+    assert bridge.sentiment.n == 2
+    assert tower.sentiment.n == 0
+    assert math.isnan(tower.sentiment.mean)
+
+
+def test_a_city_of_which_nothing_is_classified_has_no_places() -> None:
+    (city,) = of_posts({"place": None}, {"place": None})
+    assert city.places == []
+    assert (city.classified.k, city.classified.n) == (0, 2)
+
+
+def test_hours_and_weekdays_are_local_and_include_posts_without_a_place() -> None:
+    (city,) = of_posts(
+        {"created_at": "2017-03-29T02:30:00Z"},  # Tuesday 22:30
+        {"created_at": "2017-03-29T02:30:00Z", "place": None},
+        {"created_at": "2017-03-29T13:00:00Z", "place": "temple/east_asia"},  # Wednesday 9:00
+        {"created_at": None},
+    )
+    assert [hour.when for hour in city.hours] == list(range(24))
+    assert {hour.when: (hour.share.k, hour.share.n) for hour in city.hours if hour.share.k} == {22: (2, 3), 9: (1, 3)}
+    assert [day.when for day in city.weekdays] == list(range(7))
+    assert {day.when: (day.share.k, day.share.n) for day in city.weekdays if day.share.k} == {1: (2, 3), 2: (1, 3)}
+
+
+def test_without_any_local_time_there_are_no_hours() -> None:
+    (city,) = of_posts({"created_at": None})
+    assert (city.hours, city.weekdays) == ([], [])
+
+
+def test_cities_come_by_name() -> None:
+    assert [city.city for city in of_posts({"city": "sydney"}, {"city": "london"}, {})] == [
+        "london", "newyork", "sydney",
+    ]  # fmt: skip
+
+
+def test_nothing_counted_is_nothing() -> None:
+    assert popularity(counters()) == []

@@ -1,0 +1,208 @@
+import csv
+import io
+import json
+import math
+from typing import Any
+
+import pytest
+
+from consumer.count import report
+from consumer.count.cities import load_zones
+from consumer.count.store import Counters
+from consumer.count.tally import tally
+from producer.errors import CommandError, UsageError
+from tests.labels import labeled
+
+LONGEST = "apartment_building/outdoor"
+
+
+@pytest.fixture(autouse=True)
+def _a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("JSON", "CSV", "PLACESTREAM_JSON", "PLACESTREAM_CSV"):
+        monkeypatch.delenv(name, raising=False)
+
+
+class Say:
+    """`popularity FLAGS…` on what these posts add up to; no Redis."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+        monkeypatch.setattr(report, "wait_for_redis", lambda *arguments: None)
+
+    def __call__(self, posts: list[dict[str, Any]], *flags: str) -> tuple[str, str]:
+        counted = tally((labeled(**post) for post in posts), load_zones())
+        counters = Counters(
+            dict(counted.posts), dict(counted.sentiment), dict(counted.hours), dict(counted.stamps), {}, "x"
+        )  # fmt: skip
+        self._monkeypatch.setattr(Counters, "read", lambda *arguments: counters)
+        assert report.main(list(flags)) == 0
+        out, err = self._capsys.readouterr()
+        return out, err
+
+
+@pytest.fixture
+def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
+    return Say(monkeypatch, capsys)
+
+
+POSTS: list[dict[str, Any]] = [
+    {"sentiment": 0.5},
+    {"sentiment": -0.1},
+    {"place": LONGEST, "sentiment": None},
+    {"place": None},
+    {"city": "sydney", "created_at": None},
+]
+
+
+def lines(text: str) -> list[str]:
+    """The lines with something on them, with single spaces."""
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def test_a_table_per_city(say: Say) -> None:
+    out, err = say(POSTS)
+    assert err == ""
+    rows = lines(out)
+    assert rows[0] == "newyork: 4 posts, 3 classified, 1 not classified"
+    assert rows[1] == "place posts share 95 % CI quotient sentiment n"
+    assert rows[3] == "bridge 2 66.7% 20.8–93.9% 0.89 +0.20 2"
+    assert rows[4] == f"{LONGEST} 1 33.3% 6.1–79.2% 1.33 – 0"
+    assert rows[5] == "sydney: 1 posts, 1 classified, 0 not classified"
+
+
+def test_the_longest_place_with_thousands_of_posts_fits_into_80_columns(say: Say) -> None:
+    out, _ = say([{"place": LONGEST}, {}, {"place": "coast"}] * 1_234 + [{"city": "sydney"}])
+    assert f"{LONGEST} 1,234 33.3% 31.8–34.9% 1.00 +0.42 1,234" in lines(out)
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_name_that_does_not_fit_goes_over_two_lines(say: Say) -> None:
+    out, _ = say([{"place": LONGEST}] * 12_345)
+    (row,) = [line.split() for line in lines(out) if "12,345" in line and not line.startswith("newyork")]
+    assert row[1:] == ["12,345", "100.0%", "100.0–100.0%", "–", "+0.42", "12,345"]
+    assert row[0] + lines(out)[lines(out).index(" ".join(row)) + 1] == LONGEST
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_single_city_shows_a_dash_for_the_quotient(say: Say) -> None:
+    out, _ = say([{}])
+    assert lines(out)[3] == "bridge 1 100.0% 20.7–100.0% – +0.42 1"
+    assert json.loads(say([{}], "--json")[0])[0]["places"][0]["quotient"] is None
+    assert next(csv.DictReader(io.StringIO(say([{}], "--csv")[0])))["location_quotient"] == ""
+
+
+def test_a_long_list_is_cut_and_says_so(say: Say) -> None:
+    posts = [{"place": f"place_{number}"} for number in range(20)]
+    assert "… and 5 more places (--top 0 shows all)" in say(posts)[0]
+    assert "… and 18 more places" in say(posts, "--top", "2")[0]
+    out, _ = say(posts, "--top", "0")
+    assert "more places" not in out
+    assert all(f"place_{number} " in out for number in range(20))
+
+
+@pytest.mark.parametrize(
+    ("by", "size", "row"),
+    [
+        ("hour", 24, "22:00 3 100.0% 43.9–100.0% " + "█" * 20),
+        ("weekday", 7, "Tuesday 3 100.0% 43.9–100.0% " + "█" * 20),
+    ],
+)
+def test_busy_times_are_local(say: Say, by: str, size: int, row: str) -> None:
+    out, _ = say([{}, {}, {"place": None}, {"created_at": None}], "--by", by)
+    title, _, _, *rows = lines(out)
+    assert title == "newyork: 3 of 4 posts with a known local time"
+    assert len(rows) == size
+    assert row in rows
+
+
+def test_a_city_without_local_times_says_so(say: Say) -> None:
+    out, _ = say([{"created_at": None}], "--by", "hour")
+    assert lines(out) == ["newyork: 0 of 1 posts with a known local time"]
+
+
+def test_only_one_city(say: Say) -> None:
+    out, _ = say(POSTS, "--city", "sydney")
+    assert "sydney" in out
+    assert "newyork" not in out
+    (city,) = json.loads(say(POSTS, "--city", "newyork", "--json")[0])
+    assert city["places"][0]["quotient"] == pytest.approx((2 / 3) / (3 / 4))  # of all cities still
+
+
+def test_an_unknown_city_is_one_line_that_names_the_others(say: Say) -> None:
+    with pytest.raises(CommandError, match="^no city 'paris'; there are newyork, sydney$"):
+        say(POSTS, "--city", "paris")
+
+
+def test_nothing_counted_is_one_line(say: Say) -> None:
+    with pytest.raises(CommandError, match=r"^nothing is counted under \{placestream\} at localhost:6379; run `count`"):
+        say([])
+
+
+def test_json_is_valid_without_nan(say: Say) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    out, _ = say([*POSTS, {"city": "london", "place": None, "sentiment": None, "created_at": None}], "--json")
+    london, newyork, sydney = json.loads(out, parse_constant=refuse)
+    assert newyork["places"][1] == {
+        "place": LONGEST,
+        "share": {
+            "k": 1, "n": 3, "share": 1 / 3,
+            "low": pytest.approx(0.0615, abs=1e-4), "high": pytest.approx(0.7923, abs=1e-4),
+        },
+        "quotient": pytest.approx(4 / 3),
+        "sentiment": {"mean": None, "n": 0},
+    }  # fmt: skip
+    assert newyork["hours"][22]["share"]["k"] == 4
+    assert (newyork["posts"], newyork["classified"]["k"]) == (4, 3)
+    assert (london["places"], london["hours"], sydney["weekdays"]) == ([], [], [])
+
+
+def test_csv_has_a_row_per_place_unrounded(say: Say) -> None:
+    out, _ = say(POSTS, "--csv", "--top", "1")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(row["city"], row["place"], row["posts"], row["of"], row["not_classified"]) for row in rows] == [
+        ("newyork", "bridge", "2", "3", "1"), ("newyork", LONGEST, "1", "3", "1"), ("sydney", "bridge", "1", "1", "0"),
+    ]  # fmt: skip
+    assert math.isclose(float(rows[0]["share"]), 2 / 3)
+    assert (rows[1]["sentiment_mean"], rows[1]["sentiment_n"]) == ("", "0")
+
+
+def test_csv_of_hours_has_24_rows_per_city_with_known_times(say: Say) -> None:
+    rows = list(csv.DictReader(io.StringIO(say(POSTS, "--csv", "--by", "hour")[0])))
+    assert [(row["city"], row["hour"]) for row in rows] == [("newyork", str(hour)) for hour in range(24)]
+    assert rows[22]["posts"] == rows[22]["of"] == "4"
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"], ["--csv"]])
+def test_mixed_stamps_are_warned_of_on_stderr(say: Say, flags: list[str]) -> None:
+    out, err = say([{}, {}, {"encoder": "another"}], *flags)
+    assert "warning" not in out
+    first, *stamps = err.splitlines()
+    assert first.startswith("warning: these counters mix labels of different encoders")
+    assert [line.split()[:2] + [line.split()[2].split("|")[0]] for line in stamps] == [
+        ["1", "posts", "another"], ["2", "posts", "conse/efficientnet-lite0+minilm-l6"],
+    ]  # fmt: skip
+
+
+def test_names_that_look_like_markup_are_printed_as_they_are(say: Say) -> None:
+    out, _ = say([{"city": "[red]x[/y]", "place": "[/bold]:smile:"}])
+    assert "[red]x[/y]: 1 posts" in out
+    assert "[/bold]:smile:" in out
+
+
+def test_json_and_csv_exclude_each_other(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="^--json and --csv exclude each other$"):
+        say(POSTS, "--json", "--csv")
+    monkeypatch.setenv("PLACESTREAM_JSON", "true")
+    with pytest.raises(UsageError, match="exclude"):
+        say(POSTS, "--csv")
+
+
+def test_the_variables_carry_the_prefix(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JSON", "/usr/share/json")  # somebody else's
+    assert say([{}])[0].startswith("newyork: 1 posts")
+    monkeypatch.setenv("PLACESTREAM_JSON", "1")
+    assert json.loads(say([{}])[0])[0]["city"] == "newyork"
+    assert say([{}], "--no-json")[0].startswith("newyork: 1 posts")
