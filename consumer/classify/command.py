@@ -25,13 +25,13 @@ BATCH = 16
 class ClassifyCommand(ClassifySettings):
     """Classify pictures."""
 
-    # a field cannot be called json: pydantic's models have a method of that name
-    model_config = SettingsConfigDict(cli_shortcuts={"as-json": "json"})
+    # The flag json needs an alias; without this line the bare variable JSON would set it.
+    model_config = SettingsConfigDict(env_prefix_target="all")
 
     pictures: CliPositionalArg[list[Path]] = Field(description="picture files")
     caption: str | None = Field(None, description="caption of every picture")
     top: int = Field(5, ge=1, description="places to show of each ranking")
-    as_json: bool = Field(False, description="print one line of JSON for each picture instead of a table")
+    json_: bool = Field(False, alias="json", description="print one line of JSON for each picture, not a table")
 
 
 def main(argv: list[str]) -> int:
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
     classifier = build_classifier(settings, top=settings.top)
     failed: list[str] = []
     results = _classify(classifier, settings, failed)
-    if settings.as_json:
+    if settings.json_:
         for path, label in results:
             print(json.dumps({"picture": str(path), **_as_dict(label)}, ensure_ascii=False), flush=True)
     else:

@@ -1,0 +1,94 @@
+"""The README's tables against the code. `python -m tests.unit.test_readme` prints the table of settings."""
+
+import re
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+
+from consumer.__main__ import COMMANDS as CONSUMER
+from consumer.classify.command import ClassifyCommand
+from consumer.count.recount import RecountSettings
+from consumer.count.report import PopularitySettings
+from consumer.count.settings import CountSettings
+from consumer.count.verify import VerifySettings
+from consumer.label.settings import LabelSettings
+from consumer.metrics import CountMetrics, LabelMetrics
+from producer.__main__ import COMMANDS as PRODUCER
+from producer.replay import ReplaySettings
+from producer.sample import SampleSettings
+from producer.topics import CreateSettings
+
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+
+COMMANDS: dict[str, type[BaseSettings]] = {
+    "topics": CreateSettings,
+    "replay": ReplaySettings,
+    "sample": SampleSettings,
+    "label": LabelSettings,
+    "count": CountSettings,
+    "recount": RecountSettings,
+    "verify": VerifySettings,
+    "popularity": PopularitySettings,
+    "classify": ClassifyCommand,
+}
+
+
+def settings_table() -> str:
+    """One row per setting: name, default, commands that have it, description."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for command, settings in COMMANDS.items():
+        for name, field in settings.model_fields.items():
+            if any(getattr(extra, "__name__", "") == "_CliPositionalArg" for extra in field.metadata):
+                continue
+            default = field.default
+            if isinstance(default, SecretStr):
+                default = default.get_secret_value()
+            if isinstance(default, tuple):
+                default = ",".join(map(str, default))
+            unset = default is PydanticUndefined or default is None
+            key = (str(field.alias or name).upper(), "" if unset else f"`{default}`", field.description or "")
+            rows.setdefault(key, []).append(command)
+    everywhere = len(COMMANDS)
+    lines = ["| setting | default | commands | meaning |", "|---|---|---|---|"]
+    for (name, default, description), commands in sorted(rows.items()):
+        where = "all" if len(commands) == everywhere else ", ".join(commands)
+        lines.append(f"| `{name}` | {default} | {where} | {description} |")
+    return "\n".join(lines)
+
+
+def test_the_table_of_settings_is_the_code_s() -> None:
+    between = re.search(r"<!-- settings.*?-->\n(.*?)\n<!-- end of settings -->", README, re.DOTALL)
+
+    assert between is not None
+    assert between[1] == settings_table(), "python -m tests.unit.test_readme prints the table"
+
+
+def test_every_command_is_in_the_readme_and_in_this_test() -> None:
+    assert set(PRODUCER) | set(CONSUMER) == set(COMMANDS)
+    for role, commands in (("producer", PRODUCER), ("consumer", CONSUMER)):
+        for command in commands:
+            assert f"{role} {command}" in README or f"`{command}`" in README, command
+
+
+def test_every_metric_is_in_the_readme() -> None:
+    for metrics in (LabelMetrics, CountMetrics):
+        registry = CollectorRegistry()
+        metrics(registry)
+        for family in registry.collect():
+            name = family.name.removeprefix("placestream_") + ("_total" if family.type == "counter" else "")
+            assert re.search(rf"`{name}(\{{[a-z,]+\}})?`", README), name
+
+
+def test_every_reason_of_a_dead_letter_is_in_the_readme() -> None:
+    from consumer.dead_letter import STAGES
+
+    for stage, reasons in STAGES.items():
+        for reason in reasons:
+            assert f"| `{reason}` | {stage} |" in README
+
+
+if __name__ == "__main__":
+    print(settings_table())
