@@ -99,6 +99,7 @@ class Source:
         self._group: ConsumerGroupMetadata | None = None
         self._first_at = 0.0
         self._committed: dict[TopicPartition, int] = {}
+        self._latest: dict[TopicPartition, int] = {}  # the ends as the last resync saw them
         self._moved: dict[TopicPartition, tuple[int, float]] = {}  # committed offset, and since when it stands there
         self._admin = connect(settings, lambda: _admin(settings))
         self._ends: Ends | None = None
@@ -182,6 +183,7 @@ class Source:
                 start = self._start(partition, committed, ends)
                 self._consumer.seek(partition, start)
                 self._committed[partition] = start
+                self._latest[partition] = ends.latest[partition]
         self._metrics.lag.clear()
         self._metrics.assigned_partitions.set(len(partitions))
         self._synced = seen
@@ -211,7 +213,8 @@ class Source:
                 highwater = self._consumer.highwater(partition)
             except KafkaError:  # taken away this moment
                 continue
-            lag = max(0, highwater - committed) if highwater is not None else 0
+            end = max(highwater or 0, self._latest[partition])  # no highwater before the first fetch
+            lag = max(0, end - committed)
             self._metrics.lag.labels(str(partition.partition)).set(lag)
             before, since = self._moved.get(partition, (-1, now))
             if lag == 0 or before != committed:

@@ -85,7 +85,7 @@ class Counting:
         names = {"PLACESTREAM_COUNTER_PREFIX": self.prefix, "PLACESTREAM_METRICS_PORT": "0"}
         return self.topics.environment | names | self.environment
 
-    def keys(self) -> dict[str, Any]:
+    def all_keys(self) -> dict[str, Any]:
         """Every key below the prefix, without it -> what it holds."""
         found = {}
         for key in self.redis.scan_iter(match=f"{self.prefix}:*", count=1000):
