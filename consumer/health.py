@@ -1,5 +1,6 @@
 """What a role answers over HTTP: /metrics, /healthz (the loop turns) and /readyz (it has begun to work)."""
 
+import logging
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,7 +9,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from pydantic import Field
 
 from producer.errors import CommandError
+from producer.logs import event
 from producer.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 class MetricsSettings(Settings):
@@ -80,4 +84,5 @@ def serve(host: str, port: int, registry: CollectorRegistry, health: Health) -> 
         ) from None
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    event(log, logging.INFO, "metrics", address=f"http://{host}:{server.server_port}/metrics")
     return server

@@ -1,11 +1,30 @@
-"""How a role that runs until it is stopped begins: it refuses slow checksums and listens to signals."""
+"""How a role that runs until it is stopped begins: it logs, refuses slow checksums and listens to signals."""
 
 import importlib.util
+import logging
 import signal
 import threading
 from typing import Any
 
 from producer.errors import CommandError
+from producer.logs import LogSettings, event, setup
+
+log = logging.getLogger(__name__)
+
+
+def begin(settings: LogSettings) -> threading.Event:
+    """Set up the log, log the settings (secrets masked), and listen to signals.
+
+    Returns:
+        An event that SIGTERM and SIGINT set; a second signal ends the process at once.
+
+    Raises:
+        CommandError: see `check_checksum`.
+    """
+    setup(settings)
+    check_checksum()
+    event(log, logging.INFO, "settings", **settings.model_dump(mode="json"))
+    return stop_on_signals()
 
 
 def check_checksum() -> None:

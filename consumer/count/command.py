@@ -18,10 +18,10 @@ from consumer.count.store import Store, TopicChanged
 from consumer.count.tally import Tally, tally
 from consumer.health import Health, serve
 from consumer.metrics import CountMetrics
-from consumer.start import check_checksum, stop_on_signals
+from consumer.start import begin
 from producer.connect import connect
 from producer.errors import CommandError
-from producer.logs import event, setup
+from producer.logs import event
 from producer.settings import load
 
 log = logging.getLogger(__name__)
@@ -43,16 +43,12 @@ def main(argv: list[str]) -> int:
         CommandError: one line that says what is wrong.
     """
     settings = load(CountSettings, "python -m consumer count", argv)
-    setup(settings)
-    check_checksum()
-    event(log, logging.INFO, "settings", **settings.model_dump(mode="json"))
+    stop = begin(settings)
     zones = load_zones(settings.cities_file)
-    stop = stop_on_signals()
     metrics = CountMetrics(REGISTRY)
     metrics.build_info.labels(__version__).set(1)
     health = Health(HEALTH_LIMIT)
-    server = serve(settings.metrics_host, settings.metrics_port, REGISTRY, health)
-    event(log, logging.INFO, "metrics", address=f"http://{settings.metrics_host}:{server.server_port}/metrics")
+    serve(settings.metrics_host, settings.metrics_port, REGISTRY, health)
     client = settings.redis_client()
     wait_for_redis(settings, client, settings.startup_timeout)
     reader = Reader(settings, metrics)

@@ -1,11 +1,7 @@
 """The command `label`: settings, checks, then the worker until it is stopped."""
 
-import importlib.util
 import logging
-import signal
-import threading
 from collections.abc import Callable
-from typing import Any
 
 from prometheus_client import REGISTRY
 
@@ -21,8 +17,8 @@ from consumer.label.read import Source
 from consumer.label.settings import LabelSettings
 from consumer.label.worker import Worker
 from consumer.metrics import LabelMetrics
-from producer.errors import CommandError
-from producer.logs import event, setup
+from consumer.start import begin
+from producer.logs import event
 from producer.settings import load
 
 log = logging.getLogger(__name__)
@@ -46,14 +42,10 @@ def main(argv: list[str], build: Build = build_classifier) -> int:
         CommandError: one line that says what is wrong.
     """
     settings = load(LabelSettings, "python -m consumer label", argv)
-    setup(settings)
-    check_checksum()
-    event(log, logging.INFO, "settings", **settings.model_dump(mode="json"))
-    stop = stop_on_signals()
+    stop = begin(settings)
     metrics = LabelMetrics(REGISTRY)
     health = Health(PUBLISH_LIMIT + settings.max_poll_interval)
-    server = serve(settings.metrics_host, settings.metrics_port, REGISTRY, health)
-    event(log, logging.INFO, "metrics", address=f"http://{settings.metrics_host}:{server.server_port}/metrics")
+    serve(settings.metrics_host, settings.metrics_port, REGISTRY, health)
     topics = check_topics(settings)
     check_replica(settings)
     metrics.topic_partitions.set(topics.partitions)
@@ -74,26 +66,3 @@ def main(argv: list[str], build: Build = build_classifier) -> int:
             source.close()
     event(log, logging.INFO, "ended", labeled=live.labeled, dead=live.dead)
     return 0
-
-
-def check_checksum() -> None:
-    """Refuse to work without the C checksum: with kafka-python's own a process does about 250 pictures a second.
-
-    Raises:
-        CommandError: the package crc32c is not there.
-    """
-    if importlib.util.find_spec("crc32c") is None:
-        raise CommandError("the package crc32c is missing; `pip install 'kafka-python[crc32c]'` brings it")
-
-
-def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set; a second signal ends the process at once."""
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: Any) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
-    return stop
