@@ -2,13 +2,15 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import Progress
 
 from consumer.count.settings import CounterSettings
 from consumer.count.store import Offsets
@@ -128,6 +130,29 @@ class Reader:
         """Take note that the chunk is in Redis."""
         self._stands.update(chunk.after)
         self._measure_lag()
+
+    def read_whole(self, until: Mapping[int, int], doing: str) -> Iterator[Chunk]:
+        """Read the topic from its beginning to these offsets, with a progress bar on a terminal.
+
+        Args:
+            until: as for `stop_at`.
+            doing: what it is for, beside the bar.
+
+        Raises:
+            KafkaError: the broker was lost.
+            CommandError: the topic is another one than at the start.
+        """
+        self.stop_at(until)
+        self.go_on_from({})
+        first = {number: self._position(number) for number in until}
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task(doing, total=sum(max(0, end - first[number]) for number, end in until.items()))
+            while not self.is_at_end():
+                if chunk := self.next_chunk():
+                    yield chunk
+                    self.counted(chunk)
+                    bar.update(task, completed=sum((self._stands[n] or first[n]) - first[n] for n in until))
 
     def ends(self) -> Ends:
         """First and next offset of every partition, now.

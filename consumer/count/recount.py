@@ -55,16 +55,11 @@ def main(argv: list[str]) -> int:
     try:
         _delete(client, prefix)
         store = Store(client, prefix, settings.output_topic, reader.topic_id)
-        reader.stop_at({partition.partition: end for partition, end in ends.latest.items()})
-        reader.go_on_from({})
+        until = {partition.partition: end for partition, end in ends.latest.items()}
         counted = 0
-        while not reader.is_at_end():
-            chunk = reader.next_chunk()
-            if chunk is None:
-                continue
+        for chunk in reader.read_whole(until, "recounting"):
             if store.apply(tally(chunk.labeled, zones), chunk.before, chunk.after) is not None:
                 raise CommandError(f"another recount writes to {prefix} as well; run one at a time")
-            reader.counted(chunk)
             counted += len(chunk.labeled)
         switch = client.register_script((files(__package__) / "switch.lua").read_text("utf-8"))
         switch(keys=[f"{settings.counter_prefix}:offsets"], args=[settings.counter_prefix, prefix])

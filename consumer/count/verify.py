@@ -51,11 +51,8 @@ def main(argv: list[str]) -> int:
         counters = Counters.read(client, settings.counter_prefix)
         offsets = offsets_of(settings.output_topic, counters.offsets)
         _check_comparable(settings, reader, counters, offsets)
-        reader.stop_at(offsets)
-        reader.go_on_from({})
-        while not reader.is_at_end():
-            if chunk := reader.next_chunk():
-                counted.merge(tally(chunk.labeled, zones))
+        for chunk in reader.read_whole(offsets, "verifying"):
+            counted.merge(tally(chunk.labeled, zones))
     except (redis.RedisError, KafkaError) as error:
         raise CommandError(f"could not compare: {error}; run it again") from None
     finally:
