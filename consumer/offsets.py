@@ -1,9 +1,11 @@
-"""Where a topic's partitions begin and end, asked so that no open transaction hides anything."""
+"""Which topic a name means now, and where its partitions begin and end; no open transaction hides anything."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
+from kafka.errors import for_code
 
 ROUND_TRIP_MS = 5_000
 
@@ -16,6 +18,15 @@ class Ends:
     latest: dict[TopicPartition, int]
 
 
+def topic_id_of(admin: KafkaAdminClient, topic: str) -> str:
+    """The topic's id, which a topic created anew under the same name does not share.
+
+    Raises:
+        KafkaError: the broker did not answer, or has no such topic.
+    """
+    return str(_described(admin, topic)["topic_id"])
+
+
 def ends_of(admin: KafkaAdminClient, topic: str) -> Ends:
     """The ends of every partition of a topic.
 
@@ -25,7 +36,7 @@ def ends_of(admin: KafkaAdminClient, topic: str) -> Ends:
     Raises:
         KafkaError: the broker did not answer, or has no such topic.
     """
-    (described,) = admin.describe_topics([topic])
+    described = _described(admin, topic)
     partitions = [TopicPartition(topic, partition["partition_index"]) for partition in described["partitions"]]
     earliest = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST), timeout_ms=ROUND_TRIP_MS)
     latest = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST), timeout_ms=ROUND_TRIP_MS)
@@ -33,3 +44,10 @@ def ends_of(admin: KafkaAdminClient, topic: str) -> Ends:
         {partition: found.offset for partition, found in earliest.items()},
         {partition: found.offset for partition, found in latest.items()},
     )
+
+
+def _described(admin: KafkaAdminClient, topic: str) -> Any:
+    (described,) = admin.describe_topics([topic])
+    if described["error_code"]:
+        raise for_code(described["error_code"])(f"topic {topic}")
+    return described

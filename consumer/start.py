@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import signal
+import sys
 import threading
 from typing import Any
 
@@ -12,11 +13,8 @@ from producer.logs import LogSettings, event, setup
 log = logging.getLogger(__name__)
 
 
-def begin(settings: LogSettings) -> threading.Event:
-    """Set up the log, log the settings (secrets masked), and listen to signals.
-
-    Returns:
-        An event that SIGTERM and SIGINT set; a second signal ends the process at once.
+def begin(settings: LogSettings) -> None:
+    """Set up the log, log the settings (secrets masked), and listen to signals; `stop_on_signals` follows later.
 
     Raises:
         CommandError: see `check_checksum`.
@@ -24,7 +22,7 @@ def begin(settings: LogSettings) -> threading.Event:
     setup(settings)
     check_checksum()
     event(log, logging.INFO, "settings", **settings.model_dump(mode="json"))
-    return stop_on_signals()
+    end_on_signals()
 
 
 def check_checksum() -> None:
@@ -37,14 +35,26 @@ def check_checksum() -> None:
         raise CommandError("the package crc32c is missing; `pip install 'kafka-python[crc32c]'` brings it")
 
 
-def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set; a second signal ends the process at once."""
-    stop = threading.Event()
+def end_on_signals() -> None:
+    """Before the loop nothing is in flight: SIGTERM and SIGINT end the process at once, with exit code 0."""
+
+    def on_signal(number: int, frame: Any) -> None:
+        event(log, logging.INFO, "stopped before it began")
+        sys.exit(0)
+
+    _on_signals(on_signal)
+
+
+def stop_on_signals(stop: threading.Event) -> None:
+    """From now on SIGTERM and SIGINT set this event; a second signal ends the process at once."""
 
     def on_signal(number: int, frame: Any) -> None:
         stop.set()
-        signal.signal(number, signal.SIG_DFL)
+        _on_signals(signal.SIG_DFL)
 
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
-    return stop
+    _on_signals(on_signal)
+
+
+def _on_signals(handler: Any) -> None:
+    signal.signal(signal.SIGTERM, handler)
+    signal.signal(signal.SIGINT, handler)

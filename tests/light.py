@@ -3,7 +3,9 @@
 `python -m tests.light FLAGS…` is `python -m consumer label FLAGS…` without a model to load.
 """
 
+import re
 import sys
+import threading
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -33,6 +35,7 @@ class LightEncoder:
 
     def __init__(self) -> None:
         self.captions: list[str] = []  # all that were encoded
+        self.hurry = threading.Event()  # ends the waiting that a caption "takes 20 s" asks for
 
     def prepare(self, picture: Image.Image) -> torch.Tensor:
         return torch.from_numpy(np.asarray(picture.resize((4, 4))).copy()).permute(2, 0, 1)
@@ -41,6 +44,9 @@ class LightEncoder:
         return _unit(np.stack([picture.float().mean((1, 2)).numpy() for picture in prepared]))
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        for text in texts:
+            if slow := re.search(r"takes (\d+) s", text):
+                self.hurry.wait(float(slow[1]))
         self.captions += [text for text in texts if text not in COLOURS]
         return _unit(np.array([[float(colour in text) for colour in COLOURS] for text in texts]))
 

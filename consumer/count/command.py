@@ -18,7 +18,7 @@ from consumer.count.store import Store, TopicChanged
 from consumer.count.tally import Tally, tally
 from consumer.health import Health, serve
 from consumer.metrics import CountMetrics
-from consumer.start import begin
+from consumer.start import begin, stop_on_signals
 from producer.connect import connect
 from producer.errors import CommandError
 from producer.logs import event
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
         CommandError: one line that says what is wrong.
     """
     settings = load(CountSettings, "python -m consumer count", argv)
-    stop = begin(settings)
+    begin(settings)
     zones = load_zones(settings.cities_file)
     metrics = CountMetrics(REGISTRY)
     metrics.build_info.labels(__version__).set(1)
@@ -56,6 +56,8 @@ def main(argv: list[str]) -> int:
         latest = connect(settings, reader.ends).latest
         reader.stop_at({partition.partition: end for partition, end in latest.items()})
     store = Store(client, settings.counter_prefix, settings.output_topic, reader.topic_id)
+    stop = Event()
+    stop_on_signals(stop)
     try:
         counted = _count(reader, store, zones, metrics, health, stop)
     except TopicChanged as changed:

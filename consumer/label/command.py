@@ -1,6 +1,9 @@
 """The command `label`: settings, checks, then the worker until it is stopped."""
 
 import logging
+import os
+import sys
+import threading
 from collections.abc import Callable
 
 from prometheus_client import REGISTRY
@@ -15,9 +18,10 @@ from consumer.label.preflight import check_replica, check_topics
 from consumer.label.publish import PUBLISH_LIMIT, Sink
 from consumer.label.read import Source
 from consumer.label.settings import LabelSettings
+from consumer.label.watchdog import Watchdog
 from consumer.label.worker import Worker
 from consumer.metrics import LabelMetrics
-from consumer.start import begin
+from consumer.start import begin, stop_on_signals
 from producer.logs import event
 from producer.settings import load
 
@@ -42,7 +46,7 @@ def main(argv: list[str], build: Build = build_classifier) -> int:
         CommandError: one line that says what is wrong.
     """
     settings = load(LabelSettings, "python -m consumer label", argv)
-    stop = begin(settings)
+    begin(settings)
     metrics = LabelMetrics(REGISTRY)
     health = Health(PUBLISH_LIMIT + settings.max_poll_interval)
     serve(settings.metrics_host, settings.metrics_port, REGISTRY, health)
@@ -54,15 +58,22 @@ def main(argv: list[str], build: Build = build_classifier) -> int:
     metrics.places_info.labels(classifier.places_stamp).set(1)
     event(log, logging.INFO, "model loaded", encoder=classifier.encoder_name, places=classifier.places_stamp)
 
+    stop = threading.Event()
+    watchdog = Watchdog()
     sink = Sink(settings, topics)
-    source = Source(settings, metrics, stop)
+    source = Source(settings, metrics, watchdog, stop)
     inference = Inference(classifier, settings.decode_threads, metrics)
     with Live() as live:
         try:
-            Worker(settings, classifier, source, sink, inference, metrics, health, live, stop).run()
+            worker = Worker(settings, classifier, source, sink, inference, metrics, health, live, watchdog, stop)
+            stop_on_signals(stop)
+            worker.run()
         finally:
             inference.close()
             sink.close()
             source.close()
     event(log, logging.INFO, "ended", labeled=live.labeled, dead=live.dead)
+    if inference.is_busy:  # stopped while a batch was in the model: it comes again, nobody waits for it
+        sys.stderr.flush()
+        os._exit(0)
     return 0

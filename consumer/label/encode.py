@@ -1,5 +1,6 @@
 """Stage `encode`: batches in flight. The decode pool feeds one model thread, which labels batch after batch."""
 
+import concurrent.futures
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -44,11 +45,15 @@ class InFlight:
         """Whether the outcomes (or an error) are there."""
         return self.labeling.done()
 
-    def settle(self, timeout: float | None = None) -> list[Labeled | DeadLetter]:
-        """Wait for the outcomes: one per record, in order.
+    def wait(self, seconds: float) -> None:
+        """Wait until it is done, but not longer than this."""
+        concurrent.futures.wait([self.labeling], seconds)
+
+    def settle(self, timeout: float) -> list[Labeled | DeadLetter]:
+        """The outcomes: one per record, in order.
 
         Args:
-            timeout: seconds to wait at most; None waits as long as it takes.
+            timeout: seconds to wait for them at most.
 
         Raises:
             BrokenModel: see `label_batch`.
@@ -78,6 +83,7 @@ class Inference:
         self._metrics = metrics
         self._decoders = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
         self._model = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self.is_busy = False  # the model works on a batch: the interpreter would wait for its thread before it ends
 
     def start(self, batch: Batch) -> InFlight:
         """Begin to decode and label a batch."""
@@ -85,17 +91,24 @@ class Inference:
         return InFlight(batch, decoding, self._model.submit(self._label, decoding))
 
     def close(self) -> None:
-        """Drop what is waiting and let the threads end."""
+        """Drop what is waiting and let the threads end.
+
+        What the model is busy with it goes on with: see `is_busy`.
+        """
         self._model.shutdown(wait=False, cancel_futures=True)
         self._decoders.shutdown(wait=False, cancel_futures=True)
 
     def _label(self, decoding: Sequence[Future[Decoded | DeadLetter]]) -> list[Labeled | DeadLetter]:
-        started = time.monotonic()
-        outcomes: list[Decoded | DeadLetter] = [future.result() for future in decoding]
-        decoded_at = time.monotonic()
-        self._metrics.stage_seconds.labels("decode").observe(decoded_at - started)
-        labeled = label_batch(self._classifier, [o for o in outcomes if isinstance(o, Decoded)])
-        self._metrics.stage_seconds.labels("encode").observe(time.monotonic() - decoded_at)
+        self.is_busy = True
+        try:
+            started = time.monotonic()
+            outcomes: list[Decoded | DeadLetter] = [future.result() for future in decoding]
+            decoded_at = time.monotonic()
+            self._metrics.stage_seconds.labels("decode").observe(decoded_at - started)
+            labeled = label_batch(self._classifier, [o for o in outcomes if isinstance(o, Decoded)])
+            self._metrics.stage_seconds.labels("encode").observe(time.monotonic() - decoded_at)
+        finally:
+            self.is_busy = False
         for outcome in labeled:
             if isinstance(outcome, Labeled):
                 self._metrics.text_encodings.labels(CAPTION_OUTCOME[outcome.label.caption_use]).inc()

@@ -10,7 +10,14 @@ from consumer.label.settings import LabelSettings
 from producer.connect import connect
 from producer.errors import CommandError
 from producer.logs import event
-from producer.topics import DEAD_LETTER_MARGIN, LABEL_NEEDS, admin_client, check_outputs, describe
+from producer.topics import (
+    DEAD_LETTER_MARGIN,
+    DEFAULT_MAX_REQUEST_SIZE,
+    LABEL_LIMIT,
+    admin_client,
+    check_outputs,
+    describe,
+)
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +60,9 @@ def check_topics(settings: LabelSettings) -> Topics:
     posts, labels, dead_letters = (found[name] for name in names)
     check_outputs([posts, labels, dead_letters])
     return Topics(
-        posts.partitions, labels.max_record_bytes or LABEL_NEEDS, dead_letters.max_record_bytes or DEAD_LETTER_MARGIN
+        posts.partitions,
+        labels.max_record_bytes or LABEL_LIMIT,
+        dead_letters.max_record_bytes or DEFAULT_MAX_REQUEST_SIZE + DEAD_LETTER_MARGIN,
     )
 
 

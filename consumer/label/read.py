@@ -6,7 +6,7 @@ The traps of kafka-python that shape this file are listed in the design notes an
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from kafka import (
@@ -17,12 +17,16 @@ from kafka import (
     OffsetAndMetadata,
     TopicPartition,
 )
-from kafka.errors import KafkaError
+from kafka.errors import CorruptRecordError, UnsupportedCodecError
 
+from consumer.label.lag import Lag
+from consumer.label.positions import ROUND_TRIP_MS, Positions
 from consumer.label.settings import LabelSettings
+from consumer.label.watchdog import Watchdog
 from consumer.metrics import LabelMetrics
 from consumer.offsets import Ends, ends_of
 from producer.connect import bootstrap_timeout_ms, connect
+from producer.errors import CommandError
 from producer.logs import event
 
 log = logging.getLogger(__name__)
@@ -31,14 +35,18 @@ POLL_SLICE = 0.5
 """Longest idle poll in seconds: a stop is seen within it."""
 BUSY_SLICE = 0.02
 """Longest poll in seconds while a batch is in the model: its end is seen within it."""
-STUCK_AFTER = 60.0
-"""Seconds without a commit, although there is lag, after which a partition counts as stuck."""
-ROUND_TRIP_MS = 5_000
-"""How long one question to the broker may take, in milliseconds."""
+POLL_LIMIT = 45.0
+"""Seconds after which the watchdog ends the process: a poll may spin within the library."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks of a busy worker whether the topic is still the same."""
 
 
 class Reassigned(Exception):
     """The group has given out its partitions anew: what was read before must not be published."""
+
+
+class TooSlow(Reassigned):
+    """The same, because a batch took longer than the group waits."""
 
 
 class Working(Protocol):
@@ -57,12 +65,14 @@ class Batch:
         offsets: the next offset of each partition that has records here.
         group: the group's metadata taken when the records were polled, never later.
         closed_by: full, first record waited long enough, or nothing more can come.
+        polled_at: when it was closed, in monotonic seconds.
     """
 
     records: tuple[Any, ...]
     offsets: dict[TopicPartition, OffsetAndMetadata]
     group: ConsumerGroupMetadata
     closed_by: Literal["size", "deadline", "ready"]
+    polled_at: float = field(default_factory=time.monotonic)
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
@@ -70,21 +80,27 @@ class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyt
 
     def __init__(self) -> None:
         self.count = 0
+        self.assigned = False  # the last word was an assignment (of possibly no partition)
 
     def on_partitions_revoked(self, revoked: Any) -> None:
+        self.assigned = False
         self.count += 1
 
     def on_partitions_assigned(self, assigned: Any) -> None:
         self.count += 1
+        self.assigned = True
 
     def on_partitions_lost(self, lost: Any) -> None:
+        self.assigned = False
         self.count += 1
 
 
 class Source:
     """The input topic as batches. Owned by the main thread."""
 
-    def __init__(self, settings: LabelSettings, metrics: LabelMetrics, stop: threading.Event) -> None:
+    def __init__(
+        self, settings: LabelSettings, metrics: LabelMetrics, watchdog: Watchdog, stop: threading.Event
+    ) -> None:
         """Connect, but do not join the group yet.
 
         Raises:
@@ -92,19 +108,20 @@ class Source:
         """
         self._settings = settings
         self._metrics = metrics
+        self._watchdog = watchdog
         self._stop = stop
         self._rebalances = _Rebalances()
         self._synced = 0  # the count of rebalances that the last good resync has seen
         self._collected: list[Any] = []
         self._group: ConsumerGroupMetadata | None = None
         self._first_at = 0.0
-        self._committed: dict[TopicPartition, int] = {}
-        self._latest: dict[TopicPartition, int] = {}  # the ends as the last resync saw them
-        self._moved: dict[TopicPartition, tuple[int, float]] = {}  # committed offset, and since when it stands there
+        self._lag = Lag(metrics)
         self._admin = connect(settings, lambda: _admin(settings))
+        self._positions = connect(settings, lambda: Positions(self._admin, settings.input_topic, metrics))
+        self._looked_at = time.monotonic()
         self._ends: Ends | None = None
         if settings.stop_at_end:
-            self._ends = ends_of(self._admin, settings.input_topic)
+            self._ends = connect(settings, lambda: ends_of(self._admin, settings.input_topic))
         self._consumer = connect(settings, lambda: _consumer(settings))
 
     def join(self) -> None:
@@ -152,14 +169,25 @@ class Source:
         Raises:
             Reassigned: it is stale.
         """
-        self._raise_if_reassigned()
+        took, limit = time.monotonic() - batch.polled_at, self._settings.max_poll_interval
         generation = batch.group.generation_id
-        if generation < 0 or generation != self._consumer.group_metadata().generation_id:
+        is_over = generation < 0 or generation != self._consumer.group_metadata().generation_id
+        if took > limit and (is_over or self._is_reassigned):
+            raise TooSlow(
+                f"a batch took {took:.0f} s, longer than MAX_POLL_INTERVAL ({limit:g} s), so the group gave its "
+                "partitions away: lower BATCH_SIZE or raise MAX_POLL_INTERVAL"
+            )
+        self._raise_if_reassigned()
+        if is_over:
             raise Reassigned(f"the batch is of generation {generation}, which is over")
+        if time.monotonic() - self._looked_at > LOOK_EVERY:
+            self._looked_at = time.monotonic()
+            if self._positions.is_recreated():
+                raise Reassigned(f"topic {self._settings.input_topic} was created anew")
 
     def committed(self, batch: Batch) -> None:
         """Take note that the batch is committed: lag is measured from there."""
-        self._committed.update({tp: after.offset for tp, after in batch.offsets.items()})
+        self._lag.commit(batch.offsets)
         self.measure_lag()
 
     def resync(self) -> None:
@@ -173,27 +201,17 @@ class Source:
         """
         seen = self._rebalances.count
         self._collected.clear()
-        self._committed.clear()
-        self._moved.clear()
-        partitions = sorted(self._consumer.assignment())
-        if partitions:
-            ends = ends_of(self._admin, self._settings.input_topic)
-            for partition in partitions:
-                committed = self._consumer.committed(partition, timeout_ms=ROUND_TRIP_MS)
-                start = self._start(partition, committed, ends)
-                self._consumer.seek(partition, start)
-                self._committed[partition] = start
-                self._latest[partition] = ends.latest[partition]
-        self._metrics.lag.clear()
-        self._metrics.assigned_partitions.set(len(partitions))
+        starts, latest = self._positions.starts(self._consumer)
+        for partition, offset in starts.items():
+            self._seek(partition, offset)
+        self._lag.restart(starts, latest)
         self._synced = seen
-        if partitions:
-            event(log, logging.INFO, "assigned", stage="read", positions=_positions(self._committed))
+        if starts:
+            event(log, logging.INFO, "assigned", stage="read", positions=self._lag.positions())
 
     def has_joined(self) -> bool:
         """Whether the group has given this worker its partitions (possibly none) and they are in place."""
-        metadata = self._consumer.group_metadata()
-        return metadata.generation_id >= 0 and self._rebalances.count > 0 and self._rebalances.count == self._synced
+        return self._rebalances.assigned and not self._is_reassigned
 
     def is_at_end(self) -> bool:
         """Whether, with --stop-at-end, nothing is left to read or to hand out."""
@@ -206,26 +224,12 @@ class Source:
         return [f"{tp.topic}/{tp.partition}" for tp, end in sorted(stable.items()) if end < ends.get(tp, 0)]
 
     def measure_lag(self) -> None:
-        """Set the lag of every assigned partition (records not committed yet) and how many do not move."""
-        now, stuck = time.monotonic(), 0
-        for partition, committed in self._committed.items():
-            try:
-                highwater = self._consumer.highwater(partition)
-            except KafkaError:  # taken away this moment
-                continue
-            end = max(highwater or 0, self._latest[partition])  # no highwater before the first fetch
-            lag = max(0, end - committed)
-            self._metrics.lag.labels(str(partition.partition)).set(lag)
-            before, since = self._moved.get(partition, (-1, now))
-            if lag == 0 or before != committed:
-                self._moved[partition] = (committed, now)
-            elif now - since > STUCK_AFTER:
-                stuck += 1
-        self._metrics.stuck_partitions.set(stuck)
+        """Show the lag of every assigned partition."""
+        self._lag.measure(self._consumer)
 
     def total_lag(self) -> int:
         """Records not yet committed over all assigned partitions, as last measured."""
-        return int(sum(sample.value for metric in self._metrics.lag.collect() for sample in metric.samples))
+        return self._lag.total()
 
     def close(self) -> None:
         """Leave the group, so that others take over at once."""
@@ -233,9 +237,17 @@ class Source:
         self._admin.close()
 
     def _poll(self, seconds: float) -> bool:
-        found = self._consumer.poll(
-            timeout_ms=max(0, int(seconds * 1000)), max_records=self._settings.batch_size - len(self._collected)
-        )
+        try:
+            with self._watchdog.limit(POLL_LIMIT, "reading records"):
+                found = self._consumer.poll(
+                    timeout_ms=max(0, int(seconds * 1000)), max_records=self._settings.batch_size - len(self._collected)
+                )
+        except (CorruptRecordError, UnsupportedCodecError) as error:
+            # Polled again from the same position this consumer would spin for ever (kafka-python 3.0.12).
+            raise CommandError(
+                f"a record of {self._settings.input_topic} cannot be read at or after one of the offsets "
+                f"{self._lag.positions()}: {error}"
+            ) from None
         group = self._consumer.group_metadata()
         # After the metadata is taken: records of the very poll during which the flag rose are stale as well.
         self._raise_if_reassigned()
@@ -251,7 +263,7 @@ class Source:
     def _close(self, by: Literal["size", "deadline", "ready"]) -> Batch:
         assert self._group is not None
         offsets = {
-            TopicPartition(record.topic, record.partition): OffsetAndMetadata(record.offset + 1, "", -1)
+            TopicPartition(record.topic, record.partition): self._positions.after(record.offset)
             for record in self._collected
         }
         batch = Batch(tuple(self._collected), offsets, self._group, by)
@@ -270,30 +282,19 @@ class Source:
             for partition in self._consumer.assignment()
         )
 
-    def _raise_if_reassigned(self) -> None:
-        if self._rebalances.count != self._synced:
-            raise Reassigned("the group was rebalanced")
+    def _seek(self, partition: TopicPartition, offset: int) -> None:
+        try:
+            self._consumer.seek(partition, offset)
+        except ValueError:  # no longer assigned
+            raise Reassigned("the group was rebalanced") from None
 
-    def _start(self, partition: TopicPartition, committed: int | None, ends: Ends) -> int:
-        """Where to go on: never silently past records that nobody read."""
-        beginning, end = ends.earliest[partition], ends.latest[partition]
-        if committed is None or beginning <= committed <= end:
-            return beginning if committed is None else committed
-        if committed < beginning:
-            lost = beginning - committed
-            self._metrics.expired.labels(str(partition.partition)).inc(lost)
-            event(
-                log, logging.WARNING, "records expired before they were read", stage="read",
-                topic=partition.topic, partition=partition.partition, committed=committed, earliest=beginning,
-                passed=lost,
-            )  # fmt: skip
-        else:
-            event(
-                log, logging.WARNING, "the topic ends before the committed offset: it was created anew", stage="read",
-                topic=partition.topic, partition=partition.partition, committed=committed, end=end,
-                going_on_at=beginning,
-            )  # fmt: skip
-        return beginning
+    @property
+    def _is_reassigned(self) -> bool:
+        return self._rebalances.count != self._synced
+
+    def _raise_if_reassigned(self) -> None:
+        if self._is_reassigned:
+            raise Reassigned("the group was rebalanced")
 
 
 def _consumer(settings: LabelSettings) -> KafkaConsumer:
@@ -323,7 +324,3 @@ def _admin(settings: LabelSettings) -> KafkaAdminClient:
         bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
         request_timeout_ms=ROUND_TRIP_MS,
     )
-
-
-def _positions(offsets: dict[TopicPartition, int]) -> str:
-    return ",".join(f"{tp.partition}@{offset}" for tp, offset in sorted(offsets.items()))

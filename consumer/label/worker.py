@@ -27,7 +27,7 @@ from consumer.label.breaker import Breaker
 from consumer.label.encode import Inference, InFlight
 from consumer.label.live import Live
 from consumer.label.publish import PUBLISH_LIMIT, Outcome, Sink
-from consumer.label.read import Batch, Reassigned, Source
+from consumer.label.read import POLL_SLICE, Batch, Reassigned, Source, TooSlow
 from consumer.label.settings import LabelSettings
 from consumer.label.watchdog import Watchdog
 from consumer.labeled_post import LabeledPost, SourceRecord
@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 Recoverable = (Reassigned, KafkaError)
 """What `recover` mends. There is no sorting into abortable and fatal; only being fenced ends the worker."""
 OFFSET_ERRORS = (NoOffsetForPartitionError, OffsetOutOfRangeError, LogTruncationError)
+MOST_IN_FLIGHT = 2
+"""Batches: one in the model, one being decoded. Not polling while there are two is the back-pressure."""
 HIDDEN_AFTER = 5.0
 """Seconds without a record, short of the end, after which the reason is looked for."""
 MOST_FAILURES = 5
@@ -55,7 +57,7 @@ class Worker:
 
     def __init__(
         self, settings: LabelSettings, classifier: Classifier, source: Source, sink: Sink, inference: Inference,
-        metrics: LabelMetrics, health: Health, live: Live, stop: threading.Event,
+        metrics: LabelMetrics, health: Health, live: Live, watchdog: Watchdog, stop: threading.Event,
     ) -> None:  # fmt: skip
         """Put the parts together.
 
@@ -68,13 +70,15 @@ class Worker:
             metrics: where everything is counted.
             health: is told of every turn of the loop.
             live: the line on a terminal.
+            watchdog: ends the process when a publish hangs.
             stop: set by SIGTERM and SIGINT.
         """
         self._settings, self._classifier = settings, classifier
         self._source, self._sink, self._inference = source, sink, inference
         self._metrics, self._health, self._live, self._stop = metrics, health, live, stop
         self._breaker = Breaker(settings.breaker_consecutive, settings.breaker_ratio)
-        self._watchdog = Watchdog()
+        self._watchdog = watchdog
+        self._pause = 0.0  # seconds before the next recovery
         self._in_flight: deque[InFlight] = deque()
         self._refused: Counter[tuple[str, int, int]] = Counter()  # first record of a batch -> refusals
         self._join_by = time.monotonic() + settings.startup_timeout
@@ -91,10 +95,14 @@ class Worker:
         while not self._stop.is_set():
             self._turn()
             try:
-                batch = self._source.next_batch(self._in_flight[0] if self._in_flight else None)
-                if batch:
-                    self._in_flight.append(self._inference.start(batch))
-                if self._in_flight and (len(self._in_flight) == 2 or self._in_flight[0].done()):
+                oldest = self._in_flight[0] if self._in_flight else None
+                if len(self._in_flight) < MOST_IN_FLIGHT:
+                    batch = self._source.next_batch(oldest)
+                    if batch:
+                        self._in_flight.append(self._inference.start(batch))
+                elif oldest:
+                    oldest.wait(POLL_SLICE)
+                if oldest and oldest.done():
                     self._publish(self._in_flight.popleft())
                 elif not self._in_flight and self._is_finished():
                     break
@@ -102,7 +110,7 @@ class Worker:
                 self._recover(cause)
         self._drain()
 
-    def _publish(self, flight: InFlight, timeout: float | None = None) -> None:
+    def _publish(self, flight: InFlight, timeout: float = 0) -> None:
         """Settle a batch and publish it, or nothing of it."""
         batch, outcomes = flight.batch, self._outcomes(flight, timeout)
         started = time.monotonic()
@@ -130,11 +138,14 @@ class Worker:
         for flight in self._in_flight:
             flight.cancel()
         self._in_flight.clear()
-        name = _name(cause)
+        if self._stop.is_set():
+            return
+        name = self._name(cause)
         self._metrics.resyncs.labels(name).inc()
-        event(
-            log, logging.INFO if name in ("rebalance", "offset") else logging.WARNING, "resync", cause=name, why=cause
-        )
+        harmless = name in ("start", "rebalance", "offset") and not isinstance(cause, TooSlow)
+        event(log, logging.INFO if harmless else logging.WARNING, "resync", cause=name, why=_why(cause))
+        self._stop.wait(self._pause)
+        self._pause = min(self._pause * 2 + 0.05, 2.0)  # until something is published again
         pause = 0.1
         while not self._stop.is_set():
             self._turn()
@@ -147,13 +158,14 @@ class Worker:
                 raise CommandError(f"fenced: another worker uses replica {self._settings.replica} ({error})") from None
             except Recoverable as error:
                 self._refused.clear()  # the broker is away: that is no refusal
-                event(log, logging.WARNING, "the broker is away", why=error, again_in=f"{pause:g}s")
+                event(log, logging.WARNING, "the broker does not let it go on", why=error, again_in=f"{pause:g}s")
                 self._stop.wait(pause)
                 pause = min(pause * 2, 5.0)
 
     def _is_finished(self) -> bool:
         """Idle: nothing is in flight. Whether, with --stop-at-end, nothing is left either."""
         self._metrics.last_progress.set_to_current_time()
+        self._pause = 0.0
         self._source.measure_lag()
         if self._source.is_at_end():
             return True
@@ -173,7 +185,7 @@ class Worker:
         except (TimeoutError, *Recoverable) as error:
             event(log, logging.WARNING, "stopped before everything in flight was published; it comes again", why=error)
 
-    def _outcomes(self, flight: InFlight, timeout: float | None) -> list[Outcome]:
+    def _outcomes(self, flight: InFlight, timeout: float) -> list[Outcome]:
         now = datetime.now(UTC)
         settled = zip(flight.batch.records, flight.settle(timeout), strict=True)
         return [
@@ -194,7 +206,9 @@ class Worker:
     def _take_note(self, batch: Batch, outcomes: Sequence[Outcome], seconds: float) -> None:
         """Count, log and show a batch that is committed."""
         metrics, now = self._metrics, time.time()
-        self._refused.clear()
+        self._pause = 0.0
+        for where in [where for where in self._refused if where[:2] in batch.offsets]:
+            del self._refused[where]
         self._progress_at = time.monotonic()
         metrics.last_progress.set(now)
         metrics.transactions.labels("committed").inc()
@@ -245,7 +259,8 @@ class Worker:
         Raises:
             CommandError: the group was not joined within STARTUP_TIMEOUT.
         """
-        self._health.turned()
+        if len(self._in_flight) < MOST_IN_FLIGHT or self._in_flight[0].done():
+            self._health.turned()  # waiting for the model is no progress: it may hang
         if not self._health.ready and self._source.has_joined():
             self._health.ready = True
             event(log, logging.INFO, "joined", group=self._settings.group_id, replica=self._settings.replica)
@@ -255,11 +270,19 @@ class Worker:
                 f"{self._settings.startup_timeout:g} s (STARTUP_TIMEOUT)"
             )
 
+    def _name(self, cause: Exception) -> str:
+        """The cause as the closed label of `resyncs_total`."""
+        if not self._health.ready and isinstance(cause, (Reassigned, NoOffsetForPartitionError)):
+            return "start"
+        if isinstance(cause, Reassigned):
+            return "rebalance"
+        if isinstance(cause, OFFSET_ERRORS):
+            return "offset"
+        return "publish" if isinstance(cause, PublishFailed) else "broker"
 
-def _name(cause: Exception) -> str:
-    """The cause as the closed label of `resyncs_total`."""
-    if isinstance(cause, Reassigned):
-        return "rebalance"
-    if isinstance(cause, OFFSET_ERRORS):
-        return "offset"
-    return "publish" if isinstance(cause, PublishFailed) else "broker"
+
+def _why(cause: Exception) -> str:
+    """The cause in words."""
+    if isinstance(cause, NoOffsetForPartitionError):
+        return "nothing is committed yet: from the beginning"
+    return str(cause)

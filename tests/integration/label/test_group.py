@@ -1,6 +1,7 @@
 """Workers of one group on one machine."""
 
 import signal
+import time
 
 from deploy.local.stack import Stack
 from tests.conftest import MakeTopics, RunCli, StartCli, wait_until
@@ -51,6 +52,36 @@ def test_a_worker_that_is_killed_is_replaced_by_one_of_the_same_name_and_nothing
     assert second.process.wait(90) == 0, second.output
     ids = sorted(int(record.key) for record in read_all(stack, topics.output))
     assert ids == list(range(600))
+
+
+def test_a_stop_is_obeyed_while_the_model_is_busy_and_what_it_held_comes_again(
+    stack: Stack, make_topics: MakeTopics, start_cli: StartCli, run_cli: RunCli
+) -> None:
+    topics = make_topics(1)
+    env = topics.environment | {"PLACESTREAM_GROUP_ID": topics.input}
+    slow = [post(str(number), colour=(90, 100, 90), caption="takes 60 s") for number in range(12)]
+    write(stack, topics.input, [post("quick"), *slow])
+    worker = start_cli("tests.light", *QUICK, "--batch-size", "1", "--drain-timeout", "1", env=env)
+    worker.wait_for_output("published")
+
+    stopped_at = time.monotonic()
+    code = worker.end(timeout=30)
+
+    assert code == 0, worker.output
+    assert time.monotonic() - stopped_at < 15
+    assert "it comes again" in worker.output
+    assert [record.key for record in read_all(stack, topics.output)] == [b"quick"]
+    only_image = run_cli("tests.light", *QUICK, "--ensemble", "only-image", "--stop-at-end", env=env)
+    assert only_image.returncode == 0
+    assert len(read_all(stack, topics.output)) == 13
+
+
+def test_a_stop_before_the_loop_ends_at_once(start_cli: StartCli) -> None:
+    worker = start_cli("tests.light", *QUICK, "--bootstrap-servers", "127.0.0.1:1")
+    worker.wait_for_output("not ready yet")
+
+    assert worker.end(timeout=10) == 0, worker.output
+    assert "stopped before it began" in worker.output
 
 
 def last_assignment(output: str) -> str:

@@ -1,6 +1,7 @@
 """The loop against a source and a sink that fail on command: what it must never publish twice, or at all."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from consumer.label.preflight import Topics
 from consumer.label.publish import Outcome, Outgoing, Sink
 from consumer.label.read import Batch, Reassigned, Working
 from consumer.label.settings import LabelSettings
+from consumer.label.watchdog import Watchdog
 from consumer.label.worker import Worker
 from consumer.labeled_post import LabeledPost
 from consumer.metrics import LabelMetrics
@@ -130,7 +132,7 @@ class Line:
         try:
             Worker(
                 self.settings, self.classifier, source, self.sink, self.inference,
-                self.metrics, Health(60), Live(), self.stop,
+                self.metrics, Health(60), Live(), Watchdog(), self.stop,
             ).run()  # fmt: skip
         finally:
             self.inference.close()
@@ -196,7 +198,7 @@ def test_a_batch_that_is_refused_again_and_again_ends_the_worker_with_its_place(
 
 def test_being_outrun_by_a_rebalance_is_no_refusal() -> None:
     line = Line(4)
-    line.sink.failures.extend([CommitFailedError()] * 9)
+    line.sink.failures.extend([CommitFailedError()] * 6)
 
     line.run()
 
@@ -227,6 +229,20 @@ def test_a_stop_publishes_what_is_in_flight_and_takes_no_more() -> None:
     line.run()
 
     assert line.sink.published == ids(8)
+
+
+def test_a_stop_does_not_wait_for_a_slow_model_beyond_the_drain_timeout() -> None:
+    slow = [record(number, picture((90, 100, 90)), caption="takes 20 s") for number in range(4)]
+    line = Line(0, records=slow, drain_timeout=0.2)
+    threading.Timer(0.5, line.stop.set).start()
+    started = time.monotonic()
+
+    line.run()
+
+    assert time.monotonic() - started < 5
+    assert line.sink.published == []
+    assert line.inference.is_busy
+    line.encoder.hurry.set()
 
 
 def test_the_breaker_judges_before_anything_of_the_batch_is_published() -> None:

@@ -1,0 +1,108 @@
+"""The input changes under the worker: records expire, the topic is created anew, a record cannot be read."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from kafka import KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient
+
+from deploy.local.stack import Stack
+from tests.conftest import RunCli, StartCli, Topics, wait_until
+from tests.wire import post, read_all, write
+
+ONCE = ("--stop-at-end", "--metrics-port", "0", "--session-timeout", "6")
+
+
+@pytest.fixture
+def admin(stack: Stack) -> Iterator[KafkaAdminClient]:
+    with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as client:
+        yield client
+
+
+def labelled(stack: Stack, topics: Topics) -> list[str]:
+    return sorted(record.key.decode() for record in read_all(stack, topics.output))
+
+
+def ids(*numbers: int) -> list[str]:
+    return sorted(str(number) for number in range(*numbers))
+
+
+def test_records_that_expired_unread_are_said_counted_once_and_passed(
+    stack: Stack, topics: Topics, run_cli: RunCli, admin: KafkaAdminClient
+) -> None:
+    write(stack, topics.input, [post(str(number)) for number in range(20)])
+    assert run_cli("tests.light", *ONCE, env=topics.environment).returncode == 0
+    write(stack, topics.input, [post(str(number)) for number in range(20, 60)])
+    admin.delete_records({TopicPartition(topics.input, 0): 25, TopicPartition(topics.input, 1): 10})
+
+    first = run_cli("tests.light", *ONCE, env=topics.environment)
+    second = run_cli("tests.light", *ONCE, env=topics.environment)
+
+    assert first.returncode == second.returncode == 0
+    assert "records expired before they were read" in first.stderr
+    assert "partition=0 committed=10 going_on_at=25 passed=15" in first.stderr
+    assert "expired" not in second.stderr
+    survivors = [str(n) for n in range(60) if n < 20 or n % 2 == 1 or n >= 50]  # even ones are in partition 0
+    assert labelled(stack, topics) == sorted(survivors)
+
+
+def test_a_topic_created_anew_under_a_busy_worker_is_said_and_read_from_its_beginning(
+    stack: Stack, topics: Topics, start_cli: StartCli, admin: KafkaAdminClient
+) -> None:
+    write(stack, topics.input, [post(f"old-{number}") for number in range(400)])
+    worker = start_cli("tests.light", *ONCE[1:], "--batch-size", "8", env=topics.environment)
+    wait_until(lambda: worker.output.count("published") > 3, 60, "a few batches")
+
+    admin.delete_topics([topics.input])
+    recreate(admin, topics.input)
+    write(stack, topics.input, [post(f"new-{number}") for number in range(2000)])
+
+    def all_new() -> bool:
+        return len({key for key in labelled(stack, topics) if key.startswith("new")}) == 2000
+
+    wait_until(all_new, 120, "every post of the new topic")
+    assert "created anew" in worker.output
+    assert worker.end() == 0, worker.output
+
+
+def recreate(admin: KafkaAdminClient, topic: str) -> None:
+    """Create the topic as soon as its deletion is through."""
+
+    def created() -> bool:
+        answer = admin.create_topics({topic: {"num_partitions": 2, "replication_factor": 1}}, raise_errors=False)
+        return all(each["error_code"] == 0 for each in answer["topics"])
+
+    wait_until(created, 30, "the topic created anew")
+    admin.wait_for_topics([topic])
+
+
+def test_a_record_that_cannot_be_read_ends_the_worker_with_its_place_and_does_not_hang(
+    stack: Stack, topics: Topics, run_cli: RunCli
+) -> None:
+    write(stack, topics.input, [post("good")])
+    with closing(KafkaProducer(bootstrap_servers=stack.broker.address)) as producer:
+        producer.partitions_for(topics.input)
+        name = type("Latin", (str,), {"encode": lambda self, *_: b"\xff\xfe"})("x")  # a name that is no UTF-8
+        future, *_ = producer._accumulator.append(TopicPartition(topics.input, 1), None, b"k", b"v", [(name, b"v")])
+        producer._sender.wakeup()
+        future.get(timeout=30)
+
+    ended = run_cli("tests.light", *ONCE, env=topics.environment, timeout=60)
+
+    assert ended.returncode == 1
+    line = ended.stderr.strip().splitlines()[-1]
+    assert "cannot be read at or after one of the offsets" in line
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("codec", ["gzip", "lz4", "snappy", "zstd"])
+def test_an_input_of_any_codec_is_read(stack: Stack, topics: Topics, run_cli: RunCli, codec: str) -> None:
+    with closing(KafkaProducer(bootstrap_servers=stack.broker.address, compression_type=codec)) as producer:
+        for number in range(10):
+            key, value, headers = post(str(number), caption="green " * 50)
+            producer.send(topics.input, value, key, headers, partition=number % 2)
+        producer.flush(30)
+
+    assert run_cli("tests.light", *ONCE, env=topics.environment).returncode == 0
+    assert labelled(stack, topics) == ids(10)
