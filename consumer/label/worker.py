@@ -42,6 +42,8 @@ Recoverable = (Reassigned, KafkaError)
 OFFSET_ERRORS = (NoOffsetForPartitionError, OffsetOutOfRangeError, LogTruncationError)
 MOST_IN_FLIGHT = 2
 """Batches: one in the model, one being decoded. Not polling while there are two is the back-pressure."""
+LONGEST_PAUSE = 2.0
+"""Seconds between two recoveries at most; the pause grows until something is published again."""
 HIDDEN_AFTER = 5.0
 """Seconds without a record, short of the end, after which the reason is looked for."""
 MOST_FAILURES = 5
@@ -145,7 +147,7 @@ class Worker:
         harmless = name in ("start", "rebalance", "offset") and not isinstance(cause, TooSlow)
         event(log, logging.INFO if harmless else logging.WARNING, "resync", cause=name, why=_why(cause))
         self._stop.wait(self._pause)
-        self._pause = min(self._pause * 2 + 0.05, 2.0)  # until something is published again
+        self._pause = min(self._pause * 2 + 0.05, LONGEST_PAUSE)
         pause = 0.1
         while not self._stop.is_set():
             self._turn()

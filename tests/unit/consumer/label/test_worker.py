@@ -196,7 +196,8 @@ def test_a_batch_that_is_refused_again_and_again_ends_the_worker_with_its_place(
     assert line.source.resyncs == 4
 
 
-def test_being_outrun_by_a_rebalance_is_no_refusal() -> None:
+def test_being_outrun_by_a_rebalance_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consumer.label.worker.LONGEST_PAUSE", 0.01)
     line = Line(4)
     line.sink.failures.extend([CommitFailedError()] * 6)
 
