@@ -1,0 +1,1 @@
+"""Dead letters that come back: look at them, and put them on the input topic again, each exactly once."""

@@ -1,0 +1,97 @@
+"""A dead letter as people look at it: what its headers say, without the value."""
+
+import json
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from consumer.dead_letter import PREFIX, REASON, attempts_of
+
+MISSING = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What a record of the dead-letter topic says of itself; None: it does not say.
+
+    Attributes:
+        post_id: the key or, without one, the JSON form's field.
+        topic: of the original.
+        partition: of the original.
+        offset: of the original.
+        stage: which gave up.
+        reason: one of `consumer.dead_letter.REASONS`, unless others wrote it.
+        error: class name of the error.
+        message: one line for a person.
+        attempts: how often it has failed.
+        at: its own partition and offset in the dead-letter topic.
+        time: when it died.
+    """
+
+    post_id: str | None
+    topic: str | None
+    partition: int | None
+    offset: int | None
+    stage: str | None
+    reason: str | None
+    error: str | None
+    message: str | None
+    attempts: int
+    at: tuple[int, int]
+    time: datetime
+
+    @classmethod
+    def of(cls, record: Any) -> "Letter":
+        """Read a record as kafka-python's consumer returned it."""
+        headers: list[tuple[str, bytes | None]] = record.headers or []
+        named = {name: None if value is None else value.decode("utf-8", "replace") for name, value in headers}
+        return cls(
+            _post_id(record.key, record.value),
+            named.get(f"{PREFIX}topic"),
+            _number(named.get(f"{PREFIX}partition")),
+            _number(named.get(f"{PREFIX}offset")),
+            named.get(f"{PREFIX}stage"),
+            named.get(REASON),
+            named.get(f"{PREFIX}exception.class.name"),
+            named.get(f"{PREFIX}exception.message"),
+            attempts_of(headers),
+            (record.partition, record.offset),
+            datetime.fromtimestamp(max(0, record.timestamp) / 1000, UTC),
+        )
+
+    @property
+    def coordinates(self) -> str:
+        """Where the original lay: ``posts/3/4711``."""
+        if self.topic is None:
+            return MISSING
+        numbers = (MISSING if number is None else str(number) for number in (self.partition, self.offset))
+        return "/".join((self.topic, *numbers))
+
+    @property
+    def names(self) -> set[str]:
+        """What a person may call it by: the post's id or the original's coordinates, as `list` prints them."""
+        return {self.coordinates} | ({self.post_id} if self.post_id else set())
+
+
+def printable(text: str) -> str:
+    """The text with control characters escaped: ids, captions and messages are others' text on our terminal."""
+    controls = ("Cc", "Cs", "Zl", "Zp")
+    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in controls else c for c in text)
+
+
+def _post_id(key: bytes | None, value: bytes | None) -> str | None:
+    if key:
+        return printable(key.decode("utf-8", "backslashreplace"))
+    if value and value.startswith(b"{"):
+        try:
+            post_id = json.loads(value).get("post_id")
+        except (ValueError, RecursionError):
+            return None
+        return printable(post_id) if isinstance(post_id, str) and post_id else None
+    return None
+
+
+def _number(text: str | None) -> int | None:
+    """A partition or offset; None when it is none."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 20 else None

@@ -1,0 +1,65 @@
+import json
+from typing import Any
+
+import pytest
+
+from consumer.dead_letter import ATTEMPTS, DeadLetter, to_record
+from consumer.dead_letters.letter import Letter, printable
+from tests.unit.consumer.label.records import Record
+
+
+def dead(key: bytes | None = b"17", value: bytes | None = b"x", headers: Any = ()) -> Record:
+    """The record of a dead letter in the dead-letter topic."""
+    original = Record("posts", 3, 4711, key, value, list(headers))
+    key, value, headers = to_record(original, DeadLetter("truncated_image", "SomeError", "why"))
+    return Record("posts-dlt", 3, 0, key, value, headers)
+
+
+def test_a_letter_says_where_its_post_lay_and_what_was_wrong() -> None:
+    letter = Letter.of(dead())
+
+    assert (letter.post_id, letter.coordinates, letter.stage, letter.reason) == (
+        "17", "posts/3/4711", "decode", "truncated_image",
+    )  # fmt: skip
+    assert (letter.error, letter.message, letter.attempts) == ("SomeError", "why", 1)
+    assert letter.names == {"17", "posts/3/4711"}
+
+
+def test_a_record_of_another_program_is_a_letter_that_says_nothing() -> None:
+    letter = Letter.of(Record("posts-dlt", 0, 0, None, None, [("x", None)], timestamp=-1))
+
+    assert (letter.post_id, letter.topic, letter.reason, letter.coordinates) == (None, None, None, "–")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (json.dumps({"post_id": "from the value"}).encode(), "from the value"),
+        (b'{"post_id": 5}', None),
+        (b"{broken", None),
+        (b"{" * 100_000, None),
+        (b"\xff\xd8", None),
+        (None, None),
+    ],
+)
+def test_without_a_key_the_id_is_the_json_form_s(value: bytes | None, expected: str | None) -> None:
+    assert Letter.of(dead(key=None, value=value)).post_id == expected
+
+
+@pytest.mark.parametrize("number", [b"\xb2", b"-1", b"three", b"", b"9" * 5000, None])
+def test_a_partition_that_is_no_number_is_unknown(number: bytes | None) -> None:
+    record = dead()
+    record.headers.append(("__connect.errors.partition", number))
+
+    assert Letter.of(record).coordinates == "posts/–/4711"
+
+
+def test_attempts_are_those_of_the_header() -> None:
+    record = dead()
+    record.headers.append((ATTEMPTS, b"2"))
+
+    assert Letter.of(record).attempts == 2
+
+
+def test_what_a_terminal_would_act_on_is_escaped_and_emoji_are_not() -> None:
+    assert printable("a\x1b[2J\n\x9b\u2028👩‍👧 ü") == "a\\x1b[2J\\n\\x9b\\u2028👩‍👧 ü"
