@@ -8,7 +8,7 @@ STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 AGE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
-RESYNC_CAUSES = ("start", "rebalance", "publish", "offset", "broker")
+RESYNC_CAUSES = ("start", "rebalance", "publish", "offset", "broker", "stuck")
 """Why a worker went back to what is committed; see `consumer.label.worker`."""
 
 
@@ -59,7 +59,7 @@ class LabelMetrics:
         )
         # Partitions this worker has now.
         self.assigned_partitions = Gauge("placestream_assigned_partitions", "Partitions assigned", registry=registry)
-        # Assigned partitions with lag whose position does not move.
+        # Assigned partitions with lag that give an idle worker nothing for STUCK_AFTER.
         self.stuck_partitions = Gauge("placestream_stuck_partitions", "Partitions that do not move", registry=registry)
         # Partitions of the input topic.
         self.topic_partitions = Gauge("placestream_topic_partitions", "Partitions of the input", registry=registry)

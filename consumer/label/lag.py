@@ -1,4 +1,4 @@
-"""How far each assigned partition is behind, and whether it moves."""
+"""How far each assigned partition is behind, and whether one is stuck: it has lag, but an idle worker gets nothing."""
 
 import time
 from collections.abc import Mapping
@@ -8,23 +8,22 @@ from kafka.errors import KafkaError
 
 from consumer.metrics import LabelMetrics
 
-STUCK_AFTER = 60.0
-"""Seconds without a commit, although there is lag, after which a partition counts as stuck."""
-
 
 class Lag:
     """Records at the broker that are not committed yet, per assigned partition. Owned by the main thread."""
 
-    def __init__(self, metrics: LabelMetrics) -> None:
+    def __init__(self, metrics: LabelMetrics, stuck_after: float) -> None:
         """Begin without partitions.
 
         Args:
             metrics: where it is shown.
+            stuck_after: seconds that a partition with lag may give an idle worker nothing.
         """
         self._metrics = metrics
+        self._stuck_after = stuck_after
         self._committed: dict[TopicPartition, int] = {}
         self._latest: Mapping[TopicPartition, int] = {}
-        self._moved: dict[TopicPartition, tuple[int, float]] = {}  # committed offset, and since when it stands there
+        self._waiting: dict[TopicPartition, float] = {}  # since when a partition with lag gives nothing
 
     def restart(self, committed: Mapping[TopicPartition, int], latest: Mapping[TopicPartition, int]) -> None:
         """Forget the partitions of before.
@@ -34,17 +33,17 @@ class Lag:
             latest: where it ends.
         """
         self._committed, self._latest = dict(committed), latest
-        self._moved.clear()
+        self._waiting.clear()
         self._metrics.lag.clear()
         self._metrics.assigned_partitions.set(len(committed))
 
     def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
         """Take note of what was committed."""
         self._committed.update({partition: after.offset for partition, after in offsets.items()})
+        self._waiting.clear()
 
     def measure(self, consumer: KafkaConsumer) -> None:
-        """Set the lag of every assigned partition and how many do not move."""
-        now, stuck = time.monotonic(), 0
+        """Set the lag of every assigned partition."""
         for partition, committed in self._committed.items():
             try:
                 highwater = consumer.highwater(partition)
@@ -53,12 +52,17 @@ class Lag:
             end = max(highwater or 0, self._latest.get(partition, 0))  # no highwater before the first fetch
             lag = max(0, end - committed)
             self._metrics.lag.labels(str(partition.partition)).set(lag)
-            before, since = self._moved.get(partition, (-1, now))
-            if lag == 0 or before != committed:
-                self._moved[partition] = (committed, now)
-            elif now - since > STUCK_AFTER:
-                stuck += 1
-        self._metrics.stuck_partitions.set(stuck)
+            if lag == 0:
+                self._waiting.pop(partition, None)
+            else:
+                self._waiting.setdefault(partition, time.monotonic())
+
+    def stuck(self) -> list[TopicPartition]:
+        """The partitions that have lag but gave the worker, idle all the while, nothing for STUCK_AFTER."""
+        now = time.monotonic()
+        stuck = sorted(partition for partition, since in self._waiting.items() if now - since > self._stuck_after)
+        self._metrics.stuck_partitions.set(len(stuck))
+        return stuck
 
     def positions(self) -> str:
         """Where each partition stands, as ``partition@offset,…``."""

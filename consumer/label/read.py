@@ -45,6 +45,10 @@ class Reassigned(Exception):
     """The group has given out its partitions anew: what was read before must not be published."""
 
 
+class Stuck(Exception):
+    """A partition has records, but none come: the consumer, or an open transaction of another producer."""
+
+
 class TooSlow(Reassigned):
     """The same, because a batch took longer than the group waits."""
 
@@ -115,7 +119,7 @@ class Source:
         self._collected: list[Any] = []
         self._group: ConsumerGroupMetadata | None = None
         self._first_at = 0.0
-        self._lag = Lag(metrics)
+        self._lag = Lag(metrics, settings.stuck_after)
         self._admin = connect(settings, lambda: _admin(settings))
         self._positions = connect(settings, lambda: Positions(self._admin, settings.input_topic, metrics))
         self._looked_at = time.monotonic()
@@ -226,6 +230,28 @@ class Source:
     def measure_lag(self) -> None:
         """Show the lag of every assigned partition."""
         self._lag.measure(self._consumer)
+
+    def check_moving(self) -> None:
+        """For an idle worker: make sure that every partition with lag gives records.
+
+        Raises:
+            Stuck: one does not; `rejoin` and see.
+        """
+        self.measure_lag()
+        if stuck := self._lag.stuck():
+            raise Stuck(
+                f"nothing comes from {', '.join(f'{tp.topic}/{tp.partition}' for tp in stuck)}, which has records"
+            )
+
+    def rejoin(self) -> None:
+        """Leave the group and join it with a new consumer.
+
+        Raises:
+            CommandError: the broker cannot be reached within STARTUP_TIMEOUT.
+        """
+        self._consumer.close(timeout_ms=ROUND_TRIP_MS)
+        self._consumer = _consumer(self._settings)
+        self.join()
 
     def total_lag(self) -> int:
         """Records not yet committed over all assigned partitions, as last measured."""

@@ -29,6 +29,7 @@ class LabelSettings(TopicSettings, ClassifySettings, MetricsSettings, LogSetting
         10.0, ge=1, description="seconds after which the group gives a dead worker's work away"
     )
     max_poll_interval: float = Field(300.0, ge=1, description="seconds a batch may take before the group moves on")
+    stuck_after: float = Field(60.0, gt=0, description="seconds a partition with lag may give nothing; then rejoin")
     breaker_consecutive: int = Field(200, ge=1, description="dead letters in a row that end the worker")
     breaker_ratio: float = Field(
         0.5, gt=0, le=1, description="share of the last 1,000 posts, dead, that ends the worker"

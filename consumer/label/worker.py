@@ -27,7 +27,7 @@ from consumer.label.breaker import Breaker
 from consumer.label.encode import Inference, InFlight
 from consumer.label.live import Live
 from consumer.label.publish import PUBLISH_LIMIT, Outcome, Sink
-from consumer.label.read import POLL_SLICE, Batch, Reassigned, Source, TooSlow
+from consumer.label.read import POLL_SLICE, Batch, Reassigned, Source, Stuck, TooSlow
 from consumer.label.settings import LabelSettings
 from consumer.label.watchdog import Watchdog
 from consumer.labeled_post import LabeledPost, SourceRecord
@@ -37,7 +37,7 @@ from producer.logs import event
 
 log = logging.getLogger(__name__)
 
-Recoverable = (Reassigned, KafkaError)
+Recoverable = (Reassigned, Stuck, KafkaError)
 """What `recover` mends. There is no sorting into abortable and fatal; only being fenced ends the worker."""
 OFFSET_ERRORS = (NoOffsetForPartitionError, OffsetOutOfRangeError, LogTruncationError)
 MOST_IN_FLIGHT = 2
@@ -154,6 +154,8 @@ class Worker:
             try:
                 with self._watchdog.limit(2 * PUBLISH_LIMIT, "going back to the committed offsets"):
                     self._sink.recover()
+                    if isinstance(cause, Stuck):
+                        self._source.rejoin()
                     self._source.resync()
                 return
             except ProducerFencedError as error:
@@ -168,7 +170,7 @@ class Worker:
         """Idle: nothing is in flight. Whether, with --stop-at-end, nothing is left either."""
         self._metrics.last_progress.set_to_current_time()
         self._pause = 0.0
-        self._source.measure_lag()
+        self._source.check_moving()
         if self._source.is_at_end():
             return True
         if self._settings.stop_at_end and not self._said_hidden and time.monotonic() - self._progress_at > HIDDEN_AFTER:
@@ -280,6 +282,8 @@ class Worker:
             return "rebalance"
         if isinstance(cause, OFFSET_ERRORS):
             return "offset"
+        if isinstance(cause, Stuck):
+            return "stuck"
         return "publish" if isinstance(cause, PublishFailed) else "broker"
 
 

@@ -106,3 +106,25 @@ def test_an_input_of_any_codec_is_read(stack: Stack, topics: Topics, run_cli: Ru
 
     assert run_cli("tests.light", *ONCE, env=topics.environment).returncode == 0
     assert labelled(stack, topics) == ids(10)
+
+
+def test_a_partition_that_gives_nothing_is_shown_and_rejoined_and_its_posts_come_out_in_the_end(
+    stack: Stack, topics: Topics, start_cli: StartCli
+) -> None:
+    key, value, headers = post("held back")
+    with closing(
+        KafkaProducer(bootstrap_servers=stack.broker.address, transactional_id=f"open-{topics.input}")
+    ) as producer:
+        producer.init_transactions()
+        producer.begin_transaction()
+        producer.send(topics.input, value, key, headers, partition=1).get(30)
+        worker = start_cli("tests.light", *ONCE[1:], "--stuck-after", "1", env=topics.environment)
+
+        worker.wait_for_output("cause=stuck")
+        write(stack, topics.input, [post("free")])
+        wait_until(lambda: labelled(stack, topics) == ["free"], 60, "the post of the other partition")
+        producer.commit_transaction()
+
+    wait_until(lambda: labelled(stack, topics) == ["free", "held back"], 60, "the post held back")
+    assert f"nothing comes from {topics.input}/1" in worker.output
+    assert worker.end() == 0, worker.output

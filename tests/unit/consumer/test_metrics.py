@@ -77,7 +77,7 @@ def test_these_are_the_metrics(
         ("placestream_batch_closed_total", {"size", "deadline", "ready"}),
         ("placestream_text_encodings_total", {"done", "skipped", "no_caption"}),
         ("placestream_transactions_total", {"committed", "aborted"}),
-        ("placestream_resyncs_total", {"start", "rebalance", "publish", "offset", "broker"}),
+        ("placestream_resyncs_total", {"start", "rebalance", "publish", "offset", "broker", "stuck"}),
     ],
 )
 def test_all_closed_labels_of_label_start_at_zero(name: str, values: set[str], registry: CollectorRegistry) -> None:

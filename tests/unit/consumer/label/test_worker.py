@@ -77,7 +77,7 @@ class LogSource:
     def is_at_end(self) -> bool:
         return self.position >= len(self.records)
 
-    def measure_lag(self) -> None:
+    def check_moving(self) -> None:
         pass
 
     def total_lag(self) -> int:
