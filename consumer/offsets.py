@@ -8,6 +8,7 @@ from kafka.admin import OffsetSpec
 from kafka.errors import for_code
 
 ROUND_TRIP_MS = 5_000
+"""How long one question to the broker may take, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)

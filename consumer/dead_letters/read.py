@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from consumer.offsets import ROUND_TRIP_MS, ends_of
 from producer.connect import bootstrap_timeout_ms, connect
+from producer.errors import CommandError
 from producer.logs import event
 from producer.settings import KafkaSettings
 
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 POLL_MS = 500
 HIDDEN_AFTER = 5.0
 """Seconds without a record, short of the end, after which that is said."""
+GIVE_UP_AFTER = 60.0
+"""Seconds of the same after which the reading ends: the transactions of `label` last 15 at most."""
 
 
 def read_whole(
@@ -37,7 +40,7 @@ def read_whole(
         stop: ends the reading early.
 
     Raises:
-        CommandError: the broker cannot be reached.
+        CommandError: the broker cannot be reached, or nothing comes for a minute.
         KafkaError: it was lost.
     """
     ends = ends_of(admin, topic)
@@ -59,9 +62,16 @@ def read_whole(
                 polled = consumer.poll(timeout_ms=POLL_MS)
                 for tp, records in polled.items():
                     yield from (record for record in records if record.offset < ends.latest[tp])
+                waited = time.monotonic() - read_at
                 if polled:
                     read_at = time.monotonic()
-                elif not said and time.monotonic() - read_at > HIDDEN_AFTER:
+                elif waited > GIVE_UP_AFTER:
+                    raise CommandError(
+                        f"nothing comes from {behind[0].topic}/{behind[0].partition} short of its end for {waited:.0f} "
+                        "s: a producer's transaction is open (kafka-transactions describe-producers shows whose), or "
+                        "the broker is away"
+                    )
+                elif waited > HIDDEN_AFTER and not said:
                     said = True
                     event(
                         log, logging.WARNING, "short of the end, but nothing comes: a producer's transaction is open, "

@@ -21,6 +21,7 @@ from consumer.dead_letters import receipts
 from consumer.dead_letters.letter import Letter
 from consumer.dead_letters.read import read_whole
 from consumer.dead_letters.settings import ChosenSettings
+from consumer.hanging import end_hanging
 from consumer.label.watchdog import Watchdog
 from consumer.start import check_checksum, stop_on_signals
 from producer.connect import bootstrap_timeout_ms, close_at_once, connect
@@ -167,6 +168,8 @@ def _replay(settings: ReplaySettings, admin: Any, ids: set[str], tally: Tally, s
     clean = False
     stop_on_signals(stop)
     try:
+        if producer is not None:
+            end_hanging(admin, _transactional_id(settings), [settings.input_topic, receipts_topic])
         # After init_transactions: now no other replay can add to them.
         done = receipts.read(settings, admin, topic_id) if receipts_topic in topics else set()
         back: list[Returning] = []
@@ -251,8 +254,13 @@ def _topics(settings: ReplaySettings, admin: Any) -> tuple[dict[str, Topic], str
     return found, name
 
 
+def _transactional_id(settings: ReplaySettings) -> str:
+    """One for all replays of a dead-letter topic: each ends its predecessor."""
+    return f"{settings.dead_letter_topic}-replay"
+
+
 def _producer(settings: ReplaySettings) -> KafkaProducer:
-    name = f"{settings.dead_letter_topic}-replay"
+    name = _transactional_id(settings)
     producer = KafkaProducer(
         **settings.kafka(),
         allow_auto_create_topics=False,

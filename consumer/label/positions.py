@@ -9,13 +9,11 @@ from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicParti
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from consumer.metrics import LabelMetrics
-from consumer.offsets import Ends, ends_of, topic_id_of
+from consumer.offsets import ROUND_TRIP_MS, Ends, ends_of, topic_id_of
 from producer.logs import event
 
 log = logging.getLogger(__name__)
 
-ROUND_TRIP_MS = 5_000
-"""How long one question to the broker may take, in milliseconds."""
 _ID = "topic_id="
 
 

@@ -20,11 +20,11 @@ from kafka import (
 from kafka.errors import CorruptRecordError, UnsupportedCodecError
 
 from consumer.label.lag import Lag
-from consumer.label.positions import ROUND_TRIP_MS, Positions
+from consumer.label.positions import Positions
 from consumer.label.settings import LabelSettings
 from consumer.label.watchdog import Watchdog
 from consumer.metrics import LabelMetrics
-from consumer.offsets import Ends, ends_of
+from consumer.offsets import ROUND_TRIP_MS, Ends, ends_of
 from producer.connect import bootstrap_timeout_ms, connect
 from producer.errors import CommandError
 from producer.logs import event
