@@ -3,21 +3,26 @@
 The traps of kafka-python that shape this file are listed in the design notes and named where they apply.
 """
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.errors import AuthorizationError, KafkaError
 
 from consumer.dead_letter import DeadLetter, to_record
+from consumer.hanging import end_hanging
 from consumer.label.preflight import Topics
 from consumer.label.read import Batch
 from consumer.label.settings import LabelSettings
 from consumer.labeled_post import LabeledPost
 from producer.connect import bootstrap_timeout_ms, close_at_once, connect
 from producer.errors import CommandError
+from producer.logs import event
+
+log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_MS = 10_000
 DELIVERY_TIMEOUT_MS = 12_000
@@ -28,6 +33,8 @@ PUBLISH_LIMIT = 45.0
 They must grow in this order: a request gives up before its record, the record before its transaction, all before the
 watchdog."""
 
+OFFSETS_TOPIC = "__consumer_offsets"
+"""Kafka's own topic of committed offsets: they are part of the transactions, and hang with them."""
 RECORD_OVERHEAD = 256
 """Bytes that a record batch adds around one record, generously."""
 
@@ -131,10 +138,26 @@ class Sink:
         )
         try:
             producer.init_transactions()
+            self._end_forgotten()
         except KafkaError:
             close_at_once(producer)
             raise
         return producer
+
+    def _end_forgotten(self) -> None:
+        """End what a restarted broker has forgotten to abort: our next commit would make its labels visible.
+
+        Raises:
+            KafkaError: the broker does not answer.
+        """
+        settings = self._settings
+        topics = [settings.output_topic, settings.dead_letter_topic, OFFSETS_TOPIC]
+        options = settings.kafka() | {"bootstrap_timeout_ms": bootstrap_timeout_ms(settings)}
+        with KafkaAdminClient(**options, request_timeout_ms=REQUEST_TIMEOUT_MS) as admin:
+            try:
+                end_hanging(admin, settings.member, topics)
+            except AuthorizationError as error:
+                event(log, logging.WARNING, "may not look for transactions that the broker forgot", why=error)
 
     def _fitting(self, record: Any, outcome: Outcome) -> tuple[Outgoing, Outcome]:
         if isinstance(outcome, LabeledPost):

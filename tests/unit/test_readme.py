@@ -89,6 +89,13 @@ def test_every_command_is_in_the_readme_and_in_this_test() -> None:
             assert f"{role} {command}" in README or f"`{command}`" in README, command
 
 
+def test_the_tests_that_show_the_promises_are_there() -> None:
+    named = set(re.findall(r"`((?:faults|integration|unit)/[\w/.]+)`", README))
+
+    assert len(named) > 5
+    assert [name for name in named if not (Path(__file__).parents[1] / name).exists()] == []
+
+
 def test_every_metric_is_in_the_readme() -> None:
     for metrics in (LabelMetrics, CountMetrics):
         registry = CollectorRegistry()
