@@ -1,0 +1,117 @@
+"""Load: posts that keep coming while faults happen, one in twenty of them poison."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaTimeoutError
+
+from deploy.local.stack import Stack
+from tests.conftest import Topics, wait_until
+from tests.light import COLOURS
+from tests.wire import picture
+
+AT_LEAST = 3_000
+"""Posts of every scenario."""
+POISON = 0.05
+POISONS = (b"no picture at all", picture("red", kind="JPEG", size=64)[:400], b"{ no json")
+PICTURES = tuple(picture(colour) for colour in (*COLOURS, (90, 100, 90)))
+CAPTIONS = (None, "a green place", "so blue, so lovely", "nothing to see")
+LAST = "the good one that must come out"
+
+
+class Feed:
+    """Writes posts round robin to the partitions, from `start` to `finish` in a thread; knows where it sent which.
+
+    Args:
+        stack: whose broker.
+        topics: whose input.
+        seed: of pictures, captions and poison; printed.
+        per_second: about how many posts a second.
+    """
+
+    def __init__(self, stack: Stack, topics: Topics, seed: int, per_second: int = 150) -> None:
+        print(f"seed {seed}")
+        self.sent: dict[str, int] = {}  # post_id -> partition
+        self.poison: set[str] = set()
+        self._topics = topics
+        self._random = random.Random(seed)
+        self._chunk = per_second // 10
+        self._producer = KafkaProducer(
+            bootstrap_servers=stack.broker.address, linger_ms=5, reconnect_backoff_max_ms=1_000
+        )
+        self._futures: list[Any] = []
+        self._finish = threading.Event()
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+
+    def write(self, number: int, poison: float = POISON) -> None:
+        """Send so many posts; each is poison with this probability."""
+        for _ in range(number):
+            post_id = str(len(self.sent))
+            value = self._random.choice(PICTURES)
+            if self._random.random() < poison:
+                self.poison.add(post_id)
+                value = self._random.choice(POISONS)
+            self._send(post_id, value, self._random.choice(CAPTIONS))
+
+    def finish(self) -> None:
+        """Go on to AT_LEAST posts, then stop, and wait until all are in the topic."""
+        wait_until(lambda: len(self.sent) >= AT_LEAST or not self._thread.is_alive(), 240, f"{AT_LEAST} posts written")
+        self._stop()
+        if self._failure:
+            raise self._failure
+        self.flush()
+
+    def last(self) -> None:
+        """Write the good post that every scenario ends with."""
+        self._send(LAST, PICTURES[0], None)
+        self.flush()
+
+    def flush(self) -> None:
+        """Wait until all that was sent is in the topic."""
+        for future in self._futures:
+            future.get(timeout=130)
+        self._futures.clear()
+
+    def start(self) -> None:
+        """Begin to write beside the test."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop writing and close the producer."""
+        self._stop()
+        with suppress(KafkaTimeoutError):  # a test that failed while the broker was away
+            self._producer.close(timeout=5)
+
+    def _stop(self) -> None:
+        self._finish.set()
+        if self._thread.is_alive():
+            self._thread.join(130)
+
+    def _send(self, post_id: str, value: bytes, caption: str | None) -> None:
+        partition = len(self.sent) % self._topics.partitions
+        headers = [("city", b"london")] + ([("caption", caption.encode())] if caption else [])
+        self._futures.append(self._producer.send(self._topics.input, value, post_id.encode(), headers, partition))
+        self.sent[post_id] = partition
+
+    def _run(self) -> None:
+        try:
+            due = time.monotonic()
+            while not self._finish.wait(max(0.0, due - time.monotonic())):
+                self.write(self._chunk)
+                due += 0.1
+        except Exception as error:
+            self._failure = error
+
+
+@contextmanager
+def feeding(stack: Stack, topics: Topics, seed: int, per_second: int = 150) -> Iterator[Feed]:
+    """A feed that writes beside the block."""
+    with closing(Feed(stack, topics, seed, per_second)) as feed:
+        feed.start()
+        yield feed

@@ -1,0 +1,119 @@
+"""`tests.light` whose worker does something to itself at a named moment: these failpoints exist only here.
+
+`python -m tests.faults.light FLAGS…`; FAULTS_WINDOW names the moment, FAULTS_AT says at which time it comes by (1 = the
+first), FAULTS_SIGNAL what the worker then sends itself. FAULTS_SHOW_BATCHES writes the keys of every batch that is
+committed.
+"""
+
+import os
+import random
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from consumer.label import command
+from consumer.label.encode import Inference, InFlight
+from consumer.label.publish import Outgoing, Sink
+from consumer.label.read import Batch, Source, Working
+from producer.errors import CommandError
+from tests.light import light_classifier
+
+WINDOWS = (
+    "after poll",
+    "after inference",
+    "after begin",
+    "after labels are sent",
+    "after offsets are sent",
+    "right before commit",
+    "during commit",
+    "right after commit",
+)
+"""In the order in which one batch passes them."""
+
+WINDOW = os.environ.get("FAULTS_WINDOW")
+SIGNAL = signal.Signals[os.environ.get("FAULTS_SIGNAL", "SIGKILL")]
+SHOW_BATCHES = "FAULTS_SHOW_BATCHES" in os.environ
+left = int(os.environ.get("FAULTS_AT", "1"))
+
+
+def reach(window: str) -> None:
+    """A moment has come; if it is the one, so has the fault."""
+    global left
+    if window == WINDOW:
+        left -= 1
+        if left == 0:
+            do()
+
+
+def do() -> None:
+    print(f"reached: {WINDOW}", flush=True)
+    os.kill(os.getpid(), SIGNAL)
+
+
+class FaultySource(Source):
+    def next_batch(self, oldest: Working | None) -> Batch | None:
+        batch = super().next_batch(oldest)
+        if batch:
+            reach("after poll")
+        return batch
+
+
+class FaultyInference(Inference):
+    def start(self, batch: Batch) -> InFlight:
+        flight = super().start(batch)
+        flight.labeling.add_done_callback(lambda _: reach("after inference"))
+        return flight
+
+
+class FaultySink(Sink):
+    def publish(self, batch: Batch, records: Sequence[Outgoing]) -> None:
+        super().publish(batch, records)
+        if SHOW_BATCHES:
+            print("batch", *(record.key.decode() for record in batch.records), flush=True)
+
+    def _build(self) -> Any:
+        return FaultyProducer(super()._build())
+
+
+class FaultyProducer:
+    """A KafkaProducer with moments around the steps of a transaction."""
+
+    def __init__(self, producer: Any) -> None:
+        self._producer = producer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._producer, name)
+
+    def begin_transaction(self) -> None:
+        self._producer.begin_transaction()
+        reach("after begin")
+
+    def send_offsets_to_transaction(self, *arguments: Any) -> None:
+        reach("after labels are sent")  # every one has been acknowledged
+        self._producer.send_offsets_to_transaction(*arguments)
+        reach("after offsets are sent")
+
+    def commit_transaction(self) -> None:
+        global left
+        reach("right before commit")
+        if WINDOW == "during commit":
+            left -= 1
+            if left == 0:
+                threading.Timer(random.uniform(0, 0.005), do).start()
+        self._producer.commit_transaction()
+        if WINDOW == "during commit" and left == 0:
+            threading.Event().wait()  # it was quicker; the fault comes before the worker knows
+        reach("right after commit")
+
+
+for stage in (FaultySource, FaultyInference, FaultySink):
+    setattr(command, stage.__name__.removeprefix("Faulty"), stage)
+
+if __name__ == "__main__":
+    try:
+        sys.exit(command.main(sys.argv[1:], light_classifier))
+    except CommandError as error:
+        print(f"light: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -1,0 +1,110 @@
+"""Three workers of one group, and what one does to them."""
+
+import re
+import signal
+from dataclasses import dataclass, field
+
+from deploy.local.stack import Stack
+from tests.conftest import Background, StartCli, Topics, wait_until
+from tests.faults.feed import Feed
+from tests.faults.invariants import assert_exactly_once, is_all_committed
+from tests.wire import read_all
+
+NAMES = ("a", "b", "c")
+FLAGS = ("--metrics-port", "0", "--session-timeout", "6", "--batch-size", "8", "--batch-deadline", "0.05")
+PATIENCE = 120.0
+"""Seconds that anything may take: the machine may be busy with other things."""
+MAY_END = (
+    "fenced: another worker uses replica",  # or its transaction outlived its timeout
+    "a living worker of group",  # a dead one of its name is still listed
+    "could not join group",  # within STARTUP_TIMEOUT
+)
+"""Last words of a worker that is right to end: whoever supervises it starts it again."""
+
+
+@dataclass(slots=True)
+class Pool:
+    """Workers by name. Each is started again under its name; its transactional id stays."""
+
+    stack: Stack
+    topics: Topics
+    start_cli: StartCli
+    module: str = "tests.light"
+    workers: dict[str, Background] = field(default_factory=dict)
+    killed: int = 0
+    mended: list[str] = field(default_factory=list)
+
+    @property
+    def group(self) -> str:
+        return self.topics.input
+
+    def start(self, *names: str, flags: tuple[str, ...] = (), **environment: str) -> None:
+        """Start these workers; wait for nothing."""
+        env = self.topics.environment | {"PLACESTREAM_GROUP_ID": self.group, "OMP_NUM_THREADS": "1"} | environment
+        for name in names:
+            self.workers[name] = self.start_cli(self.module, *FLAGS, *flags, "--replica", name, env=env)
+
+    def published(self, name: str) -> int:
+        """Batches that a worker has published since its start."""
+        return self.workers[name].output.count(" published ")
+
+    def wait_published(self, *names: str) -> None:
+        """Wait until each of these has published something more."""
+        before = {name: (self.workers[name], self.published(name)) for name in names}
+
+        def all_did() -> bool:
+            self.mend()
+            return all(
+                self.published(name) > (published if self.workers[name] is worker else 0)
+                for name, (worker, published) in before.items()
+            )
+
+        wait_until(all_did, PATIENCE, f"{names} publish")
+
+    def kill(self, *names: str) -> None:
+        """`kill -9` these; `start` brings them back."""
+        self.mend()
+        for name in names:
+            assert self.workers.pop(name).end(signal.SIGKILL) == -signal.SIGKILL
+            self.killed += 1
+
+    def mend(self) -> None:
+        """Start again whichever has ended, as a supervisor does; fails when it had no good reason to end."""
+        for name, worker in list(self.workers.items()):
+            code = worker.process.poll()
+            if code is not None:
+                last = worker.output.strip().splitlines()[-1]
+                assert code == 1, f"{name} ended with {code}: {worker.output[-3000:]}"
+                assert any(words in last for words in MAY_END), f"{name} ended: {worker.output[-3000:]}"
+                self.mended.append(last)
+                self.start(name)
+
+    def finish(self, feed: Feed) -> None:
+        """The end of every scenario: all that was written comes out, then one more good post; the invariants hold."""
+        feed.finish()
+        self._wait_committed()
+        feed.last()
+        self._wait_committed()
+        outputs = (self.topics.output, self.topics.dead_letter)
+        wait_until(
+            lambda: sum(len(read_all(self.stack, topic)) for topic in outputs) >= len(feed.sent), 30, "all came out"
+        )
+        assert_exactly_once(self.stack, self.topics, feed)
+        for worker in self.workers.values():
+            worker.process.send_signal(signal.SIGTERM)
+        for name, worker in self.workers.items():
+            assert worker.process.wait(60) == 0, f"{name}: {worker.output[-3000:]}"
+            assert "Traceback" not in worker.output, worker.log
+        print(f"killed {self.killed}, ended by themselves and started again {len(self.mended)}: {self.mended}")
+
+    def _wait_committed(self) -> None:
+        def committed() -> bool:
+            self.mend()
+            return is_all_committed(self.stack, self.topics, self.group)
+
+        wait_until(committed, PATIENCE, "everything committed")
+
+
+def resyncs(worker: Background, cause: str) -> int:
+    """How often a worker went back to the committed offsets for this cause."""
+    return len(re.findall(rf" resync cause={cause} ", worker.output))

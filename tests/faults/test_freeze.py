@@ -1,0 +1,62 @@
+"""Workers that are frozen for so long that the group, or the broker, gives up on them, and then thawed."""
+
+import signal
+
+import pytest
+
+from tests.conftest import Background, wait_until
+from tests.faults.feed import feeding
+from tests.faults.invariants import LEVELS, aborted, ends, members
+from tests.faults.pool import NAMES, PATIENCE, Pool
+
+
+@pytest.mark.timeout(900)
+def test_frozen_workers_publish_nothing_old_when_they_thaw(pool: Pool, seed: int) -> None:
+    pool.module = "tests.faults.light"
+    pool.start("a", FAULTS_WINDOW="after labels are sent", FAULTS_AT="3", FAULTS_SIGNAL="SIGSTOP")
+    pool.start("b", FAULTS_WINDOW="after offsets are sent", FAULTS_AT="3", FAULTS_SIGNAL="SIGSTOP")
+    pool.start("c")
+    with feeding(pool.stack, pool.topics, seed) as feed:
+        frozen = {name: pool.workers[name] for name in ("a", "b")}
+        for worker in frozen.values():
+            worker.wait_for_output("reached: ", PATIENCE)
+        outputs = (pool.topics.output, pool.topics.dead_letter)
+        sent = {topic: ends(pool.stack, topic, LEVELS[0]) for topic in outputs}
+
+        wait_until(lambda: not {"a", "b"} & alive(pool), PATIENCE, "the group gives up on both")
+        thaw(pool, "a")
+
+        def transactions_are_over() -> bool:
+            stable = {topic: ends(pool.stack, topic, LEVELS[1]) for topic in outputs}
+            return all(stable[topic][number] >= end for topic in outputs for number, end in sent[topic].items())
+
+        wait_until(transactions_are_over, PATIENCE, "the broker gives up on the transactions")
+        thaw(pool, "b")
+
+        pool.workers["c"].process.send_signal(signal.SIGSTOP)  # wherever it is
+        wait_until(lambda: "c" not in alive(pool), PATIENCE, "the group gives up on the third")
+        thaw(pool, "c")
+        pool.wait_published(*NAMES)
+        pool.finish(feed)
+    for worker in frozen.values():
+        assert went_back_or_was_fenced(worker), worker.output[-3000:]
+    gone = aborted(pool.stack, pool.topics)
+    print(f"aborted records in the log: {gone}")
+    assert gone > 0
+
+
+def alive(pool: Pool) -> set[str]:
+    """Names of the group's members."""
+    return {member.rpartition("-")[2] for member in members(pool.stack, pool.group)}
+
+
+def thaw(pool: Pool, name: str) -> None:
+    """Let it go on; it, or whoever comes in its place when it is fenced, must get back to work."""
+    pool.workers[name].process.send_signal(signal.SIGCONT)
+    pool.wait_published(name)
+
+
+def went_back_or_was_fenced(worker: Background) -> bool:
+    """Whether, after it was frozen, it noticed that the world had moved on."""
+    after = worker.output.rpartition("reached: ")[2]
+    return " resync " in after or "fenced" in after
