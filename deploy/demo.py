@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from kafka import KafkaConsumer, TopicPartition
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -86,8 +87,9 @@ def _account_for(sent: list[str], out: list[tuple[str, bytes]]) -> None:
 def _table(labeled: list[tuple[str, bytes]]) -> Table:
     """A few labelled posts, the surest first."""
     posts = [json.loads(value) for _, value in labeled]
-    table = Table(title=f"{SHOWN} of {len(posts)} labelled posts, the surest first", title_justify="left")
-    for name in ("post_id", "city", "place", "confidence", "decided by", "sentiment"):
+    title = f"{SHOWN} of {len(posts)} labelled posts, the surest first"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for name in ("post_id", "city", "place", "confidence", "by", "sentiment"):
         table.add_column(name, no_wrap=True)
     for post in sorted(posts, key=lambda post: -post["confidence"])[:SHOWN]:
         sentiment = "–" if post["sentiment"] is None else f"{post['sentiment']:+.2f}"
