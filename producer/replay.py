@@ -182,7 +182,6 @@ def _producer(settings: ReplaySettings, limit: int) -> Any:
             max_request_size=limit,
             delivery_timeout_ms=delivery_timeout_ms,
             request_timeout_ms=min(10_000, delivery_timeout_ms // 2),
-            reconnect_backoff_max_ms=1000,
             bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
         ),
     )
