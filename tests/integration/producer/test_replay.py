@@ -6,12 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from deploy.local.stack import Stack
@@ -20,6 +19,7 @@ from producer.post import Post
 from producer.topics import CreateSettings, create_topics
 from tests.conftest import ROOT, RunCli, StartCli, Topics, clean_environment, wait_until
 from tests.unit.producer.tree import JPEG, posts, put
+from tests.wire import read_all
 
 
 @pytest.fixture(scope="module")
@@ -38,24 +38,6 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def records(stack: Stack, topic: str) -> list[Any]:
-    """Every record of a topic, in the order of partitions and offsets."""
-    with closing(
-        KafkaConsumer(bootstrap_servers=stack.broker.address, enable_auto_commit=False, auto_offset_reset="earliest")
-    ) as consumer:
-        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
-        consumer.assign(partitions)
-        ends = consumer.end_offsets(partitions)
-        read: list[Any] = []
-
-        def all_read() -> bool:
-            read.extend(record for batch in consumer.poll(timeout_ms=200).values() for record in batch)
-            return all(consumer.position(partition) >= end for partition, end in ends.items())
-
-        wait_until(all_read, 30, "the end of the topic")
-        return sorted(read, key=lambda record: (record.partition, record.offset))
-
-
 def as_posts(found: list[Any]) -> list[Post]:
     return [Post.from_record(record.key, record.value, record.headers) for record in found]
 
@@ -72,7 +54,7 @@ def test_a_replayed_dataset_is_in_the_topic_as_it_is_on_disk(
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"sent 60, failed 0 \(0\.1 MB in .* s, .* posts/s\)\n", done.stdout)
     assert done.stderr == ""
-    found = records(stack, topics.input)
+    found = read_all(stack, topics.input)
     on_disk = posts(open_dataset(sample))
     assert len(found) == 60
     assert by_id(as_posts(found)) == by_id(on_disk)
@@ -88,7 +70,7 @@ def test_cities_and_limit_choose(stack: Stack, topics: Topics, run_cli: RunCli, 
     done = run_cli("producer", "replay", str(sample), "--cities", "london", "--limit", "7", env=topics.environment)
     assert done.returncode == 0, done.stderr
     london = [post.post_id for post in posts(open_dataset(sample)) if post.city == "london"]
-    assert set(by_id(as_posts(records(stack, topics.input)))) == set(london[:7])
+    assert set(by_id(as_posts(read_all(stack, topics.input)))) == set(london[:7])
 
 
 def test_a_missing_topic_is_said_quickly_and_not_created(stack: Stack, run_cli: RunCli, sample: Path) -> None:
@@ -118,7 +100,7 @@ def test_posts_that_cannot_be_sent_are_named_and_the_others_are_sent(
     assert first.endswith("2.jpg: the picture is empty (0 bytes)")
     assert second.endswith("3.jpg: the picture has 200000 bytes; the largest record that may be sent has 100000")
     assert third.startswith("failed: post '4': ")
-    assert [post.post_id for post in as_posts(records(stack, topics.input))] in (["1", "5"], ["5", "1"])
+    assert [post.post_id for post in as_posts(read_all(stack, topics.input))] in (["1", "5"], ["5", "1"])
 
 
 def test_the_limit_of_the_topic_counts_as_well(stack: Stack, run_cli: RunCli, tmp_path: Path) -> None:
@@ -134,7 +116,7 @@ def test_the_limit_of_the_topic_counts_as_well(stack: Stack, run_cli: RunCli, tm
     assert (done.returncode, done.stdout.split(" (")[0]) == (1, "sent 3, failed 1"), done.stderr
     (line,) = done.stderr.splitlines()
     assert line.endswith("2.jpg: the picture has 150000 bytes; the largest record that may be sent has 100000")
-    assert [post.post_id for post in as_posts(records(stack, "narrow"))] == ["1", "3", "4"]
+    assert [post.post_id for post in as_posts(read_all(stack, "narrow"))] == ["1", "3", "4"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -142,7 +124,7 @@ def test_an_interrupted_replay_says_how_far_it_came_and_goes_on_there(
     stack: Stack, topics: Topics, run_cli: RunCli, start_cli: StartCli, sample: Path, number: int
 ) -> None:
     running = start_cli("producer", "replay", str(sample), "--rate", "20", env=topics.environment)
-    wait_until(lambda: running.process.poll() is not None or len(records(stack, topics.input)) >= 5, 60, "5 posts")
+    wait_until(lambda: running.process.poll() is not None or len(read_all(stack, topics.input)) >= 5, 60, "5 posts")
     assert running.end(number) == 1
     match = re.search(
         r"^sent (\d+), failed 0, last post (\d+): continue with --start-after (\d+)$", running.output, re.MULTILINE
@@ -153,11 +135,11 @@ def test_an_interrupted_replay_says_how_far_it_came_and_goes_on_there(
     order = [post.post_id for post in posts(open_dataset(sample))]
     assert 5 <= int(sent) < 60
     assert order[int(sent) - 1] == last
-    assert len(records(stack, topics.input)) == int(sent)
+    assert len(read_all(stack, topics.input)) == int(sent)
 
     rest = run_cli("producer", "replay", str(sample), "--start-after", after, env=topics.environment)
     assert rest.stdout.startswith(f"sent {60 - int(sent)}, failed 0 ("), rest.stderr
-    assert sorted(record.key.decode() for record in records(stack, topics.input)) == sorted(order)
+    assert sorted(record.key.decode() for record in read_all(stack, topics.input)) == sorted(order)
 
 
 @contextmanager
@@ -177,7 +159,7 @@ def test_a_lost_broker_ends_the_replay_after_the_delivery_timeout_and_says_how_f
     running = start_cli(
         "producer", "replay", str(sample), "--rate", "20", "--delivery-timeout", "3", env=topics.environment
     )
-    wait_until(lambda: running.process.poll() is not None or len(records(stack, topics.input)) >= 5, 60, "5 posts")
+    wait_until(lambda: running.process.poll() is not None or len(read_all(stack, topics.input)) >= 5, 60, "5 posts")
     with stopped(stack):
         assert running.process.wait(30) == 1
     assert "the broker is lost, or refuses: post " in running.output
@@ -186,7 +168,7 @@ def test_a_lost_broker_ends_the_replay_after_the_delivery_timeout_and_says_how_f
     assert match, running.output
     order = [post.post_id for post in posts(open_dataset(sample))]
     assert order[int(match[1]) - 1] == match[2]
-    there = {record.key.decode() for record in records(stack, topics.input)}
+    there = {record.key.decode() for record in read_all(stack, topics.input)}
     assert there >= set(order[: int(match[1])]), "everything up to the last ID is in the topic"
 
 
@@ -194,12 +176,12 @@ def test_a_broker_that_comes_back_in_time_loses_and_repeats_nothing(
     stack: Stack, topics: Topics, start_cli: StartCli, sample: Path
 ) -> None:
     running = start_cli("producer", "replay", str(sample), "--rate", "20", env=topics.environment)
-    wait_until(lambda: running.process.poll() is not None or len(records(stack, topics.input)) >= 5, 60, "5 posts")
+    wait_until(lambda: running.process.poll() is not None or len(read_all(stack, topics.input)) >= 5, 60, "5 posts")
     with stopped(stack):
         time.sleep(2)  # nothing to wait for: the point is that nothing happens
     assert running.process.wait(60) == 0, running.output
     order = [post.post_id for post in posts(open_dataset(sample))]
-    assert sorted(record.key.decode() for record in records(stack, topics.input)) == sorted(order)
+    assert sorted(record.key.decode() for record in read_all(stack, topics.input)) == sorted(order)
 
 
 def test_a_terminal_shows_a_bar(stack: Stack, topics: Topics, sample: Path) -> None:
