@@ -32,12 +32,21 @@ Build = Callable[[LabelSettings, Callable[[str, float], None]], Classifier]
 """Loads the model; given the settings, and what is told the seconds of the stages `image` and `text`."""
 
 
-def main(argv: list[str], build: Build = build_classifier) -> int:
+def main(
+    argv: list[str],
+    build: Build = build_classifier,
+    source_type: type[Source] = Source,
+    inference_type: type[Inference] = Inference,
+    sink_type: type[Sink] = Sink,
+) -> int:
     """Run `label`.
 
     Args:
         argv: flags of `LabelSettings`.
         build: loads the model.
+        source_type: reads; these three are for tests, which put faults into a stage.
+        inference_type: decodes and encodes.
+        sink_type: publishes.
 
     Returns:
         0 when stopped, or at the end with --stop-at-end.
@@ -60,9 +69,9 @@ def main(argv: list[str], build: Build = build_classifier) -> int:
 
     stop = threading.Event()
     watchdog = Watchdog()
-    sink = Sink(settings, topics)
-    source = Source(settings, metrics, watchdog, stop)
-    inference = Inference(classifier, settings.decode_threads, metrics)
+    sink = sink_type(settings, topics)
+    source = source_type(settings, metrics, watchdog, stop)
+    inference = inference_type(classifier, settings.decode_threads, metrics)
     with Live() as live:
         try:
             worker = Worker(settings, classifier, source, sink, inference, metrics, health, live, watchdog, stop)

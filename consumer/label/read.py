@@ -9,23 +9,17 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from kafka import (
-    ConsumerGroupMetadata,
-    ConsumerRebalanceListener,
-    KafkaAdminClient,
-    KafkaConsumer,
-    OffsetAndMetadata,
-    TopicPartition,
-)
+from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
 from kafka.errors import CorruptRecordError, UnsupportedCodecError
 
+from consumer.label.group import Reassigned, Rebalances, TooSlow, build_admin, build_consumer
 from consumer.label.lag import Lag
 from consumer.label.positions import Positions
 from consumer.label.settings import LabelSettings
 from consumer.label.watchdog import Watchdog
 from consumer.metrics import LabelMetrics
 from consumer.offsets import ROUND_TRIP_MS, Ends, ends_of
-from producer.connect import bootstrap_timeout_ms, connect
+from producer.connect import connect
 from producer.errors import CommandError
 from producer.logs import event
 
@@ -41,16 +35,8 @@ LOOK_EVERY = 1.0
 """Seconds between two looks of a busy worker whether the topic is still the same."""
 
 
-class Reassigned(Exception):
-    """The group has given out its partitions anew: what was read before must not be published."""
-
-
 class Stuck(Exception):
     """A partition has records, but none come: the consumer, or an open transaction of another producer."""
-
-
-class TooSlow(Reassigned):
-    """The same, because a batch took longer than the group waits."""
 
 
 class Working(Protocol):
@@ -79,26 +65,6 @@ class Batch:
     polled_at: float = field(default_factory=time.monotonic)
 
 
-class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
-    """Counts rebalances. It runs on the client's IO thread, where blocking calls raise: it does nothing else."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.assigned = False  # the last word was an assignment (of possibly no partition)
-
-    def on_partitions_revoked(self, revoked: Any) -> None:
-        self.assigned = False
-        self.count += 1
-
-    def on_partitions_assigned(self, assigned: Any) -> None:
-        self.count += 1
-        self.assigned = True
-
-    def on_partitions_lost(self, lost: Any) -> None:
-        self.assigned = False
-        self.count += 1
-
-
 class Source:
     """The input topic as batches. Owned by the main thread."""
 
@@ -114,19 +80,19 @@ class Source:
         self._metrics = metrics
         self._watchdog = watchdog
         self._stop = stop
-        self._rebalances = _Rebalances()
+        self._rebalances = Rebalances()
         self._synced = 0  # the count of rebalances that the last good resync has seen
         self._collected: list[Any] = []
         self._group: ConsumerGroupMetadata | None = None
         self._first_at = 0.0
         self._lag = Lag(metrics, settings.stuck_after)
-        self._admin = connect(settings, lambda: _admin(settings))
+        self._admin = connect(settings, lambda: build_admin(settings))
         self._positions = connect(settings, lambda: Positions(self._admin, settings.input_topic, metrics))
         self._looked_at = time.monotonic()
         self._ends: Ends | None = None
         if settings.stop_at_end:
             self._ends = connect(settings, lambda: ends_of(self._admin, settings.input_topic))
-        self._consumer = connect(settings, lambda: _consumer(settings))
+        self._consumer = connect(settings, lambda: build_consumer(settings))
 
     def join(self) -> None:
         """Subscribe; the group assigns partitions during the polls that follow."""
@@ -250,7 +216,7 @@ class Source:
             CommandError: the broker cannot be reached within STARTUP_TIMEOUT.
         """
         self._consumer.close(timeout_ms=ROUND_TRIP_MS)
-        self._consumer = _consumer(self._settings)
+        self._consumer = build_consumer(self._settings)
         self.join()
 
     def total_lag(self) -> int:
@@ -321,32 +287,3 @@ class Source:
     def _raise_if_reassigned(self) -> None:
         if self._is_reassigned:
             raise Reassigned("the group was rebalanced")
-
-
-def _consumer(settings: LabelSettings) -> KafkaConsumer:
-    return KafkaConsumer(
-        **settings.kafka(),
-        allow_auto_create_topics=False,
-        client_id=settings.member,
-        group_id=settings.group_id,
-        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
-        # Only then do committed offsets wait for what a predecessor's transaction has pending.
-        isolation_level="read_committed",
-        # "earliest" silently jumps over expired records; `resync` decides and says so.
-        auto_offset_reset="none",
-        enable_auto_commit=False,
-        session_timeout_ms=int(settings.session_timeout * 1000),
-        heartbeat_interval_ms=int(settings.session_timeout * 300),
-        max_poll_interval_ms=int(settings.max_poll_interval * 1000),
-        max_partition_fetch_bytes=4 * 2**20,
-        metrics_enabled=False,
-    )
-
-
-def _admin(settings: LabelSettings) -> KafkaAdminClient:
-    return KafkaAdminClient(
-        **settings.kafka(),
-        client_id=f"{settings.member}-admin",
-        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
-        request_timeout_ms=ROUND_TRIP_MS,
-    )

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from consumer.label import command
+from consumer.label.command import main
 from consumer.label.encode import Inference, InFlight
 from consumer.label.publish import Outgoing, Sink
 from consumer.label.read import Batch, Source, Working
@@ -108,12 +108,9 @@ class FaultyProducer:
         reach("right after commit")
 
 
-for stage in (FaultySource, FaultyInference, FaultySink):
-    setattr(command, stage.__name__.removeprefix("Faulty"), stage)
-
 if __name__ == "__main__":
     try:
-        sys.exit(command.main(sys.argv[1:], light_classifier))
+        sys.exit(main(sys.argv[1:], light_classifier, FaultySource, FaultyInference, FaultySink))
     except CommandError as error:
         print(f"light: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

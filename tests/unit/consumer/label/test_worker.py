@@ -15,10 +15,11 @@ from consumer.classify.classifier import Classifier
 from consumer.classify.ensemble import Decision
 from consumer.health import Health
 from consumer.label.encode import Inference
+from consumer.label.group import Reassigned
 from consumer.label.live import Live
 from consumer.label.preflight import Topics
 from consumer.label.publish import Outcome, Outgoing, Sink
-from consumer.label.read import Batch, Reassigned, Working
+from consumer.label.read import Batch, Working
 from consumer.label.settings import LabelSettings
 from consumer.label.watchdog import Watchdog
 from consumer.label.worker import Worker

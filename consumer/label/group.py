@@ -1,0 +1,82 @@
+"""The worker in its consumer group: how its clients are set, and how it learns that partitions were given out anew.
+
+The traps of kafka-python that shape this file are listed in the design notes and named where they apply.
+"""
+
+from typing import Any
+
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer
+
+from consumer.label.settings import LabelSettings
+from consumer.offsets import ROUND_TRIP_MS
+from producer.connect import bootstrap_timeout_ms
+
+
+class Reassigned(Exception):
+    """The group has given out its partitions anew: what was read before must not be published."""
+
+
+class TooSlow(Reassigned):
+    """The same, because a batch took longer than the group waits."""
+
+
+class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Counts rebalances. It runs on the client's IO thread, where blocking calls raise: it does nothing else."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.assigned = False  # the last word was an assignment (of possibly no partition)
+
+    def on_partitions_revoked(self, revoked: Any) -> None:
+        """The group takes partitions away."""
+        self.assigned = False
+        self.count += 1
+
+    def on_partitions_assigned(self, assigned: Any) -> None:
+        """The group has given out its partitions."""
+        self.count += 1
+        self.assigned = True
+
+    def on_partitions_lost(self, lost: Any) -> None:
+        """The group has given our partitions to others already."""
+        self.assigned = False
+        self.count += 1
+
+
+def build_consumer(settings: LabelSettings) -> KafkaConsumer:
+    """A consumer of the group; it joins when it subscribes and polls.
+
+    Raises:
+        KafkaError: the broker does not answer.
+    """
+    return KafkaConsumer(
+        **settings.kafka(),
+        allow_auto_create_topics=False,
+        client_id=settings.member,
+        group_id=settings.group_id,
+        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
+        # Only then do committed offsets wait for what a predecessor's transaction has pending.
+        isolation_level="read_committed",
+        # "earliest" silently jumps over expired records; `resync` decides and says so.
+        auto_offset_reset="none",
+        enable_auto_commit=False,
+        session_timeout_ms=int(settings.session_timeout * 1000),
+        heartbeat_interval_ms=int(settings.session_timeout * 300),
+        max_poll_interval_ms=int(settings.max_poll_interval * 1000),
+        max_partition_fetch_bytes=4 * 2**20,
+        metrics_enabled=False,
+    )
+
+
+def build_admin(settings: LabelSettings) -> KafkaAdminClient:
+    """An admin client that gives up on a question as soon as the worker does.
+
+    Raises:
+        KafkaError: the broker does not answer.
+    """
+    return KafkaAdminClient(
+        **settings.kafka(),
+        client_id=f"{settings.member}-admin",
+        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
+        request_timeout_ms=ROUND_TRIP_MS,
+    )
