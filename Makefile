@@ -3,7 +3,7 @@ PYTHON ?= python3
 INSTALLED = .venv/.installed
 BIN = .venv/bin
 
-.PHONY: demo test lint unit clean
+.PHONY: demo test lint unit soak clean
 
 $(INSTALLED): pyproject.toml deploy/constraints.txt
 	$(PYTHON) -m venv .venv
@@ -23,6 +23,10 @@ lint: $(INSTALLED)
 
 unit: $(INSTALLED)  ## the tests that need no broker: under a minute
 	$(BIN)/python -m pytest tests/unit
+
+MINUTES ?= 20
+soak: $(INSTALLED)  ## faults at random moments for MINUTES; nothing lost or doubled, no memory that only grows
+	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache *.egg-info

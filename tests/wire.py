@@ -13,7 +13,7 @@ from deploy.local.stack import Stack
 from tests.conftest import wait_until
 
 
-def read_all(stack: Stack, topic: str, isolation: str = "read_committed") -> list[Any]:
+def read_all(stack: Stack, topic: str, isolation: str = "read_committed", timeout: float = 30) -> list[Any]:
     """Every record of a topic up to its stable end, in the order of partitions and offsets."""
     with closing(
         KafkaConsumer(
@@ -32,7 +32,7 @@ def read_all(stack: Stack, topic: str, isolation: str = "read_committed") -> lis
             read.extend(record for batch in consumer.poll(timeout_ms=200).values() for record in batch)
             return all(consumer.position(partition) >= end for partition, end in ends.items())
 
-        wait_until(all_read, 30, f"the end of {topic}")
+        wait_until(all_read, timeout, f"the end of {topic}")
         return sorted(read, key=lambda record: (record.partition, record.offset))
 
 

@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
@@ -44,7 +45,7 @@ class Feed:
         self._producer = KafkaProducer(
             bootstrap_servers=stack.broker.address, linger_ms=5, reconnect_backoff_max_ms=1_000
         )
-        self._futures: list[Any] = []
+        self._futures: deque[Any] = deque()  # in the order of sending, without those that have arrived in front
         self._finish = threading.Event()
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
@@ -98,6 +99,8 @@ class Feed:
         headers = [("city", b"london")] + ([("caption", caption.encode())] if caption else [])
         self._futures.append(self._producer.send(self._topics.input, value, post_id.encode(), headers, partition))
         self.sent[post_id] = partition
+        while self._futures and self._futures[0].succeeded():
+            self._futures.popleft()
 
     def _run(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
@@ -16,15 +17,43 @@ from tests.faults.feed import LAST, Feed
 from tests.wire import read_all
 
 
-def is_all_committed(stack: Stack, topics: Topics, group: str) -> bool:
-    """Whether the group has committed everything that the input holds now."""
+def behind(stack: Stack, topics: Topics, group: str) -> int | None:
+    """Records of the input that the group has not committed; None when the broker does not say now."""
     try:
         with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address, request_timeout_ms=5_000)) as admin:
             committed = admin.list_group_offsets([group])[group]
             latest = ends_of(admin, topics.input).latest
     except KafkaError:  # no coordinator yet, or a broker that has just begun: look again
-        return False
-    return all(partition in committed and committed[partition].offset >= end for partition, end in latest.items())
+        return None
+    return sum(
+        end - (committed[partition].offset if partition in committed else 0) for partition, end in latest.items()
+    )
+
+
+def is_all_committed(stack: Stack, topics: Topics, group: str) -> bool:
+    """Whether the group has committed everything that the input holds now."""
+    return behind(stack, topics, group) == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the posts of a feed, as a `read_committed` reader sees it."""
+
+    input: list[Any]
+    labels: list[Any]
+    dead: list[Any]
+    doubled: dict[str, int]  # post_id -> how often it came out
+    missing: set[str]
+
+
+def came_out(stack: Stack, topics: Topics, feed: Feed, timeout: float = 30) -> Outcome:
+    """Read all three topics; each may take so many seconds."""
+    names = (topics.input, topics.output, topics.dead_letter)
+    arrived, labels, dead = (read_all(stack, topic, timeout=timeout) for topic in names)
+    out = Counter(ids(labels) + ids(dead))
+    doubled = {post_id: times for post_id, times in out.items() if times > 1}
+    print(f"posts {len(feed.sent)}, labels {len(labels)}, dead letters {len(dead)}")
+    return Outcome(arrived, labels, dead, doubled, feed.sent.keys() - out.keys())
 
 
 def assert_exactly_once(stack: Stack, topics: Topics, feed: Feed) -> None:
@@ -32,23 +61,20 @@ def assert_exactly_once(stack: Stack, topics: Topics, feed: Feed) -> None:
 
     All read as `read_committed`. The group has committed everything: see `is_all_committed`.
     """
-    arrived = read_all(stack, topics.input)
-    assert Counter(ids(arrived)) == dict.fromkeys(feed.sent, 1), "the load itself is not what it should be"
-    labels = read_all(stack, topics.output)
-    dead = read_all(stack, topics.dead_letter)
-    out = Counter(ids(labels) + ids(dead))
-    doubled = {post_id: times for post_id, times in out.items() if times > 1}
-    missing = feed.sent.keys() - out.keys()
-    print(f"posts {len(feed.sent)}, labels {len(labels)}, dead letters {len(dead)}")
-    assert not doubled, f"{len(doubled)} came out more than once: {dict(sorted(doubled.items())[:10])}"
-    assert not missing, f"{len(missing)} are missing: {sorted(missing)[:10]}"
-    assert out.keys() == feed.sent.keys()
-    assert {key(record): record.partition for record in [*labels, *dead]} == feed.sent
-    assert set(ids(dead)) == feed.poison
-    assert LAST in ids(labels)
-    for record in labels:
+    assert_each_once(came_out(stack, topics, feed), feed)
+
+
+def assert_each_once(out: Outcome, feed: Feed) -> None:
+    """The same, of what was read."""
+    assert Counter(ids(out.input)) == dict.fromkeys(feed.sent, 1), "the load itself is not what it should be"
+    assert not out.doubled, f"{len(out.doubled)} came out more than once: {dict(sorted(out.doubled.items())[:10])}"
+    assert not out.missing, f"{len(out.missing)} are missing: {sorted(out.missing)[:10]}"
+    assert {key(record): record.partition for record in [*out.labels, *out.dead]} == feed.sent
+    assert set(ids(out.dead)) == feed.poison
+    assert LAST in ids(out.labels)
+    for record in out.labels:
         assert LabeledPost.model_validate_json(record.value).post_id == key(record)
-    assert all(REASON in dict(record.headers) for record in dead)
+    assert all(REASON in dict(record.headers) for record in out.dead)
 
 
 def aborted(stack: Stack, topics: Topics) -> int:
