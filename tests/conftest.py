@@ -50,14 +50,14 @@ def stack() -> Iterator[Stack]:
 class MakeTopics(Protocol):
     """``make_topics(partitions=6)`` creates three topics with new names."""
 
-    def __call__(self, partitions: int = 2) -> Topics: ...
+    def __call__(self, partitions: int = 2, copies: int = 1) -> Topics: ...
 
 
 @pytest.fixture
 def make_topics(stack: Stack) -> MakeTopics:
     """Create as many triples of topics as a test needs, with the settings that `producer topics` gives them."""
 
-    def create(partitions: int = 2) -> Topics:
+    def create(partitions: int = 2, copies: int = 1) -> Topics:
         name = f"posts-{uuid.uuid4().hex[:10]}"
         names = Topics(name, f"{name}-labeled", f"{name}-dlt", partitions)
         settings = CreateSettings.model_validate(
@@ -67,6 +67,7 @@ def make_topics(stack: Stack) -> MakeTopics:
                 "output_topic": names.output,
                 "dead_letter_topic": names.dead_letter,
                 "partitions": partitions,
+                "replication_factor": copies,
             }
         )
         create_topics(settings)

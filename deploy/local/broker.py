@@ -114,6 +114,7 @@ def server_properties(node_id: int, port: int, voters: Mapping[int, int], data: 
         "controller.quorum.voters": ",".join(f"{node}@{HOST}:{voter}" for node, voter in voters.items()),
         "log.dirs": str(data),
         "auto.create.topics.enable": "false",
+        "min.insync.replicas": in_sync,
         "offsets.topic.replication.factor": copies,
         "offsets.topic.num.partitions": "4",  # 50 folders, recovered one by one after a kill
         "transaction.state.log.replication.factor": copies,

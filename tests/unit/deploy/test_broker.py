@@ -22,6 +22,7 @@ def test_three_nodes_keep_three_copies_and_need_two() -> None:
     assert properties["controller.quorum.voters"] == "1@127.0.0.1:9001,2@127.0.0.1:9002,3@127.0.0.1:9003"
     assert properties["offsets.topic.replication.factor"] == "3"
     assert properties["transaction.state.log.min.isr"] == "2"
+    assert properties["min.insync.replicas"] == "2"
 
 
 def test_properties_given_by_the_caller_win(tmp_path: Path) -> None:
