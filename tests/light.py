@@ -7,6 +7,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from PIL import Image
 from consumer.classify.classifier import Classifier
 from consumer.classify.ensemble import Decision
 from consumer.classify.places import Place, Places
-from consumer.label.command import main
+from consumer.label.command import Build, main
 from consumer.label.settings import LabelSettings
 from producer.errors import CommandError
 
@@ -56,17 +57,24 @@ def _unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(grey / np.linalg.norm(grey, axis=1, keepdims=True), dtype=np.float32)
 
 
-def light_classifier(settings: LabelSettings, observe: Callable[[str, float], None]) -> Classifier:
+def light_classifier(
+    settings: LabelSettings, observe: Callable[[str, float], None], encoder: LightEncoder | None = None
+) -> Classifier:
     """The classifier of the light encoder, with the settings' decision and limits."""
-    encoder = LightEncoder()
+    encoder = encoder or LightEncoder()
     threshold = encoder.default_threshold if settings.threshold is None else settings.threshold
     decision = Decision(ensemble=settings.ensemble, weights=settings.weights, gate=settings.gate, threshold=threshold)
     return Classifier(encoder, PLACES, decision, settings.limits(), observe=observe)
 
 
-if __name__ == "__main__":
+def run(build: Build = light_classifier, **stages: Any) -> NoReturn:
+    """`label` as a program, with some stages of a test's own: see `main`."""
     try:
-        sys.exit(main(sys.argv[1:], light_classifier))
+        sys.exit(main(sys.argv[1:], build, **stages))
     except CommandError as error:
         print(f"light: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    run()

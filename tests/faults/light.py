@@ -8,17 +8,14 @@ committed.
 import os
 import random
 import signal
-import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
 
-from consumer.label.command import main
 from consumer.label.encode import Inference, InFlight
 from consumer.label.publish import Outgoing, Sink
 from consumer.label.read import Batch, Source, Working
-from producer.errors import CommandError
-from tests.light import light_classifier
+from tests.light import run
 
 WINDOWS = (
     "after poll",
@@ -109,8 +106,4 @@ class FaultyProducer:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:], light_classifier, FaultySource, FaultyInference, FaultySink))
-    except CommandError as error:
-        print(f"light: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    run(source_type=FaultySource, inference_type=FaultyInference, sink_type=FaultySink)

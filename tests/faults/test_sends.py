@@ -1,0 +1,57 @@
+"""Transactions that fail at the real broker, with the next batch in the model: neither batch is lost or comes twice."""
+
+import re
+
+import pytest
+
+from tests.faults.feed import feeding
+from tests.faults.invariants import aborted
+from tests.faults.pool import NAMES, PATIENCE, Pool
+from tests.faults.refused import EXPIRES, FENCED, LARGE, STALE
+
+PER_SECOND = 300
+
+
+@pytest.mark.timeout(600)
+def test_a_send_that_expires_in_an_otherwise_healthy_transaction_loses_nothing(pool: Pool, seed: int) -> None:
+    # kafka-python's commit returns normally without the expired records (DESIGN.md, section 4, fact 7)
+    pool.module = "tests.faults.refused"
+    pool.start("a", FAULTS_REFUSAL=EXPIRES)
+    pool.start("b", "c")
+    worker = pool.workers["a"]
+    with feeding(pool.stack, pool.topics, seed, PER_SECOND) as feed:
+        worker.wait_for_output(f"refused: {EXPIRES}", PATIENCE)
+        pool.wait_published(*NAMES)
+        pool.finish(feed)
+    kept, of = map(int, re.findall(r"^kept back: (\d+) of (\d+) records$", worker.output, re.MULTILINE)[-1])
+    (expired,) = re.findall(r" resync cause=publish why=.*KafkaTimeoutError: Expiring (\d+) record", worker.output)
+    gone = aborted(pool.stack, pool.topics)
+    print(f"{expired} of {of} records expired; aborted records in the log: {gone}")
+    assert int(expired) == kept
+    assert gone >= of - kept > 0  # the broker had the others
+
+
+@pytest.mark.timeout(600)
+def test_a_batch_refused_while_the_next_is_in_the_model_comes_out_once_and_so_does_the_next(
+    pool: Pool, seed: int
+) -> None:
+    refusals = {  # worker -> what is refused, and the error that says so
+        "a": (LARGE, "MessageSizeTooLargeError"),
+        "b": (STALE, "CommitFailedError"),
+        "c": (FENCED, "ProducerFencedError"),
+    }
+    pool.module = "tests.faults.refused"
+    refused = {}
+    with feeding(pool.stack, pool.topics, seed, PER_SECOND) as feed:
+        for name, (refusal, _) in refusals.items():
+            pool.start(name, FAULTS_REFUSAL=refusal)
+            refused[name] = pool.workers[name]
+            refused[name].wait_for_output(f"refused: {refusal}", PATIENCE)
+            pool.wait_published(name)
+        pool.finish(feed)
+    for name, (refusal, error) in refusals.items():
+        said, _, after = refused[name].output.partition(f"refused: {refusal}; ")[2].partition("\n")
+        print(f"{refusal}: {said}")
+        assert re.fullmatch(r"posts \d+.*; in the model \d+.*", said)
+        assert error in after.splitlines()[0]
+    print(f"aborted records in the log: {aborted(pool.stack, pool.topics)}")
