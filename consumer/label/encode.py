@@ -125,8 +125,8 @@ def label_batch(classifier: Classifier, batch: Sequence[Decoded]) -> list[Labele
         One outcome per post, in order.
 
     Raises:
-        BrokenModel: every post of a batch of two or more fails, the device is lost, or the encoder returns another
-            number of results than it was given posts.
+        BrokenModel: every post of a batch of two or more fails, the device is lost, the encoder ends its thread, or
+            returns another number of results than it was given posts.
     """
     outcomes = _label_halving(classifier, batch)
     if len(batch) >= 2 and all(isinstance(outcome, DeadLetter) for outcome in outcomes):
@@ -141,6 +141,8 @@ def _label_halving(classifier: Classifier, batch: Sequence[Decoded]) -> list[Lab
         labels = classifier.label(batch)
     except EncoderBug as error:
         raise BrokenModel(f"a bug: {error}") from error
+    except SystemExit as error:  # of a library: on the main thread it would end the worker as if all were well
+        raise BrokenModel(f"the encoder {classifier.encoder_name} ended its thread: {error!r}") from error
     except Exception as error:
         if _device_is_lost(error):
             raise BrokenModel(f"the device is lost, only a restart mends it: {error}") from error

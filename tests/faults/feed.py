@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
@@ -17,7 +17,7 @@ from tests.light import COLOURS
 from tests.wire import picture
 
 AT_LEAST = 3_000
-"""Posts of every scenario."""
+"""Posts of every scenario with the light encoder."""
 POISON = 0.05
 POISONS = (b"no picture at all", picture("red", kind="JPEG", size=64)[:400], b"{ no json")
 PICTURES = tuple(picture(colour) for colour in (*COLOURS, (90, 100, 90)))
@@ -33,12 +33,24 @@ class Feed:
         topics: whose input.
         seed: of pictures, captions and poison; printed.
         per_second: about how many posts a second.
+        at_least: how many posts `finish` waits for.
+        pictures: of the good posts.
     """
 
-    def __init__(self, stack: Stack, topics: Topics, seed: int, per_second: int = 150) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        topics: Topics,
+        seed: int,
+        per_second: int = 150,
+        at_least: int = AT_LEAST,
+        pictures: Sequence[bytes] = PICTURES,
+    ) -> None:
         print(f"seed {seed}")
         self.sent: dict[str, int] = {}  # post_id -> partition
         self.poison: set[str] = set()
+        self._at_least = at_least
+        self._pictures = pictures
         self._topics = topics
         self._random = random.Random(seed)
         self._chunk = per_second // 10
@@ -50,19 +62,20 @@ class Feed:
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
 
-    def write(self, number: int, poison: float = POISON) -> None:
-        """Send so many posts; each is poison with this probability."""
+    def write(self, number: int, poison: float = POISON, poisons: Sequence[bytes] = POISONS) -> None:
+        """Send so many posts; each is poison, one of these, with this probability."""
         for _ in range(number):
             post_id = str(len(self.sent))
-            value = self._random.choice(PICTURES)
+            value = self._random.choice(self._pictures)
             if self._random.random() < poison:
                 self.poison.add(post_id)
-                value = self._random.choice(POISONS)
+                value = self._random.choice(poisons)
             self._send(post_id, value, self._random.choice(CAPTIONS))
 
     def finish(self) -> None:
-        """Go on to AT_LEAST posts, then stop, and wait until all are in the topic."""
-        wait_until(lambda: len(self.sent) >= AT_LEAST or not self._thread.is_alive(), 240, f"{AT_LEAST} posts written")
+        """Go on until there are enough posts, then stop, and wait until all are in the topic."""
+        enough = self._at_least
+        wait_until(lambda: len(self.sent) >= enough or not self._thread.is_alive(), 240, f"{enough} posts written")
         self._stop()
         if self._failure:
             raise self._failure
@@ -70,7 +83,7 @@ class Feed:
 
     def last(self) -> None:
         """Write the good post that every scenario ends with."""
-        self._send(LAST, PICTURES[0], None)
+        self._send(LAST, self._pictures[0], None)
         self.flush()
 
     def flush(self) -> None:

@@ -162,16 +162,16 @@ def test_a_batch_of_bad_records_only_never_reaches_the_encoder(metrics: LabelMet
     inference.close()
 
 
-def test_a_dead_model_thread_is_seen_by_who_settles(metrics: LabelMetrics) -> None:
+def test_a_model_thread_that_dies_is_a_broken_model_whatever_code_it_ends_with(metrics: LabelMetrics) -> None:
     class Dying(LightEncoder):
         def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[Any]:
-            raise SystemExit("the thread dies")
+            raise SystemExit(0)
 
     inference = Inference(classifier(Dying()), 1, metrics)
 
     flight = inference.start(Batch((record(0, picture("red")),), {}, ConsumerGroupMetadata("g", 1), "size"))
 
-    with pytest.raises(SystemExit):
+    with pytest.raises(BrokenModel, match=r"the encoder light ended its thread: SystemExit\(0\)"):
         flight.settle(30)
     inference.close()
 

@@ -1,0 +1,59 @@
+"""`tests.light` whose encoder fails: these faults exist only here.
+
+`python -m tests.faults.failing FLAGS…`; FAULTS_ENCODER says how, one of the three below.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from consumer.classify.classifier import Classifier
+from consumer.label.settings import LabelSettings
+from tests.light import LightEncoder, light_classifier, run
+from tests.wire import picture
+
+SMALL = "has too little memory for five pictures or one huge one"
+ENDS = "ends its thread"
+HANGS = "never comes back"
+FAULT = os.environ.get("FAULTS_ENCODER")
+ROOM = 4
+"""Pictures that fit into the memory of a small encoder at once."""
+HUGE_COLOUR = (255, 0, 255)
+HUGE = picture(HUGE_COLOUR)
+"""Stands for a picture that fits into no memory."""
+BATCHES = 10
+"""Batches that are encoded well before the encoder ends its thread or never comes back."""
+
+
+class FailingEncoder(LightEncoder):
+    def __init__(self) -> None:
+        super().__init__()
+        self._batches = 0
+
+    def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        self._batches += 1
+        if FAULT == SMALL and (len(prepared) > ROOM or any(is_huge(each) for each in prepared)):
+            print(f"out of memory: {len(prepared)} pictures", flush=True)
+            raise torch.OutOfMemoryError("out of memory")
+        if FAULT in (ENDS, HANGS) and self._batches > BATCHES:
+            print(f"reached: {FAULT}", flush=True)
+            if FAULT == HANGS:
+                threading.Event().wait()
+            raise SystemExit
+        return super().encode_images(prepared)
+
+
+def is_huge(prepared: torch.Tensor) -> bool:
+    return tuple(prepared.float().mean((1, 2)).tolist()) == HUGE_COLOUR
+
+
+def failing_classifier(settings: LabelSettings, observe: Callable[[str, float], None]) -> Classifier:
+    return light_classifier(settings, observe, FailingEncoder())
+
+
+if __name__ == "__main__":
+    run(failing_classifier)

@@ -1,0 +1,53 @@
+"""An encoder that runs out of memory, ends its thread or never comes back: what it cannot do alone is all that dies."""
+
+from contextlib import closing
+
+import pytest
+
+from consumer.dead_letter import REASON
+from tests.faults.failing import ENDS, HANGS, HUGE, ROOM, SMALL
+from tests.faults.feed import AT_LEAST, Feed, feeding
+from tests.faults.pool import NAMES, PATIENCE, Pool
+from tests.wire import read_all
+
+
+@pytest.mark.timeout(600)
+def test_batches_too_large_for_the_memory_are_halved_and_a_post_too_large_for_it_dies_alone(
+    pool: Pool, seed: int
+) -> None:
+    pool.module = "tests.faults.failing"
+    with closing(Feed(pool.stack, pool.topics, seed)) as feed:
+        for _ in range(AT_LEAST // 100):
+            feed.write(99)
+            feed.write(1, poison=1, poisons=[HUGE])  # never two in one batch: that would be a broken model
+        pool.start(*NAMES, FAULTS_ENCODER=SMALL)
+        pool.finish(feed)
+    logs = "".join(worker.output for worker in pool.workers.values())
+    failed = {size: logs.count(f"out of memory: {size} pictures") for size in range(1, 9)}
+    print(f"out of memory, by number of pictures: {failed}")
+    assert failed[ROOM + 1] + failed[8] > 0  # halved, although every post of it can be encoded
+    assert failed[2] > 0  # halved to the last: a huge one and its neighbour
+    reasons = [dict(record.headers)[REASON] for record in read_all(pool.stack, pool.topics.dead_letter)]
+    assert reasons.count(b"encode_failed") == AT_LEAST // 100
+
+
+@pytest.mark.timeout(600)
+def test_a_worker_whose_model_thread_dies_ends_and_one_whose_model_hangs_loses_its_work_to_others(
+    pool: Pool, seed: int
+) -> None:
+    pool.module = "tests.faults.failing"
+    pool.start("a", FAULTS_ENCODER=ENDS)
+    pool.start("b", flags=("--max-poll-interval", "8", "--drain-timeout", "2"), FAULTS_ENCODER=HANGS)
+    pool.start("c")
+    with feeding(pool.stack, pool.topics, seed) as feed:
+        dead = pool.workers.pop("a")  # nobody starts it again
+        assert dead.process.wait(PATIENCE) == 1, dead.output[-3000:]
+        hanging = pool.workers["b"]
+        hanging.wait_for_output(f"reached: {HANGS}", PATIENCE)
+        pool.finish(feed)  # it ends b in good order as well
+    assert f"reached: {ENDS}" in dead.output
+    assert "Traceback" not in dead.output
+    last = dead.output.splitlines()[-1]
+    print(last)
+    assert last.startswith("light: the encoder light ended its thread")
+    assert " published " not in hanging.output.partition("reached: ")[2]
