@@ -1,57 +1,137 @@
 """Transactions that their coordinator has forgotten: they hide what lies behind them and, worse, come back to life.
 
-Apache Kafka 4.4.0 (seen with one node): when a broker comes up and a transaction is aborted before its topics have a
-leader, the coordinator takes the partitions for deleted, skips their markers and calls the abort complete. The open
-transaction stays in the log, and the *next* commit of the same transactional id commits its records as well (probed:
-10 records of a killed producer became visible). So whoever promises exactly once ends it before writing.
+Apache Kafka 4.4.0 (seen with one node): when a broker comes up and a transaction is to be ended before its topics have
+a leader, the coordinator takes the partitions for deleted, skips their markers and calls the transaction complete. It
+stays open in the log. A forgotten *abort* is undone by the next commit of the same transactional id (probed: 10 records
+of a killed producer became visible). A forgotten *commit* keeps its labels from every reader and its offsets from the
+whole group. So whoever promises exactly once ends both before writing: the coordinator still knows what it decided.
 """
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from kafka import TopicPartition
-from kafka.admin import AbortTransactionSpec
+from kafka import KafkaProducer, TopicPartition
+from kafka.admin import AbortTransactionSpec, ProducerState, TransactionState
+from kafka.errors import AuthorizationError, TransactionalIdNotFoundError
 
 from producer.logs import event
 
 log = logging.getLogger(__name__)
 
+TO_COMMIT = (TransactionState.PREPARE_COMMIT, TransactionState.COMPLETE_COMMIT)
 
-def end_hanging(admin: Any, transactional_id: str, topics: Sequence[str]) -> list[TopicPartition]:
-    """End what hangs of a transactional id, after its `init_transactions` and before its first record.
 
-    Then no transaction of it may be open anywhere, so whatever is open hangs.
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a transactional id left, as found before it is initialised anew.
+
+    Attributes:
+        is_commit: whether its last transaction was to be committed.
+        open: the partitions in which one is open, with the offset at which it began.
+    """
+
+    is_commit: bool = False
+    open: dict[TopicPartition, int] = field(default_factory=dict)
+
+
+def init_transactions(
+    producer: KafkaProducer, admin: Any, transactional_id: str, topics: Sequence[str]
+) -> list[TopicPartition]:
+    """`producer.init_transactions()`, and the end of what hangs of its predecessors.
+
+    Without the right to look (the ACLs DESCRIBE of the id and READ of the topics) or to end it (CLUSTER_ACTION) a
+    warning is all that comes of it.
 
     Args:
+        producer: transactional, not initialised.
         admin: a connected `KafkaAdminClient`.
-        transactional_id: initialised by this process.
+        transactional_id: the producer's.
         topics: those it writes to; they exist.
 
     Returns:
-        The partitions in which one was ended.
+        The partitions in which a transaction was ended.
 
     Raises:
-        KafkaError: the broker does not answer, or refuses: ending one takes the ACL CLUSTER_ACTION.
+        KafkaError: the broker does not answer, or refuses.
     """
+    try:
+        before = look(admin, transactional_id, topics)
+    except AuthorizationError as error:
+        event(log, logging.WARNING, "may not look for transactions that the broker forgot", why=error)
+        before = None
+    producer.init_transactions()
+    if before is None:
+        return []
+    try:
+        return _end_hanging(admin, transactional_id, topics, before)
+    except AuthorizationError as error:
+        event(log, logging.WARNING, "may not end transactions that the broker forgot", why=error)
+        return []
+
+
+def look(admin: Any, transactional_id: str, topics: Sequence[str]) -> Before:
+    """What a transactional id has open, and what its coordinator decided.
+
+    First the partitions, then the coordinator: what was open before a decision is what was decided.
+
+    Raises:
+        KafkaError: the broker does not answer, or refuses.
+    """
+    try:
+        producer_id = admin.describe_transactions([transactional_id])[transactional_id].producer_id
+        found = _open(admin, producer_id, topics)
+        state = admin.describe_transactions([transactional_id])[transactional_id].state
+    except TransactionalIdNotFoundError:
+        return Before()
+    return Before(state in TO_COMMIT, {partition: start for partition, (start, _) in found.items()})
+
+
+def _end_hanging(admin: Any, transactional_id: str, topics: Sequence[str], before: Before) -> list[TopicPartition]:
+    """End what is open although the id was initialised: no transaction of it is open at the coordinator now."""
     producer_id = admin.describe_transactions([transactional_id])[transactional_id].producer_id
+    found = _open(admin, producer_id, topics)
+    for partition, (start, state) in found.items():
+        is_commit = before.is_commit and before.open.get(partition) == start
+        _end(admin, partition, state, is_commit)
+        event(
+            log, logging.WARNING, "ended a transaction that the broker had forgotten", topic=partition.topic,
+            partition=partition.partition, from_offset=start, by="commit" if is_commit else "abort",
+        )  # fmt: skip
+    return list(found)
+
+
+def _open(admin: Any, producer_id: int, topics: Sequence[str]) -> dict[TopicPartition, tuple[int, ProducerState]]:
     partitions = [
         TopicPartition(topic["name"], partition["partition_index"])
         for topic in admin.describe_topics(list(topics))
         for partition in topic["partitions"]
     ]
-    ended = []
-    for partition, state in admin.describe_producers(partitions).items():
-        for producer in state.active_producers:
-            if producer.producer_id == producer_id and producer.current_transaction_start_offset >= 0:
-                # The coordinator's epoch as Kafka's own tool gives it; kafka-python's default of -1 is refused.
-                coordinator = max(0, producer.coordinator_epoch)
-                admin.abort_transaction(
-                    AbortTransactionSpec(partition, producer_id, producer.producer_epoch, coordinator)
-                )
-                ended.append(partition)
-                event(
-                    log, logging.WARNING, "ended a transaction that the broker had forgotten", topic=partition.topic,
-                    partition=partition.partition, from_offset=producer.current_transaction_start_offset,
-                )  # fmt: skip
-    return ended
+    return {
+        partition: (producer.current_transaction_start_offset, producer)
+        for partition, state in admin.describe_producers(partitions).items()
+        for producer in state.active_producers
+        if producer.producer_id == producer_id and producer.current_transaction_start_offset >= 0
+    }
+
+
+def _end(admin: Any, partition: TopicPartition, state: ProducerState, is_commit: bool) -> None:
+    # The coordinator's epoch as Kafka's own tool gives it; kafka-python's default of -1 is refused.
+    spec = AbortTransactionSpec(partition, state.producer_id, state.producer_epoch, max(0, state.coordinator_epoch))
+    if is_commit:
+        _write_commit_marker(admin, spec)
+    else:
+        admin.abort_transaction(spec)
+
+
+def _write_commit_marker(admin: Any, spec: AbortTransactionSpec) -> None:
+    """`KafkaAdminClient.abort_transaction` with the other marker, which kafka-python 3.0.12 does not offer."""
+
+    async def write() -> None:
+        leader = next(iter(await admin._async_get_leader_for_partitions([spec.topic_partition])))
+        request = admin._abort_transaction_request(spec)
+        request.markers[0].transaction_result = True
+        admin._abort_transaction_process_response(await admin._manager.send(request, node_id=leader), spec)
+
+    admin._manager.run(write)

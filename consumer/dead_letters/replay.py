@@ -21,10 +21,10 @@ from consumer.dead_letters import receipts
 from consumer.dead_letters.letter import Letter
 from consumer.dead_letters.read import read_whole
 from consumer.dead_letters.settings import ChosenSettings
-from consumer.hanging import end_hanging
+from consumer.hanging import init_transactions
 from consumer.label.watchdog import Watchdog
 from consumer.start import check_checksum, stop_on_signals
-from producer.connect import bootstrap_timeout_ms, close_at_once, connect
+from producer.connect import bootstrap_timeout_ms, close_at_once, connect, keep_asking_for_coordinator
 from producer.errors import CommandError, UsageError
 from producer.logs import setup
 from producer.settings import load
@@ -164,12 +164,10 @@ def why_not(settings: ReplaySettings, back: Returning, limit: int | None, replay
 def _replay(settings: ReplaySettings, admin: Any, ids: set[str], tally: Tally, stop: threading.Event) -> None:
     topics, receipts_topic = _topics(settings, admin)
     posts, topic_id = topics[settings.input_topic], receipts.topic_id(admin, settings.dead_letter_topic)
-    producer = None if settings.dry_run else connect(settings, lambda: _producer(settings))
+    producer = None if settings.dry_run else connect(settings, lambda: _producer(settings, admin, receipts_topic))
     clean = False
     stop_on_signals(stop)
     try:
-        if producer is not None:
-            end_hanging(admin, _transactional_id(settings), [settings.input_topic, receipts_topic])
         # After init_transactions: now no other replay can add to them.
         done = receipts.read(settings, admin, topic_id) if receipts_topic in topics else set()
         back: list[Returning] = []
@@ -259,7 +257,7 @@ def _transactional_id(settings: ReplaySettings) -> str:
     return f"{settings.dead_letter_topic}-replay"
 
 
-def _producer(settings: ReplaySettings) -> KafkaProducer:
+def _producer(settings: ReplaySettings, admin: Any, receipts_topic: str) -> KafkaProducer:
     name = _transactional_id(settings)
     producer = KafkaProducer(
         **settings.kafka(),
@@ -278,7 +276,8 @@ def _producer(settings: ReplaySettings) -> KafkaProducer:
         metrics_enabled=False,
     )
     try:
-        producer.init_transactions()
+        keep_asking_for_coordinator(producer)
+        init_transactions(producer, admin, name, [settings.input_topic, receipts_topic])
     except KafkaError:
         close_at_once(producer)
         raise

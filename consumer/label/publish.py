@@ -9,18 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaProducer
-from kafka.errors import AuthorizationError, KafkaError
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
 
 from consumer.dead_letter import DeadLetter, to_record
-from consumer.hanging import end_hanging
+from consumer.hanging import init_transactions
+from consumer.label.group import build_admin
 from consumer.label.preflight import Topics
 from consumer.label.read import Batch
 from consumer.label.settings import LabelSettings
 from consumer.labeled_post import LabeledPost
-from producer.connect import bootstrap_timeout_ms, close_at_once, connect
+from producer.connect import bootstrap_timeout_ms, close_at_once, connect, keep_asking_for_coordinator
 from producer.errors import CommandError
-from producer.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,10 @@ RECORD_OVERHEAD = 256
 """Bytes that a record batch adds around one record, generously."""
 
 Outcome = LabeledPost | DeadLetter
+
+
+class LeadersChanged(KafkaError):  # type: ignore[misc]  # kafka-python has no types
+    """A broker has gone or come back: it may have forgotten to end a transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class Sink:
         self._settings = settings
         self._topics = topics
         self._open = False  # whether a transaction may be open
+        self._leaders: dict[tuple[str, int], int] = {}  # output partition -> epoch of its leader, at the last build
+        self._admin = connect(settings, lambda: build_admin(settings))
         self._producer = connect(settings, self._build)
 
     def outgoing(self, batch: Batch, outcomes: Sequence[Outcome]) -> tuple[list[Outgoing], list[Outcome]]:
@@ -101,13 +107,24 @@ class Sink:
         self._producer.commit_transaction()
         self._open = False
 
+    def check(self) -> None:
+        """Make sure, before a transaction begins, that nothing of the last one hangs: see `consumer/hanging.py`.
+
+        Raises:
+            LeadersChanged: it may.
+            KafkaError: the broker does not answer.
+        """
+        if self._epochs() != self._leaders:
+            raise LeadersChanged("an output's partition has another leader, or the same one anew")
+
     def recover(self) -> None:
-        """After a failure: a new producer under the same transactional id, which aborts what may be open.
+        """After a failure: a new producer under the same transactional id, which ends what may be open.
 
         Raises:
             KafkaError: the broker does not answer; call again.
         """
-        if self._open:
+        if self._open or self._epochs() != self._leaders:
+            self._open = True  # until all of it has ended well
             close_at_once(self._producer)
             self._producer = self._build()
             self._open = False
@@ -118,6 +135,7 @@ class Sink:
             close_at_once(self._producer)
         else:
             self._producer.close(timeout=5)
+        self._admin.close()
 
     def _build(self) -> KafkaProducer:
         producer = KafkaProducer(
@@ -137,27 +155,24 @@ class Sink:
             metrics_enabled=False,
         )
         try:
-            producer.init_transactions()
-            self._end_forgotten()
+            keep_asking_for_coordinator(producer)
+            self._leaders = self._epochs()  # before: what changes from now on is seen by `check`
+            init_transactions(producer, self._admin, self._settings.member, [*self._outputs, OFFSETS_TOPIC])
         except KafkaError:
             close_at_once(producer)
             raise
         return producer
 
-    def _end_forgotten(self) -> None:
-        """End what a restarted broker has forgotten to abort: our next commit would make its labels visible.
+    @property
+    def _outputs(self) -> list[str]:
+        return [self._settings.output_topic, self._settings.dead_letter_topic]
 
-        Raises:
-            KafkaError: the broker does not answer.
-        """
-        settings = self._settings
-        topics = [settings.output_topic, settings.dead_letter_topic, OFFSETS_TOPIC]
-        options = settings.kafka() | {"bootstrap_timeout_ms": bootstrap_timeout_ms(settings)}
-        with KafkaAdminClient(**options, request_timeout_ms=REQUEST_TIMEOUT_MS) as admin:
-            try:
-                end_hanging(admin, settings.member, topics)
-            except AuthorizationError as error:
-                event(log, logging.WARNING, "may not look for transactions that the broker forgot", why=error)
+    def _epochs(self) -> dict[tuple[str, int], int]:
+        return {
+            (topic["name"], partition["partition_index"]): partition["leader_epoch"]
+            for topic in self._admin.describe_topics(self._outputs)
+            for partition in topic["partitions"]
+        }
 
     def _fitting(self, record: Any, outcome: Outcome) -> tuple[Outgoing, Outcome]:
         if isinstance(outcome, LabeledPost):

@@ -121,6 +121,7 @@ class Worker:
         dead = [isinstance(outcome, DeadLetter) for outcome in outcomes]
         self._breaker.judge(dead)
         self._source.check(batch)
+        self._sink.check()
         try:
             with self._watchdog.limit(PUBLISH_LIMIT, "publishing a batch"):
                 self._sink.publish(batch, records)
@@ -172,6 +173,7 @@ class Worker:
         self._metrics.last_progress.set_to_current_time()
         self._pause = 0.0
         self._source.check_moving()
+        self._sink.check()
         if self._source.is_at_end():
             return True
         if self._settings.stop_at_end and not self._said_hidden and time.monotonic() - self._progress_at > HIDDEN_AFTER:

@@ -1,11 +1,13 @@
-"""A broker that comes back after a transaction's timeout may forget to abort it; the next of its name must end it."""
+"""What a broker that comes back forgets to end, the next worker of its name must end as it was decided."""
 
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka.admin import ConfigResource
+from kafka.producer.transaction_manager import TransactionalRequestResult, TxnOffsetCommitHandler
 
 from consumer.label.settings import LabelSettings
 from deploy.local.stack import Stack
@@ -13,11 +15,14 @@ from producer.topics import CreateSettings, create_topics
 from tests.conftest import background, clean_environment, wait_until
 from tests.wire import post, read_all, write
 
+ONCE = ("--stop-at-end", "--metrics-port", "0", "--session-timeout", "6", "--replica", "a")
+
 
 @pytest.fixture
 def own_stack() -> Iterator[Stack]:
-    """A stack of its own: its broker is killed."""
+    """A stack of its own, with the three topics: its broker is killed."""
     with Stack() as running:
+        create_topics(CreateSettings.model_validate({"bootstrap_servers": running.broker.address, "partitions": 2}))
         yield running
 
 
@@ -25,7 +30,6 @@ def own_stack() -> Iterator[Stack]:
 def test_labels_of_a_transaction_that_the_broker_forgot_never_become_visible(
     own_stack: Stack, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    create_topics(CreateSettings.model_validate({"bootstrap_servers": own_stack.broker.address, "partitions": 2}))
     write(own_stack, "posts", [post(str(number)) for number in range(20)])
     leave_open(own_stack)
     own_stack.broker.kill()
@@ -33,9 +37,7 @@ def test_labels_of_a_transaction_that_the_broker_forgot_never_become_visible(
     own_stack.broker.restart()
 
     with background(tmp_path_factory.mktemp("worker"), clean_environment() | own_stack.environment) as start:
-        worker = start(
-            "tests.light", "--stop-at-end", "--metrics-port", "0", "--session-timeout", "6", "--replica", "a"
-        )
+        worker = start("tests.light", *ONCE)
         assert worker.process.wait(120) == 0, worker.output
 
     print("forgotten by the broker this time:", "the broker had forgotten" in worker.output)
@@ -45,8 +47,28 @@ def test_labels_of_a_transaction_that_the_broker_forgot_never_become_visible(
     assert len(everything) == 30  # the dead ones really are in the log
 
 
-def leave_open(stack: Stack) -> None:
-    """What a worker of replica a leaves in the log when it dies after sending ten labels and their offsets."""
+@pytest.mark.timeout(240)
+def test_a_commit_that_the_broker_forgot_is_completed_and_nothing_of_it_comes_twice(
+    own_stack: Stack, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    write(own_stack, "posts", [post(str(number)) for number in range(20)])  # even ones in partition 0
+    forget_a_commit(own_stack, [str(number) for number in range(1, 10, 2)])
+    assert read_all(own_stack, "labeled-posts") == []
+
+    with background(tmp_path_factory.mktemp("worker"), clean_environment() | own_stack.environment) as start:
+        worker = start("tests.light", *ONCE)
+        assert worker.process.wait(120) == 0, worker.output
+
+    assert worker.output.count("the broker had forgotten") == 2  # the labels, and their offsets
+    assert worker.output.count("by=commit") == 2
+    labelled = read_all(own_stack, "labeled-posts")
+    assert sorted(int(record.key) for record in labelled) == list(range(20))
+    assert [record.key.decode() for record in labelled if record.value == b"dead"] == ["1", "3", "5", "7", "9"]
+
+
+@contextmanager
+def dead_worker(stack: Stack) -> Iterator[tuple[KafkaProducer, KafkaConsumer]]:
+    """The initialised producer of replica a, and a member of its group; both die at the end of the block."""
     servers = stack.broker.address
     member = LabelSettings.model_validate({"replica": "a"}).member
     with closing(
@@ -60,10 +82,45 @@ def leave_open(stack: Stack) -> None:
             bootstrap_servers=servers, transactional_id=member, transaction_timeout_ms=15_000, max_block_ms=20_000
         )
         producer.init_transactions()
+        yield producer, consumer
+    producer._sender.force_close()
+    producer._sender.join(5)
+
+
+def leave_open(stack: Stack) -> None:
+    """What a worker of replica a leaves in the log when it dies after sending ten labels and their offsets."""
+    with dead_worker(stack) as (producer, consumer):
         producer.begin_transaction()
         for number in range(10):
             producer.send("labeled-posts", b"dead", str(number).encode(), partition=0).get(30)
         offsets = {TopicPartition("posts", 0): OffsetAndMetadata(5, "", -1)}
         producer.send_offsets_to_transaction(offsets, consumer.group_metadata())
-    producer._sender.force_close()
-    producer._sender.join(5)
+
+
+def forget_a_commit(stack: Stack, posts: list[str]) -> None:
+    """What a worker leaves that published these posts of partition 1, if the broker forgets to complete its commit.
+
+    A kill of the broker brings that about now and then. Here the labels and offsets are sent behind the coordinator's
+    back, for whom the last transaction is a completed commit; a broker that does not verify lets them pass.
+    """
+    with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as admin:
+        unverified = ConfigResource(
+            "BROKER", str(stack.broker.node_id), {"transaction.partition.verification.enable": "false"}
+        )
+        admin.alter_configs([unverified])
+    with dead_worker(stack) as (producer, consumer):
+        producer.begin_transaction()
+        producer.send("posts-dlt", b"", partition=0).get(30)
+        producer.commit_transaction()
+
+        manager, group = producer._transaction_manager, consumer.group_metadata()
+        producer.begin_transaction()
+        manager._partitions_in_transaction.add(TopicPartition("labeled-posts", 1))
+        for post_id in posts:
+            producer.send("labeled-posts", b"dead", post_id.encode(), partition=1).get(30)
+        offsets = {TopicPartition("posts", 1): OffsetAndMetadata(len(posts), "", -1)}
+        manager._pending_txn_offset_commits.update(offsets)
+        sent = TransactionalRequestResult()
+        manager._enqueue_request(TxnOffsetCommitHandler(manager, group, offsets, sent))
+        producer._sender.wakeup()
+        assert sent.wait(30_000)

@@ -18,11 +18,11 @@ from consumer.label.encode import Inference
 from consumer.label.group import Reassigned
 from consumer.label.live import Live
 from consumer.label.preflight import Topics
-from consumer.label.publish import Outcome, Outgoing, Sink
+from consumer.label.publish import LeadersChanged, Outcome, Outgoing, Sink
 from consumer.label.read import Batch, Working
 from consumer.label.settings import LabelSettings
 from consumer.label.watchdog import Watchdog
-from consumer.label.worker import Worker
+from consumer.label.worker import MOST_FAILURES, Worker
 from consumer.labeled_post import LabeledPost
 from consumer.metrics import LabelMetrics
 from producer.errors import CommandError
@@ -94,6 +94,7 @@ class FailingSink(Sink):
         self.source = source
         self.published: list[str] = []
         self.failures: deque[Exception | None] = deque()
+        self.unsure: deque[Exception | None] = deque()
         self.recoveries = 0
         self.outcomes: list[Outcome] = []
 
@@ -107,6 +108,10 @@ class FailingSink(Sink):
             raise failure
         self.published += [out.key.decode() for out in records if out.key]
         self.source.committed_offset = batch.offsets[POSTS].offset
+
+    def check(self) -> None:
+        if self.unsure and (failure := self.unsure.popleft()):
+            raise failure
 
     def recover(self) -> None:
         self.recoveries += 1
@@ -162,6 +167,18 @@ def test_a_refused_publish_while_the_next_batch_is_in_flight_repeats_neither() -
     assert line.sink.recoveries == 1
     assert line.metrics.transactions.labels("aborted")._value.get() == 1
     assert line.metrics.resyncs.labels("publish")._value.get() == 1
+
+
+def test_a_leader_that_changed_before_a_transaction_repeats_nothing_and_is_no_refusal() -> None:
+    line = Line(8)
+    line.sink.unsure.extend([None, *[LeadersChanged("another leader")] * MOST_FAILURES])
+
+    line.run()
+
+    assert line.sink.published == ids(8)
+    assert line.sink.recoveries == MOST_FAILURES
+    assert line.metrics.transactions.labels("aborted")._value.get() == 0
+    assert line.metrics.resyncs.labels("broker")._value.get() == MOST_FAILURES
 
 
 def test_a_batch_of_an_earlier_generation_is_dropped_and_its_records_come_again() -> None:
