@@ -21,6 +21,8 @@ from producer.logs import event
 log = logging.getLogger(__name__)
 
 TO_COMMIT = (TransactionState.PREPARE_COMMIT, TransactionState.COMPLETE_COMMIT)
+ENDED = (TransactionState.COMPLETE_COMMIT, TransactionState.COMPLETE_ABORT, TransactionState.EMPTY)
+"""States in which the coordinator thinks that nothing is open: what is open then, hangs."""
 
 
 @dataclass(frozen=True, slots=True)

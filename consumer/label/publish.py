@@ -7,13 +7,14 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from consumer.dead_letter import DeadLetter, to_record
-from consumer.hanging import init_transactions
+from consumer.hanging import ENDED, init_transactions, look
 from consumer.label.group import build_admin
 from consumer.label.preflight import Topics
 from consumer.label.read import Batch
@@ -76,7 +77,7 @@ class Sink:
         self._open = False  # whether a transaction may be open
         self._leaders: dict[tuple[str, int], int] = {}  # output partition -> epoch of its leader, at the last build
         self._admin = connect(settings, lambda: build_admin(settings))
-        self._producer = connect(settings, self._build)
+        self._producer = connect(settings, lambda: self._build(settings.member))
 
     def outgoing(self, batch: Batch, outcomes: Sequence[Outcome]) -> tuple[list[Outgoing], list[Outcome]]:
         """The records to send, and the outcomes they stand for: a label too large for its topic is a dead letter.
@@ -126,8 +127,27 @@ class Sink:
         if self._open or self._epochs() != self._leaders:
             self._open = True  # until all of it has ended well
             close_at_once(self._producer)
-            self._producer = self._build()
+            self._producer = self._build(self._settings.member)
             self._open = False
+
+    def end_what_the_dead_left(self) -> None:
+        """End what hangs of workers of the group that do not come back: it keeps offsets from whoever follows.
+
+        Raises:
+            KafkaError: the broker does not answer; call again.
+        """
+        group = self._settings.group_id
+        members = self._admin.describe_groups([group])[group]["members"]
+        alive = {member["client_id"] for member in members} | {self._settings.member}
+        for listed in chain(*self._admin.list_transactions().values()):
+            name = listed.transactional_id
+            if (
+                name.startswith(f"{group}-")
+                and name not in alive
+                and listed.state in ENDED
+                and look(self._admin, name, [*self._outputs, OFFSETS_TOPIC]).open
+            ):
+                close_at_once(self._build(name))
 
     def close(self) -> None:
         """Close the producer; nothing is in flight then."""
@@ -137,12 +157,12 @@ class Sink:
             self._producer.close(timeout=5)
         self._admin.close()
 
-    def _build(self) -> KafkaProducer:
+    def _build(self, name: str) -> KafkaProducer:
         producer = KafkaProducer(
             **self._settings.kafka(),
             allow_auto_create_topics=False,
-            client_id=self._settings.member,
-            transactional_id=self._settings.member,
+            client_id=name,
+            transactional_id=name,
             bootstrap_timeout_ms=bootstrap_timeout_ms(self._settings),
             acks="all",
             max_request_size=self._topics.largest_limit + RECORD_OVERHEAD,
@@ -157,7 +177,7 @@ class Sink:
         try:
             keep_asking_for_coordinator(producer)
             self._leaders = self._epochs()  # before: what changes from now on is seen by `check`
-            init_transactions(producer, self._admin, self._settings.member, [*self._outputs, OFFSETS_TOPIC])
+            init_transactions(producer, self._admin, name, [*self._outputs, OFFSETS_TOPIC])
         except KafkaError:
             close_at_once(producer)
             raise

@@ -150,12 +150,14 @@ class Worker:
         event(log, logging.INFO if harmless else logging.WARNING, "resync", cause=name, why=_why(cause))
         self._stop.wait(self._pause)
         self._pause = min(self._pause * 2 + 0.05, LONGEST_PAUSE)
-        pause = 0.1
+        pause, failed = 0.1, False
         while not self._stop.is_set():
             self._turn()
             try:
                 with self._watchdog.limit(2 * PUBLISH_LIMIT, "going back to the committed offsets"):
                     self._sink.recover()
+                    if failed:
+                        self._sink.end_what_the_dead_left()
                     if isinstance(cause, Stuck):
                         self._source.rejoin()
                     self._source.resync()
@@ -166,7 +168,7 @@ class Worker:
                 self._refused.clear()  # the broker is away: that is no refusal
                 event(log, logging.WARNING, "the broker does not let it go on", why=error, again_in=f"{pause:g}s")
                 self._stop.wait(pause)
-                pause = min(pause * 2, 5.0)
+                pause, failed = min(pause * 2, 5.0), True
 
     def _is_finished(self) -> bool:
         """Idle: nothing is in flight. Whether, with --stop-at-end, nothing is left either."""

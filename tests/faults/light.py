@@ -70,8 +70,8 @@ class FaultySink(Sink):
         if SHOW_BATCHES:
             print("batch", *(record.key.decode() for record in batch.records), flush=True)
 
-    def _build(self) -> Any:
-        return FaultyProducer(super()._build())
+    def _build(self, name: str) -> Any:
+        return FaultyProducer(super()._build(name))
 
 
 class FaultyProducer:

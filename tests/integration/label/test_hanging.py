@@ -15,7 +15,7 @@ from producer.topics import CreateSettings, create_topics
 from tests.conftest import background, clean_environment, wait_until
 from tests.wire import post, read_all, write
 
-ONCE = ("--stop-at-end", "--metrics-port", "0", "--session-timeout", "6", "--replica", "a")
+ONCE = ("--stop-at-end", "--metrics-port", "0", "--session-timeout", "6")
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_labels_of_a_transaction_that_the_broker_forgot_never_become_visible(
     own_stack.broker.restart()
 
     with background(tmp_path_factory.mktemp("worker"), clean_environment() | own_stack.environment) as start:
-        worker = start("tests.light", *ONCE)
+        worker = start("tests.light", *ONCE, "--replica", "a")
         assert worker.process.wait(120) == 0, worker.output
 
     print("forgotten by the broker this time:", "the broker had forgotten" in worker.output)
@@ -48,15 +48,16 @@ def test_labels_of_a_transaction_that_the_broker_forgot_never_become_visible(
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize("replica", ["a", "b"], ids=["by its own name", "by another, when its name never returns"])
 def test_a_commit_that_the_broker_forgot_is_completed_and_nothing_of_it_comes_twice(
-    own_stack: Stack, tmp_path_factory: pytest.TempPathFactory
+    own_stack: Stack, tmp_path_factory: pytest.TempPathFactory, replica: str
 ) -> None:
     write(own_stack, "posts", [post(str(number)) for number in range(20)])  # even ones in partition 0
     forget_a_commit(own_stack, [str(number) for number in range(1, 10, 2)])
     assert read_all(own_stack, "labeled-posts") == []
 
     with background(tmp_path_factory.mktemp("worker"), clean_environment() | own_stack.environment) as start:
-        worker = start("tests.light", *ONCE)
+        worker = start("tests.light", *ONCE, "--replica", replica)
         assert worker.process.wait(120) == 0, worker.output
 
     assert worker.output.count("the broker had forgotten") == 2  # the labels, and their offsets

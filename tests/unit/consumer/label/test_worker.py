@@ -116,6 +116,9 @@ class FailingSink(Sink):
     def recover(self) -> None:
         self.recoveries += 1
 
+    def end_what_the_dead_left(self) -> None:
+        pass
+
 
 class Line:
     """A worker over `posts` good records, and what the test needs to see of it."""
