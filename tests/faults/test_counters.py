@@ -1,5 +1,6 @@
-"""`count` and its Redis killed again and again, two counts at once, while labels come: the counters stay right."""
+"""`count` killed again and again, its Redis killed, emptied, set back and paused, while two count: all stays right."""
 
+import os
 import random
 import shutil
 import signal
@@ -16,7 +17,11 @@ from tests.faults.feed import feeding
 from tests.faults.pool import NAMES, PATIENCE, Pool
 from tests.wire import read_all
 
-KILLS = 8
+KILLS_EACH = 2
+"""Kills of `count` before each fault of its Redis."""
+FAULTS = ("killed", "emptied", "set back", "paused")
+"""Of Redis. Paused means: for longer than `count` waits for an answer."""
+LOST = "lost Redis or the broker"
 
 
 @pytest.fixture
@@ -29,8 +34,8 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.mark.timeout(900)
-def test_counters_survive_kills_of_count_and_redis_while_two_count(
-    pool: Pool, seed: int, server: RedisServer, counter_prefix: str, run_cli: RunCli
+def test_counters_survive_kills_of_count_and_every_fault_of_redis_while_two_count(
+    pool: Pool, seed: int, server: RedisServer, counter_prefix: str, run_cli: RunCli, tmp_path: Path
 ) -> None:
     chance = random.Random(seed)
     env = pool.topics.environment | {
@@ -57,25 +62,41 @@ def test_counters_survive_kills_of_count_and_redis_while_two_count(
             killed.append(number)
             counters[number] = start()
 
+    def break_redis(fault: str) -> None:
+        """Returns when it serves again."""
+        data, published = server.folder / "appendonlydir", pool.published("a")
+        lost = [(counter, counter.output.count(LOST)) for counter in counters]
+        pid = server.pid
+        assert pid
+        if fault == "paused":
+            os.kill(pid, signal.SIGSTOP)
+        else:
+            server.kill()
+        wait_until(lambda: all(counter.output.count(LOST) > times for counter, times in lost), PATIENCE, "Redis lost")
+        wait_until(lambda: pool.published("a") > published, PATIENCE, "labelling goes on without Redis")
+        if fault == "paused":
+            os.kill(pid, signal.SIGCONT)
+            return
+        if fault != "killed":
+            shutil.rmtree(data)
+        if fault == "set back":
+            shutil.copytree(tmp_path / fault, data)
+        server.start()
+
     pool.start(*NAMES)
     counters, killed = [start(), start()], list[int]()
     with feeding(pool.stack, pool.topics, seed) as feed:
         pool.wait_published(*NAMES)
-        for fault in ("kept", "emptied"):
-            while len(killed) < KILLS // 2 * (1 if fault == "kept" else 2):
+        for number, fault in enumerate(FAULTS, start=1):
+            while len(killed) < KILLS_EACH * number:
                 wait_for_more()
                 time.sleep(chance.uniform(0, 0.3))
                 kill_some()
-            before = wait_for_more()
+            shutil.copytree(server.folder / "appendonlydir", tmp_path / fault)
+            before = wait_for_more()  # that is not in the copy
             for counter in counters:
                 counter.wait_for_output("counted", PATIENCE)
-            server.kill()
-            if fault == "emptied":
-                shutil.rmtree(server.folder / "appendonlydir")
-            for counter in counters:
-                counter.wait_for_output("lost Redis or the broker", PATIENCE)
-            server.start()
-            assert (counted() == 0) == (fault == "emptied")
+            break_redis(fault)
             wait_until(lambda before=before: counted() > before, PATIENCE, "all counted again and more")  # type: ignore[misc]
         pool.finish(feed)
     labels = len(read_all(pool.stack, pool.topics.output))
