@@ -74,9 +74,12 @@ def build_admin(settings: LabelSettings) -> KafkaAdminClient:
     Raises:
         KafkaError: the broker does not answer.
     """
-    return KafkaAdminClient(
+    admin = KafkaAdminClient(
         **settings.kafka(),
         client_id=f"{settings.member}-admin",
         bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
         request_timeout_ms=ROUND_TRIP_MS,
     )
+    # It remembers coordinators and never forgets one that is dead or has been replaced (kafka-python 3.0.12).
+    admin._manager.cluster.get_coordinator = lambda *_: None
+    return admin
