@@ -7,6 +7,7 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
 from consumer.metrics import LabelMetrics
+from consumer.offsets import ROUND_TRIP_MS
 
 
 class Lag:
@@ -41,6 +42,15 @@ class Lag:
         """Take note of what was committed."""
         self._committed.update({partition: after.offset for partition, after in offsets.items()})
         self._waiting.clear()
+
+    def pass_markers(self, consumer: KafkaConsumer) -> None:
+        """For a worker with nothing in flight: what lies between the last commit and its position is no record.
+
+        There are markers of transactions and aborted records; without this they would be lag for ever.
+        """
+        for partition, committed in self._committed.items():
+            position = consumer.position(partition, timeout_ms=ROUND_TRIP_MS)
+            self._committed[partition] = max(committed, position or 0)
 
     def measure(self, consumer: KafkaConsumer) -> None:
         """Set the lag of every assigned partition."""

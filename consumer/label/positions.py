@@ -6,7 +6,7 @@ Nothing is passed over silently: every case has a warning and counts in ``expire
 import logging
 
 from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaError, UnknownTopicOrPartitionError
+from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from consumer.metrics import LabelMetrics
 from consumer.offsets import ROUND_TRIP_MS, Ends, ends_of, topic_id_of
@@ -68,9 +68,18 @@ class Positions:
             raise UnknownTopicOrPartitionError(f"{missing}")
         starts = {}
         for partition in partitions:
-            committed = consumer.committed(partition, metadata=True, timeout_ms=ROUND_TRIP_MS)
+            committed = self._committed(consumer, partition)
             starts[partition] = self._start(consumer, partition, committed, ends)
         return starts, {partition: ends.latest[partition] for partition in partitions}
+
+    def _committed(self, consumer: KafkaConsumer, partition: TopicPartition) -> OffsetAndMetadata | None:
+        try:
+            return consumer.committed(partition, metadata=True, timeout_ms=ROUND_TRIP_MS)
+        except KafkaTimeoutError:
+            raise KafkaTimeoutError(
+                f"the committed offset of {partition.topic}/{partition.partition} cannot be had: an open transaction "
+                "of another worker holds it until it times out, or the broker is away"
+            ) from None
 
     def _look_again(self) -> None:
         now = topic_id_of(self._admin, self._topic)

@@ -202,7 +202,10 @@ class Source:
 
         Raises:
             Stuck: one does not; `rejoin` and see.
+            KafkaError: a partition was taken away this moment.
         """
+        if not self._collected and self.has_joined():
+            self._lag.pass_markers(self._consumer)
         self.measure_lag()
         if stuck := self._lag.stuck():
             raise Stuck(
