@@ -11,6 +11,7 @@ COMMANDS = {
     "popularity": ("consumer.count.report:main", "print which places a city photographs, when, and in what mood"),
     "recount": ("consumer.count.recount:main", "rebuild the counters from the labelled topic"),
     "verify": ("consumer.count.verify:main", "compare the counters with the labelled topic"),
+    "benchmark": ("consumer.benchmark.command:main", "measure the pipeline beside the bare model"),
     "dead-letters": ("consumer.dead_letters.command:main", "list, show and replay what could not be labelled"),
 }
 

@@ -1,9 +1,11 @@
 """Classifying posts: decode, encode the picture, ask the caption only where the picture is not sure, decide."""
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -75,6 +77,22 @@ class Classifier:
         self._label_vectors = places.label_vectors(encoder, templates)
         self._top = min(top, len(self._categories))
         self._observe = observe
+
+    def with_decision(self, decision: Decision) -> Self:
+        """The same model and places, deciding otherwise."""
+        other = copy.copy(self)
+        other.decision = decision
+        return other
+
+    def as_published(self) -> Self:
+        """The same weights, places and decision, run as the model's authors do: to compare with."""
+        other = copy.copy(self)
+        other._encoder = self._encoder.as_published()
+        return other
+
+    def token_counts(self, captions: Sequence[str]) -> list[int]:
+        """Tokens of captions, as the encoder's own tokenizer counts them."""
+        return self._encoder.token_counts([readable(caption) or "" for caption in captions])
 
     def decode(self, post: Post) -> Decoded:
         """Decode and prepare the picture of a post. Thread-safe: meant for a pool.

@@ -94,7 +94,7 @@ class Conse:
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Sentence embeddings as all-MiniLM-L6-v2 prescribes (mean over tokens): ``[n, 384]``."""
-        ids = self._tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)["input_ids"]
+        ids = self._tokenize(texts)
 
         def encode(chosen: list[int]) -> torch.Tensor:
             tokens = self._tokenizer.pad({"input_ids": [ids[index] for index in chosen]}, return_tensors="pt")
@@ -105,6 +105,18 @@ class Conse:
 
         vectors: NDArray[np.float32] = in_chunks_by_length([len(tokens) for tokens in ids], encode).numpy()
         return vectors
+
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, start and end included."""
+        return [len(ids) for ids in self._tokenize(texts)]
+
+    def as_published(self) -> "Conse":
+        """Itself."""
+        return self
+
+    def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        ids: list[list[int]] = self._tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)["input_ids"]
+        return ids
 
 
 def _load_imagenet() -> torch.nn.Module:

@@ -46,6 +46,14 @@ class Encoder(Protocol):
         """Unit vectors of texts, ``[n, d]``. Raises what torch raises (out of memory …)."""
         ...
 
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text as the tower sees it, start and end included."""
+        ...
+
+    def as_published(self) -> "Encoder":
+        """The same weights, run as their authors' own code runs them; itself where that is how it works."""
+        ...
+
 
 def in_chunks_by_length(
     lengths: Sequence[int], encode: Callable[[list[int]], torch.Tensor], chunk: int = 64

@@ -1,5 +1,6 @@
 """Any open_clip model as an encoder (Radford et al. 2021). The only module that imports open_clip."""
 
+import copy
 import difflib
 import hashlib
 import logging
@@ -86,6 +87,17 @@ class OpenClip:
 
         vectors: NDArray[np.float32] = in_chunks_by_length(lengths, encode).numpy()
         return vectors
+
+    def as_published(self) -> "OpenClip":
+        """The same weights, run as open_clip's own code does: its transform, every text padded. To compare with."""
+        plain = copy.copy(self)
+        plain._short_tower = None
+        return plain
+
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, start and end included."""
+        tokens = self._tokenize(list(texts))
+        return [int(count) for count in (tokens.argmax(dim=1) + 1 if self._short_tower else (tokens != 0).sum(dim=1))]
 
     def _tokenize(self, texts: list[str]) -> torch.Tensor:
         """``[n, context length]``."""

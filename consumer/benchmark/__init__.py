@@ -1,0 +1,1 @@
+"""The role `benchmark`: how fast the pipeline is beside the bare model on the same machine, in the same run."""

@@ -1,0 +1,43 @@
+"""No model: what is left is reading, records, headers and transactions, exactly as in production."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import torch
+
+from consumer.classify.classifier import Classifier, Decoded
+from consumer.classify.ensemble import Decision
+from consumer.classify.label import Label, Ranking
+from consumer.label.settings import LabelSettings
+from consumer.labeled_post import LabeledPost, SourceRecord
+from producer.post import Post
+
+PLACES = ("bridge", "viaduct", "river", "harbor", "tower")
+
+
+class NullClassifier(Classifier):
+    """Every post gets the same label, at once: no decode, no model, no sentiment."""
+
+    def __init__(self) -> None:
+        self.encoder_name = "null"
+        self.places_stamp = "null@00000000"
+        self.decision = Decision(threshold=0.3)
+        ranking = Ranking(PLACES[0], 0.83, tuple((place, 0.83 / (index + 1)) for index, place in enumerate(PLACES)))
+        self._label = Label(ranking.place, ranking.confidence, ranking.top, "image", ranking, None, None, "skipped")
+        self._prepared = torch.empty(0)
+
+    def decode(self, post: Post) -> Decoded:
+        """Leave the picture as it is."""
+        return Decoded(post, self._prepared)
+
+    def label(self, batch: Sequence[Decoded]) -> list[Label]:
+        """The one label, as often as asked."""
+        return [self._label] * len(batch)
+
+    def record(self, settings: LabelSettings) -> tuple[bytes, list[tuple[str, bytes]]]:
+        """Value and headers of one labelled post, as large as they are in production."""
+        label = LabeledPost.of(
+            Post("0" * 19, "london", b""), self._label, self.decision, self.encoder_name, self.places_stamp,
+            SourceRecord(topic=settings.input_topic, partition=0, offset=4711), datetime.now(UTC),
+        )  # fmt: skip
+        return label.to_value(), label.headers(settings.group_id, None)

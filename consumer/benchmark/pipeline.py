@@ -1,0 +1,125 @@
+"""The pipeline as it is in production, in this process: Kafka in, the worker's own parts, Kafka out."""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from consumer.benchmark.memory import Watched, watching
+from consumer.classify.classifier import Classifier
+from consumer.health import Health
+from consumer.label.encode import Inference
+from consumer.label.live import Live
+from consumer.label.preflight import check_topics
+from consumer.label.publish import Outgoing, Sink
+from consumer.label.read import Batch, Source, Working
+from consumer.label.settings import LabelSettings
+from consumer.label.watchdog import Watchdog
+from consumer.label.worker import Worker
+from consumer.metrics import LabelMetrics
+
+STAGES = ("read", "decode", "encode", "publish")
+
+
+@dataclass(slots=True)
+class Run:
+    """What one run of the worker took.
+
+    Attributes:
+        posts: committed.
+        began: when the first poll that gave a batch began, on the system-wide monotonic clock.
+        ended: when the last commit ended.
+        stages: seconds per post in each stage; they overlap, so their sum is more than a post takes.
+        captions: what became of them: done, skipped, no_caption.
+        ages: seconds from each post's entry into Kafka to its commit.
+        memory: resident memory over the run.
+    """
+
+    posts: int = 0
+    began: float = 0.0
+    ended: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict)
+    captions: dict[str, int] = field(default_factory=dict)
+    ages: list[float] = field(default_factory=list)
+    memory: Watched = field(default_factory=Watched)
+
+    @property
+    def per_second(self) -> float:
+        """Posts per second."""
+        return self.posts / (self.ended - self.began)
+
+
+class Stopwatch:
+    """Seconds per stage, as a classifier reports them: its `observe`."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def __call__(self, stage: str, seconds: float) -> None:
+        """Add what a batch took."""
+        self.seconds[stage] += seconds
+
+
+def label(
+    settings: LabelSettings,
+    classifier: Classifier,
+    stopwatch: Stopwatch,
+    result: Run | None = None,
+    stop: threading.Event | None = None,
+) -> Run:
+    """Label the input topic from the committed offsets to its end, with the parts that `label` is made of.
+
+    Args:
+        settings: of the worker; with `stop_at_end` it ends by itself.
+        classifier: already loaded.
+        stopwatch: the classifier's `observe`.
+        result: is filled while it runs, for whoever looks on.
+        stop: ends it earlier.
+    """
+    run, stop = result or Run(), stop or threading.Event()
+    stopwatch.seconds.clear()
+
+    class TimedSource(Source):
+        def next_batch(self, oldest: Working | None) -> Batch | None:
+            asked = time.monotonic()
+            batch = super().next_batch(oldest)
+            if batch and not run.began:
+                run.began = asked
+            return batch
+
+    class TimedSink(Sink):
+        def publish(self, batch: Batch, records: Sequence[Outgoing]) -> None:
+            super().publish(batch, records)
+            now, run.ended = time.time(), time.monotonic()
+            run.ages += [now - record.timestamp / 1000 for record in batch.records]
+            run.posts += len(records)
+
+    metrics = LabelMetrics(CollectorRegistry())
+    watchdog = Watchdog()
+    sink = TimedSink(settings, check_topics(settings))
+    source = TimedSource(settings, metrics, watchdog, stop)
+    inference = Inference(classifier, settings.decode_threads, metrics)
+    try:
+        with watching(run.memory):
+            Worker(
+                settings, classifier, source, sink, inference, metrics, Health(3600), Live(), watchdog, stop
+            ).run()  # fmt: skip
+    finally:
+        inference.close()
+        sink.close()
+        source.close()
+    taken = {stage: _total(metrics.stage_seconds.labels(stage)) for stage in STAGES} | stopwatch.seconds
+    run.stages = {stage: seconds / max(1, run.posts) for stage, seconds in taken.items()}
+    run.captions = {
+        outcome: int(metrics.text_encodings.labels(outcome)._value.get())
+        for outcome in ("done", "skipped", "no_caption")
+    }
+    return run
+
+
+def _total(histogram: Any) -> float:
+    return float(histogram._sum.get())

@@ -1,0 +1,47 @@
+"""The settings of `benchmark`."""
+
+import warnings
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from consumer.classify.settings import ClassifySettings
+from producer.settings import KafkaSettings
+
+Part = Literal["model", "null", "age", "scaling"]
+PARTS: tuple[Part, ...] = ("model", "null", "age", "scaling")
+
+# pydantic's own deprecated method `json` has the name that users expect of the option
+warnings.filterwarnings("ignore", 'Field name "json" in "BenchmarkSettings" shadows')
+
+
+def _split(value: object) -> object:
+    return tuple(value.split(",")) if isinstance(value, str) else value
+
+
+Several = (NoDecode, BeforeValidator(_split))
+
+
+class BenchmarkSettings(KafkaSettings, ClassifySettings):
+    """Measure the pipeline beside the bare model, in turn and on the same machine; it creates and deletes topics."""
+
+    pretrained: str = Field(
+        "random", min_length=1, description="weights (open_clip); speed does not depend on them, so none by default"
+    )
+    parts: Annotated[tuple[Part, ...], *Several] = Field(
+        PARTS, description="what is measured, of model,null,age,scaling"
+    )
+    posts: int = Field(600, ge=8, description="posts of every run with the model")
+    null_posts: int = Field(20_000, ge=100, description="posts of every run without a model")
+    repeats: int = Field(3, ge=1, description="how often everything is measured, in turn; medians are printed")
+    batch_size: int = Field(32, ge=1, le=10_000, description="most posts in a batch")
+    batch_deadline: float = Field(0.2, ge=0, le=60, description="seconds a batch waits for more posts after its first")
+    decode_threads: int = Field(2, ge=1, le=64, description="threads that decode pictures")
+    partitions: int = Field(6, ge=1, description="partitions of the topics")
+    workers: Annotated[tuple[int, ...], *Several] = Field((1, 2), description="worker processes for scaling: 1,2,4")
+    rate: float = Field(0.5, gt=0, le=1, description="arrival rate for a post's age, as a share of what was reached")
+    photos: Path | None = Field(None, description="folder of JPEGs to take instead of made-up pictures")
+    json: Path | None = Field(None, description="write every figure there")  # type: ignore[assignment]
+    plot: Path | None = Field(None, description="draw the throughputs there (PNG)")
