@@ -2,7 +2,7 @@
 
 `python -m tests.faults.light FLAGS…`; FAULTS_WINDOW names the moment, FAULTS_AT says at which time it comes by (1 = the
 first), FAULTS_SIGNAL what the worker then sends itself. FAULTS_SHOW_BATCHES writes the keys of every batch that is
-committed.
+committed; FAULTS_TRANSACTION_MS lets the broker wait longer for the end of a transaction.
 """
 
 import os
@@ -12,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from consumer.label import publish
 from consumer.label.encode import Inference, InFlight
 from consumer.label.publish import Outgoing, Sink
 from consumer.label.read import Batch, Source, Working
@@ -32,6 +33,7 @@ WINDOWS = (
 WINDOW = os.environ.get("FAULTS_WINDOW")
 SIGNAL = signal.Signals[os.environ.get("FAULTS_SIGNAL", "SIGKILL")]
 SHOW_BATCHES = "FAULTS_SHOW_BATCHES" in os.environ
+publish.TRANSACTION_TIMEOUT_MS = int(os.environ.get("FAULTS_TRANSACTION_MS", publish.TRANSACTION_TIMEOUT_MS))
 left = int(os.environ.get("FAULTS_AT", "1"))
 
 

@@ -30,6 +30,7 @@ class Pool:
     topics: Topics
     start_cli: StartCli
     module: str = "tests.light"
+    arguments: tuple[str, ...] = ()  # the module's first
     workers: dict[str, Background] = field(default_factory=dict)
     killed: int = 0
     mended: list[str] = field(default_factory=list)
@@ -42,7 +43,9 @@ class Pool:
         """Start these workers; wait for nothing."""
         env = self.topics.environment | {"PLACESTREAM_GROUP_ID": self.group, "OMP_NUM_THREADS": "1"} | environment
         for name in names:
-            self.workers[name] = self.start_cli(self.module, *FLAGS, *flags, "--replica", name, env=env)
+            self.workers[name] = self.start_cli(
+                self.module, *self.arguments, *FLAGS, *flags, "--replica", name, env=env
+            )
 
     def published(self, name: str) -> int:
         """Batches that a worker has published since its start."""
