@@ -85,6 +85,7 @@ class Source:
         self._collected: list[Any] = []
         self._group: ConsumerGroupMetadata | None = None
         self._first_at = 0.0
+        self._outside_since: float | None = None  # not in the group, in monotonic seconds
         self._lag = Lag(metrics, settings.stuck_after)
         self._admin = connect(settings, lambda: build_admin(settings))
         self._positions = connect(settings, lambda: Positions(self._admin, settings.input_topic, metrics))
@@ -201,9 +202,10 @@ class Source:
         """For an idle worker: make sure that every partition with lag gives records.
 
         Raises:
-            Stuck: one does not; `rejoin` and see.
+            Stuck: one does not, or the group gives nothing out; `rejoin` and see.
             KafkaError: a partition was taken away this moment.
         """
+        self._check_joined()
         if not self._collected and self.has_joined():
             self._lag.pass_markers(self._consumer)
         self.measure_lag()
@@ -211,6 +213,21 @@ class Source:
             raise Stuck(
                 f"nothing comes from {', '.join(f'{tp.topic}/{tp.partition}' for tp in stuck)}, which has records"
             )
+
+    def _check_joined(self) -> None:
+        """A broker or client that loses an answer leaves the worker outside for MAX_POLL_INTERVAL.
+
+        Raises:
+            Stuck: it has waited for STUCK_AFTER.
+        """
+        if self.has_joined():
+            self._outside_since = None
+            return
+        now = time.monotonic()
+        self._outside_since = self._outside_since or now
+        if now - self._outside_since > self._settings.stuck_after:
+            self._outside_since = None
+            raise Stuck(f"the group has given no partitions out for {self._settings.stuck_after:g} s")
 
     def rejoin(self) -> None:
         """Leave the group and join it with a new consumer.

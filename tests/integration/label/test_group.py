@@ -2,6 +2,9 @@
 
 import signal
 import time
+from contextlib import closing
+
+from kafka import KafkaConsumer
 
 from deploy.local.stack import Stack
 from tests.conftest import MakeTopics, RunCli, StartCli, wait_until
@@ -87,3 +90,23 @@ def test_a_stop_before_the_loop_ends_at_once(start_cli: StartCli) -> None:
 def last_assignment(output: str) -> str:
     lines = [line for line in output.splitlines() if " assigned " in line]
     return lines[-1] if lines else ""
+
+
+def test_a_worker_that_the_group_leaves_waiting_says_so_and_joins_anew(
+    stack: Stack, make_topics: MakeTopics, start_cli: StartCli
+) -> None:
+    topics = make_topics(2)
+    env = topics.environment | {"PLACESTREAM_GROUP_ID": topics.input}
+    with closing(
+        KafkaConsumer(
+            topics.input, group_id=topics.input, bootstrap_servers=stack.broker.address, auto_offset_reset="earliest"
+        )
+    ) as silent:  # it lives, but does not poll when the group asks everyone to join again
+        wait_until(lambda: silent.poll(timeout_ms=200) or silent.assignment(), 30, "a member that will not answer")
+        worker = start_cli("tests.light", *QUICK, "--stuck-after", "2", "--startup-timeout", "90", env=env)
+        worker.wait_for_output("the group has given no partitions out for 2 s")
+    write(stack, topics.input, [post(str(number)) for number in range(8)])
+    wait_until(lambda: len(read_all(stack, topics.output)) == 8, 60, "every post labelled")
+
+    assert " resync cause=stuck " in worker.output
+    assert worker.end() == 0, worker.output
