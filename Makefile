@@ -3,7 +3,7 @@ PYTHON ?= python3
 INSTALLED = .venv/.installed
 BIN = .venv/bin
 
-.PHONY: demo test lint unit soak clean
+.PHONY: demo test lint unit soak benchmark clean
 
 $(INSTALLED): pyproject.toml deploy/constraints.txt
 	$(PYTHON) -m venv .venv
@@ -27,6 +27,10 @@ unit: $(INSTALLED)  ## the tests that need no broker: under a minute
 MINUTES ?= 20
 soak: $(INSTALLED)  ## faults at random moments for MINUTES; nothing lost or doubled, no memory that only grows
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
+
+BENCHMARK ?=
+benchmark: $(INSTALLED)  ## the pipeline beside the bare model; BENCHMARK="--posts 100 --json FILE" passes options
+	$(BIN)/python -m deploy.local run -- $(BIN)/python -m consumer benchmark $(BENCHMARK)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache *.egg-info

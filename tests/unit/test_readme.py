@@ -9,6 +9,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from consumer.__main__ import COMMANDS as CONSUMER
+from consumer.benchmark.settings import BenchmarkSettings
 from consumer.classify.command import ClassifyCommand
 from consumer.count.recount import RecountSettings
 from consumer.count.report import PopularitySettings
@@ -35,6 +36,7 @@ COMMANDS: dict[str, type[BaseSettings]] = {
     "verify": VerifySettings,
     "popularity": PopularitySettings,
     "classify": ClassifyCommand,
+    "benchmark": BenchmarkSettings,
     "dead-letters list": ListSettings,
     "dead-letters show": ShowSettings,
     "dead-letters replay": DeadLetterReplaySettings,
