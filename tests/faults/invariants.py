@@ -96,6 +96,12 @@ def ends(stack: Stack, topic: str, level: str) -> dict[int, int]:
         return {partition.partition: end for partition, end in consumer.end_offsets(partitions).items()}
 
 
+def is_settled(stack: Stack, topics: Topics) -> bool:
+    """Whether every transaction on the outputs has ended, so that nothing of them is hidden."""
+    outputs = (topics.output, topics.dead_letter)
+    return all(ends(stack, topic, LEVELS[0]) == ends(stack, topic, LEVELS[1]) for topic in outputs)
+
+
 def members(stack: Stack, group: str) -> set[str]:
     """Client ids of the group's members, the dead ones whose session still runs included."""
     with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as admin:

@@ -1,5 +1,7 @@
 """The input changes under the worker: records expire, the topic is created anew, a record cannot be read."""
 
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -45,6 +47,25 @@ def test_records_that_expired_unread_are_said_counted_once_and_passed(
     assert "expired" not in second.stderr
     survivors = [str(n) for n in range(60) if n < 20 or n % 2 == 1 or n >= 50]  # even ones are in partition 0
     assert labelled(stack, topics) == sorted(survivors)
+
+
+def test_records_that_expire_under_a_running_worker_are_said_and_passed(
+    stack: Stack, topics: Topics, start_cli: StartCli, admin: KafkaAdminClient
+) -> None:
+    write(stack, topics.input, [post(str(number)) for number in range(20)])
+    worker = start_cli("tests.light", *ONCE[1:], env=topics.environment)
+    wait_until(lambda: labelled(stack, topics) == ids(20), 60, "the first posts")
+
+    worker.process.send_signal(signal.SIGSTOP)
+    time.sleep(2)  # the broker answers the fetches that are under way, with nothing, after half a second
+    write(stack, topics.input, [post(str(number)) for number in range(20, 60)])
+    admin.delete_records({TopicPartition(topics.input, 0): 25, TopicPartition(topics.input, 1): 10})
+    worker.process.send_signal(signal.SIGCONT)
+
+    wait_until(lambda: len(labelled(stack, topics)) >= 45, 60, "what is left")
+    assert "resync cause=offset" in worker.output
+    assert "partition=0 committed=10 going_on_at=25 passed=15" in worker.output
+    assert worker.end() == 0, worker.output
 
 
 def test_a_topic_created_anew_under_a_busy_worker_is_said_and_read_from_its_beginning(

@@ -1,0 +1,140 @@
+"""What a worker leaves to the next: offsets that are pending, a batch that is aborted, partitions lost while busy."""
+
+import signal
+import time
+from contextlib import closing, suppress
+
+import pytest
+from kafka import KafkaAdminClient
+
+from consumer.label.read import LOOK_EVERY
+from deploy.local.stack import Stack
+from tests.conftest import MakeTopics, StartCli, Topics, wait_until
+from tests.faults.invariants import aborted, ids, is_all_committed, is_settled, members
+from tests.faults.pool import PATIENCE, Pool
+from tests.wire import picture, post, read_all, write
+
+GREY = (90, 100, 90)
+"""A picture that is not sure: its caption is encoded."""
+
+
+@pytest.fixture
+def pool(stack: Stack, make_topics: MakeTopics, start_cli: StartCli) -> Pool:
+    """Of one partition: whatever one worker loses another gets."""
+    return Pool(stack, make_topics(1), start_cli, "tests.faults.light")
+
+
+def came_out(stack: Stack, topics: Topics) -> list[str]:
+    """Post ids of all labels and dead letters."""
+    return sorted(ids(read_all(stack, topics.output)) + ids(read_all(stack, topics.dead_letter)))
+
+
+def wait_committed(pool: Pool) -> None:
+    wait_until(lambda: is_all_committed(pool.stack, pool.topics, pool.group), PATIENCE, "everything committed")
+    wait_until(lambda: is_settled(pool.stack, pool.topics), PATIENCE, "every transaction ended")
+
+
+def freeze(pool: Pool, window: str, at: int = 1) -> None:
+    """Start worker a; it stands still at this moment: beyond its session, but never beyond its transaction."""
+    pool.start(
+        "a", FAULTS_WINDOW=window, FAULTS_AT=str(at), FAULTS_SIGNAL="SIGSTOP", FAULTS_TRANSACTION_MS="60000"
+    )  # fmt: skip
+    pool.workers["a"].wait_for_output("reached: ", PATIENCE)
+
+
+def is_member(pool: Pool, name: str) -> bool:
+    return any(member.endswith(f"-{name}") for member in members(pool.stack, pool.group))
+
+
+@pytest.mark.timeout(300)
+def test_offsets_that_a_frozen_worker_has_pending_are_waited_for(pool: Pool) -> None:
+    write(pool.stack, pool.topics.input, [post(f"{number:02}") for number in range(24)])
+    freeze(pool, "right before commit", at=2)
+    pool.start("b")
+    wait_until(lambda: not is_member(pool, "a") and is_member(pool, "b"), PATIENCE, "the group gives up on the first")
+
+    with suppress(AssertionError):  # that it does not
+        wait_until(lambda: pool.published("b"), 3, "the second worker publishes")
+    assert not pool.published("b"), "went on from offsets that are about to change"
+    pool.workers["a"].process.send_signal(signal.SIGCONT)  # its commit is in time
+
+    wait_committed(pool)
+    assert came_out(pool.stack, pool.topics) == [f"{number:02}" for number in range(24)]
+    assert pool.published("a") == 2  # its commit was in time
+
+
+@pytest.mark.timeout(300)
+def test_a_worker_that_thaws_after_its_partitions_were_given_away_is_refused(pool: Pool) -> None:
+    write(pool.stack, pool.topics.input, [post(f"{number:02}") for number in range(24)])
+    freeze(pool, "after labels are sent", at=2)
+    pool.start("b")
+    # It publishes what the first one has open, and the rest.
+    wait_until(lambda: pool.published("b") == 2, PATIENCE, "the second worker takes over")
+
+    thawed = pool.workers["a"]
+    thawed.process.send_signal(signal.SIGCONT)  # its transaction is still alive
+    wait_until(lambda: pool.published("a") == 2 or " resync cause=publish " in thawed.output, PATIENCE, "an answer")
+    assert pool.published("a") == 1, "published what the second worker has published"
+
+    wait_committed(pool)
+    assert came_out(pool.stack, pool.topics) == [f"{number:02}" for number in range(24)]
+
+
+@pytest.mark.timeout(300)
+def test_an_offset_that_was_committed_late_for_a_deleted_topic_hides_nothing_of_its_successor(pool: Pool) -> None:
+    topic = pool.topics.input
+    write(pool.stack, topic, [post(f"old {number}") for number in range(8)])
+    freeze(pool, "after begin")
+    with closing(KafkaAdminClient(bootstrap_servers=pool.stack.broker.address)) as admin:
+        admin.delete_topics([topic])
+        wait_until(lambda: is_created(admin, topic), PATIENCE, "the topic created anew")
+    write(pool.stack, topic, [post(f"new {number:02}") for number in range(24)])
+    time.sleep(LOOK_EVERY)  # so that the worker looks at the topic before its next batch: sooner nothing is promised
+    pool.workers["a"].process.send_signal(signal.SIGCONT)  # within its session: it publishes what it has read
+
+    wait_committed(pool)
+    old, new = [f"old {number}" for number in range(8)], [f"new {number:02}" for number in range(24)]
+    assert came_out(pool.stack, pool.topics) == new + old
+    assert "the committed offset is of an earlier topic of this name" in pool.workers["a"].output
+
+
+def is_created(admin: KafkaAdminClient, topic: str) -> bool:
+    """Create it; that fails while its deletion is under way."""
+    wanted = {topic: {"num_partitions": 1, "replication_factor": 1}}
+    return all(each["error_code"] == 0 for each in admin.create_topics(wanted, raise_errors=False)["topics"])
+
+
+@pytest.mark.timeout(300)
+def test_dead_letters_of_a_batch_that_is_aborted_are_aborted_with_it(pool: Pool) -> None:
+    poison = (b"dead", b"no picture", [("city", b"london")])
+    write(pool.stack, pool.topics.input, [post("good"), poison])
+    pool.start("a", FAULTS_WINDOW="right before commit")
+    pool.workers["a"].process.wait(PATIENCE)
+    assert "reached: " in pool.workers["a"].output
+
+    pool.start("a")
+    wait_committed(pool)
+
+    assert came_out(pool.stack, pool.topics) == ["dead", "good"]
+    assert aborted(pool.stack, pool.topics) == 2  # it had sent both
+
+
+@pytest.mark.timeout(300)
+def test_what_others_published_while_a_batch_was_too_slow_is_not_published_again(pool: Pool) -> None:
+    posts = [
+        (str(number).encode(), picture(GREY), [("city", b"london"), ("caption", b"takes 20 s")]) for number in range(4)
+    ]
+    write(pool.stack, pool.topics.input, posts)
+    pool.start("a", flags=("--batch-size", "1", "--max-poll-interval", "5"))
+    slow = pool.workers["a"]
+    slow.wait_for_output(" joined ", PATIENCE)
+    wait_until(lambda: not is_member(pool, "a"), PATIENCE, "the group gives up on the slow one")
+    pool.start("b", flags=("--ensemble", "only-image"))
+    wait_committed(pool)
+
+    wait_until(lambda: pool.published("a") or "longer than MAX_POLL_INTERVAL" in slow.output, PATIENCE, "an answer")
+    assert not pool.published("a"), "published what the second worker has published"
+
+    write(pool.stack, pool.topics.input, [post("last")])
+    wait_committed(pool)
+    assert came_out(pool.stack, pool.topics) == ["0", "1", "2", "3", "last"]

@@ -1,0 +1,250 @@
+"""Stage `read` against a consumer whose group changes on command: what it hands out, and what it must drop."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
+from prometheus_client import CollectorRegistry
+
+from consumer.label import read
+from consumer.label.group import Reassigned
+from consumer.label.read import Batch, Source
+from consumer.label.settings import LabelSettings
+from consumer.label.watchdog import Watchdog
+from consumer.metrics import LabelMetrics
+from tests.unit.consumer.label.records import Record, record
+
+PATIENCE = 100
+"""Turns within which a batch must come."""
+
+
+def at(number: int) -> TopicPartition:
+    return TopicPartition("posts", number)
+
+
+class Broker:
+    """Partitions of ten records, and what the group has committed. It is the admin client as well."""
+
+    def __init__(self) -> None:
+        self.topic_id = "first"
+        self.logs = {at(number): [record(offset, b"", partition=number) for offset in range(10)] for number in (0, 1)}
+        self.committed: dict[TopicPartition, OffsetAndMetadata] = {}
+
+    def describe_topics(self, names: list[str]) -> list[dict[str, Any]]:
+        partitions = [{"partition_index": partition.partition} for partition in self.logs]
+        return [{"error_code": 0, "topic_id": self.topic_id, "partitions": partitions} for _ in names]
+
+    def list_partition_offsets(self, asked: dict[TopicPartition, Any], timeout_ms: int) -> dict[TopicPartition, Any]:
+        @dataclass
+        class Found:
+            offset: int
+
+        return {tp: Found(0 if spec.name == "EARLIEST" else len(self.logs[tp])) for tp, spec in asked.items()}
+
+
+class GroupConsumer:
+    """As kafka-python's: a partition that is kept over a rebalance keeps its position in memory."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self.positions: dict[TopicPartition, int] = {}  # of the assigned partitions
+        self.generation = 0
+        self.during_poll: deque[Callable[[], None]] = deque()
+        self.listener: Any = None
+
+    def give(self, *numbers: int) -> None:
+        """The group is rebalanced: these partitions are ours now."""
+        self.generation += 1
+        self.listener.on_partitions_revoked(set(self.positions))
+        committed = {tp: after.offset for tp, after in self.broker.committed.items()}
+        self.positions = {at(number): self.positions.get(at(number), committed[at(number)]) for number in numbers}
+        self.listener.on_partitions_assigned(set(self.positions))
+
+    def subscribe(self, topics: list[str], listener: Any) -> None:
+        self.listener = listener
+
+    def poll(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Record]]:
+        if self.during_poll:
+            self.during_poll.popleft()()
+        for partition, position in self.positions.items():
+            if found := self.broker.logs[partition][position : position + max_records]:
+                self.positions[partition] = position + len(found)
+                return {partition: found}
+        return {}
+
+    def group_metadata(self) -> ConsumerGroupMetadata:
+        return ConsumerGroupMetadata("g", self.generation, "m")
+
+    def assignment(self) -> set[TopicPartition]:
+        return set(self.positions)
+
+    def committed(self, partition: TopicPartition, metadata: bool, timeout_ms: int) -> OffsetAndMetadata | None:
+        return self.broker.committed.get(partition)
+
+    def commit(self, offsets: dict[TopicPartition, OffsetAndMetadata], timeout_ms: int) -> None:
+        self.broker.committed.update(offsets)
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        if partition not in self.positions:
+            raise ValueError("Unassigned partition")
+        self.positions[partition] = offset
+
+    def highwater(self, partition: TopicPartition) -> int:
+        return len(self.broker.logs[partition])
+
+
+class Clock:
+    """Time that passes when the test says so."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Line:
+    """A source whose group has given it partition 0, or what the test says."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.broker = Broker()
+        self.consumer = GroupConsumer(self.broker)
+        monkeypatch.setattr(read, "build_admin", lambda settings: self.broker)
+        monkeypatch.setattr(read, "build_consumer", lambda settings: self.consumer)
+        self.clock = Clock()
+        monkeypatch.setattr(read, "time", self.clock)
+        settings = LabelSettings.model_validate({"batch_size": 4, "batch_deadline": 60})
+        self.source = Source(settings, LabelMetrics(CollectorRegistry()), Watchdog(), threading.Event())
+        self.source.join()
+        self.broker.committed = {at(number): OffsetAndMetadata(0, "", -1) for number in (0, 1)}
+        self.consumer.give(0)
+        self.source.resync()
+
+    def batch(self) -> Batch:
+        """The next batch, as the worker gets it: what is raised leads to `resync`."""
+        for _ in range(PATIENCE):
+            try:
+                if batch := self.source.next_batch(None):
+                    return batch
+            except Reassigned:
+                self.source.resync()
+        raise AssertionError("no batch")
+
+    def collect(self, number: int) -> None:
+        """Read so many records, short of a batch: the oldest batch in flight is done, and they stay for the next."""
+        whole = self.broker.logs[at(0)]
+        self.broker.logs[at(0)] = whole[: self.consumer.positions[at(0)] + number]
+        assert self.source.next_batch(DoneAfterOnePoll()) is None
+        self.broker.logs[at(0)] = whole
+
+
+class DoneAfterOnePoll:
+    """A batch in flight."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def done(self) -> bool:
+        self.asked += 1
+        return self.asked > 1
+
+
+@pytest.fixture
+def line(monkeypatch: pytest.MonkeyPatch) -> Line:
+    return Line(monkeypatch)
+
+
+def places(batch: Batch) -> list[tuple[int, int]]:
+    return [(record.partition, record.offset) for record in batch.records]
+
+
+def test_a_batch_has_its_records_and_the_offset_behind_them(line: Line) -> None:
+    batch = line.batch()
+
+    assert places(batch) == [(0, 0), (0, 1), (0, 2), (0, 3)]
+    assert batch.offsets == {at(0): OffsetAndMetadata(4, "topic_id=first", -1)}
+    line.source.check(batch)
+    assert places(line.batch())[0] == (0, 4)
+
+
+def test_what_is_collected_stays_for_the_next_batch(line: Line) -> None:
+    line.collect(3)
+
+    assert places(line.batch()) == [(0, 0), (0, 1), (0, 2), (0, 3)]
+
+
+def test_a_batch_has_the_group_metadata_of_the_poll_not_of_later(line: Line) -> None:
+    line.collect(2)
+    line.consumer.generation = -1  # evicted: the client's IO thread knows, the listener is not called before a poll
+    line.clock.now += 60
+
+    batch = line.batch()
+
+    assert batch.group.generation_id == 1
+    with pytest.raises(Reassigned, match="generation 1, which is over"):
+        line.source.check(batch)
+
+
+def test_a_batch_without_a_generation_is_not_published(line: Line) -> None:
+    line.consumer.generation = -1  # the broker would commit its offsets unfenced
+
+    batch = line.batch()
+
+    with pytest.raises(Reassigned, match="generation -1, which is over"):
+        line.source.check(batch)
+
+
+def test_a_batch_of_before_a_rebalance_is_not_published(line: Line) -> None:
+    batch = line.batch()
+    line.consumer.give(0)
+
+    with pytest.raises(Reassigned):
+        line.source.check(batch)
+
+
+def test_what_was_collected_before_a_rebalance_comes_again_once(line: Line) -> None:
+    line.collect(2)
+    line.consumer.give(0)
+
+    assert places(line.batch()) == [(0, 0), (0, 1), (0, 2), (0, 3)]
+
+
+def test_what_was_collected_of_a_partition_that_is_taken_away_is_not_handed_out(line: Line) -> None:
+    line.collect(2)
+    line.consumer.give(1)
+
+    assert places(line.batch()) == [(1, 0), (1, 1), (1, 2), (1, 3)]
+
+
+def test_records_of_the_very_poll_during_which_the_group_changed_are_dropped(line: Line) -> None:
+    line.collect(2)
+    line.consumer.during_poll.append(lambda: line.consumer.give(1))
+
+    batch = line.batch()
+
+    assert places(batch) == [(1, 0), (1, 1), (1, 2), (1, 3)]
+    assert batch.group.generation_id == line.consumer.generation
+
+
+def test_a_partition_that_is_kept_goes_back_to_what_is_committed(line: Line) -> None:
+    published = line.batch()
+    line.broker.committed |= published.offsets
+    line.batch()  # in flight, and dropped
+    line.consumer.give(0, 1)
+    assert line.consumer.positions[at(0)] == 8  # kept in memory
+
+    assert places(line.batch())[0] == (0, 4)
+
+
+def test_an_offset_that_was_committed_for_a_deleted_topic_of_this_name_is_not_used(line: Line) -> None:
+    line.broker.committed |= line.batch().offsets
+    line.broker.topic_id = "second"
+    line.consumer.give(0)
+
+    batch = line.batch()
+
+    assert places(batch)[0] == (0, 0)
+    assert batch.offsets[at(0)].metadata == "topic_id=second"
