@@ -3,7 +3,11 @@ PYTHON ?= python3
 INSTALLED = .venv/.installed
 BIN = .venv/bin
 
+<<<<<<< Updated upstream
 .PHONY: demo test lint unit soak benchmark clean
+=======
+.PHONY: demo test lint unit mutants soak clean
+>>>>>>> Stashed changes
 
 $(INSTALLED): pyproject.toml deploy/constraints.txt
 	$(PYTHON) -m venv .venv
@@ -23,6 +27,9 @@ lint: $(INSTALLED)
 
 unit: $(INSTALLED)  ## the tests that need no broker: under a minute
 	$(BIN)/python -m pytest tests/unit
+
+mutants: $(INSTALLED)  ## take out one guard at a time: the tests that name it must fail; about 20 minutes
+	$(BIN)/python -m tests.mutants
 
 MINUTES ?= 20
 soak: $(INSTALLED)  ## faults at random moments for MINUTES; nothing lost or doubled, no memory that only grows

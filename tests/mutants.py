@@ -1,0 +1,375 @@
+"""The guards of exactly once, checked by their absence: without one of them, a test that names it must fail.
+
+`make mutants`, or `python -m tests.mutants [NAME …]`. Each mutant takes one guard out of a copy of this working tree.
+A mutant that survives is a missing test, or a guard that guards nothing.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).parents[1]
+LONGEST = 900
+"""Seconds that the tests of one mutant may take."""
+
+JUDGEMENTS = ("assert", "AssertionError", "Failed: ", "subprocess.TimeoutExpired")
+"""How a test says that something is wrong; another error may be the test's own, and shows nothing."""
+
+READ = "consumer/label/read.py"
+PUBLISH = "consumer/label/publish.py"
+WORKER = "consumer/label/worker.py"
+GROUP = "consumer/label/group.py"
+TEST_READ = "tests/unit/consumer/label/test_read.py"
+TEST_WORKER = "tests/unit/consumer/label/test_worker.py"
+SENDS = "tests/faults/test_sends.py"
+HANDOVER = "tests/faults/test_handover.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """An exact replacement."""
+
+    file: str
+    old: str  # occurs exactly once
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A guard, how it is taken out, and the tests that must all fail then.
+
+    More than one edit: the guards back each other up, and only without both does a promise break.
+    """
+
+    name: str
+    guard: str
+    edits: tuple[Edit, ...]
+    tests: tuple[str, ...]
+
+
+MUTANTS = (
+    Mutant(
+        "metadata-when-polled",
+        "the group metadata of a batch is that of the poll, not of later",
+        (Edit(READ, "offsets, self._group, by)", "offsets, self._consumer.group_metadata(), by)"),),
+        (f"{TEST_READ}::test_a_batch_has_the_group_metadata_of_the_poll_not_of_later",),
+    ),
+    Mutant(
+        "offsets-by-generation",
+        "offsets are sent under the batch's generation, so that the broker can refuse them",
+        (
+            Edit(
+                PUBLISH,
+                "send_offsets_to_transaction(batch.offsets, batch.group)",
+                "send_offsets_to_transaction(batch.offsets, type(batch.group)(batch.group.group_id))",
+            ),
+        ),
+        (f"{HANDOVER}::test_a_worker_that_thaws_after_its_partitions_were_given_away_is_refused",),
+    ),
+    Mutant(
+        "generation-check",
+        "a batch whose generation is over, or that has none, is not published",
+        (
+            Edit(
+                READ,
+                "is_over = generation < 0 or generation != self._consumer.group_metadata().generation_id",
+                "is_over = False",
+            ),
+        ),
+        (
+            f"{TEST_READ}::test_a_batch_without_a_generation_is_not_published",
+            f"{TEST_READ}::test_a_batch_has_the_group_metadata_of_the_poll_not_of_later",
+        ),
+    ),
+    Mutant(
+        "check-before-publish",
+        "every batch is checked right before it is published",
+        (Edit(WORKER, "self._source.check(batch)", "pass"),),
+        (f"{TEST_WORKER}::test_a_batch_of_an_earlier_generation_is_dropped_and_its_records_come_again",),
+    ),
+    Mutant(
+        "metadata-and-check",
+        "both of them: metadata taken at publish time, and no check of the generation",
+        (
+            Edit(
+                WORKER,
+                "self._sink.publish(batch, records)",
+                "self._sink.publish(Batch(batch.records, batch.offsets, self._source._consumer.group_metadata(), "
+                "batch.closed_by), records)",
+            ),
+            Edit(
+                READ,
+                "is_over = generation < 0 or generation != self._consumer.group_metadata().generation_id",
+                "is_over = False",
+            ),
+        ),
+        (f"{HANDOVER}::test_what_others_published_while_a_batch_was_too_slow_is_not_published_again",),
+    ),
+    Mutant(
+        "collected-is-forgotten",
+        "what was collected before a rebalance is forgotten",
+        (Edit(READ, "self._collected.clear()", "pass"),),
+        (
+            f"{TEST_READ}::test_what_was_collected_before_a_rebalance_comes_again_once",
+            f"{TEST_READ}::test_what_was_collected_of_a_partition_that_is_taken_away_is_not_handed_out",
+        ),
+    ),
+    Mutant(
+        "rebalance-is-seen",
+        "a rebalance makes what was read before it stale, records of the very poll included",
+        (Edit(READ, "return self._rebalances.count != self._synced", "return False"),),
+        (
+            f"{TEST_READ}::test_what_was_collected_of_a_partition_that_is_taken_away_is_not_handed_out",
+            f"{TEST_READ}::test_records_of_the_very_poll_during_which_the_group_changed_are_dropped",
+        ),
+    ),
+    Mutant(
+        "in-flight-is-forgotten",
+        "a recovery forgets the batches in flight",
+        (Edit(WORKER, "        self._in_flight.clear()\n", ""),),
+        (f"{TEST_WORKER}::test_a_refused_publish_while_the_next_batch_is_in_flight_repeats_neither",),
+    ),
+    Mutant(
+        "sends-are-waited-for",
+        "every send has arrived before offsets and commit",
+        (Edit(PUBLISH, "        _wait_for_all(sent)\n", ""),),
+        (
+            "tests/unit/consumer/label/test_publish.py::test_nothing_is_committed_when_a_send_has_failed",
+            f"{SENDS}::test_a_send_that_expires_in_an_otherwise_healthy_transaction_loses_nothing",
+        ),
+    ),
+    Mutant(
+        "resync-after-refusal",
+        "after a refused publish the worker goes back to the committed offsets",
+        (Edit(WORKER, "self._source.resync()", "isinstance(cause, PublishFailed) or self._source.resync()"),),
+        (
+            f"{TEST_WORKER}::test_a_refused_publish_while_the_next_batch_is_in_flight_repeats_neither",
+            f"{SENDS}::test_a_batch_refused_while_the_next_is_in_the_model_comes_out_once_and_so_does_the_next",
+        ),
+    ),
+    Mutant(
+        "input-read-committed",
+        "the input consumer is read_committed: it waits for a predecessor's pending offsets",
+        (Edit(GROUP, 'isolation_level="read_committed"', 'isolation_level="read_uncommitted"'),),
+        (f"{HANDOVER}::test_offsets_that_a_frozen_worker_has_pending_are_waited_for",),
+    ),
+    Mutant(
+        "no-offset-reset",
+        "an offset that is no longer in the log is an error, not a silent jump",
+        (Edit(GROUP, 'auto_offset_reset="none"', 'auto_offset_reset="earliest"'),),
+        (
+            "tests/integration/label/test_offsets.py::"
+            "test_records_that_expire_under_a_running_worker_are_said_and_passed",
+        ),
+    ),
+    Mutant(
+        "compare-and-set",
+        "counters move only from the offsets that the counting began at",
+        (Edit("consumer/count/apply.lua", "if (stored or '') ~= offset then", "if false then"),),
+        (
+            "tests/integration/count/test_store.py::test_a_tally_read_from_elsewhere_is_refused_and_changes_nothing",
+            "tests/integration/count/test_count.py::test_two_counts_at_once_count_every_post_once",
+        ),
+    ),
+    Mutant(
+        "dead-letters-in-transaction",
+        "dead letters are sent in the transaction of their batch",
+        (
+            Edit(
+                PUBLISH,
+                "self._producer.send(out.topic,",
+                "(KafkaProducer(**self._settings.kafka()) if out.topic == self._settings.dead_letter_topic "
+                "else self._producer).send(out.topic,",
+            ),
+        ),
+        (f"{HANDOVER}::test_dead_letters_of_a_batch_that_is_aborted_are_aborted_with_it",),
+    ),
+    Mutant(
+        "kept-partition-is-sought",
+        "a partition that is kept over a rebalance goes back to what is committed",
+        (
+            Edit(
+                READ,
+                "            self._seek(partition, offset)\n",
+                "            partition in self._lag._committed or self._seek(partition, offset)\n",
+            ),
+        ),
+        (f"{TEST_READ}::test_a_partition_that_is_kept_goes_back_to_what_is_committed",),
+    ),
+    Mutant(
+        "hanging-is-ended",
+        "what a broker forgot to end of a transactional id is ended before its first record",
+        (
+            Edit(
+                "consumer/hanging.py",
+                "return _end_hanging(admin, transactional_id, topics, before)",
+                "return []",
+            ),
+        ),
+        (
+            "tests/unit/consumer/test_hanging.py::test_what_hangs_of_the_own_id_alone_is_aborted",
+            "tests/integration/label/test_hanging.py::"
+            "test_a_commit_that_the_broker_forgot_is_completed_and_nothing_of_it_comes_twice",
+        ),
+    ),
+    Mutant(
+        "topic-id-in-offsets",
+        "a committed offset says of which topic it is",
+        (Edit("consumer/label/positions.py", 'f"{_ID}{self._topic_id}"', '""'),),
+        (
+            f"{TEST_READ}::test_an_offset_that_was_committed_for_a_deleted_topic_of_this_name_is_not_used",
+            f"{HANDOVER}::test_an_offset_that_was_committed_late_for_a_deleted_topic_hides_nothing_of_its_successor",
+        ),
+    ),
+    Mutant(
+        "counts-read-committed",
+        "count, recount and verify read only what is committed",
+        (Edit("consumer/count/read.py", 'isolation_level="read_committed"', 'isolation_level="read_uncommitted"'),),
+        ("tests/integration/count/test_count.py::test_only_committed_labels_count_and_markers_are_no_lag",),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The tests of a mutant, run.
+
+    Attributes:
+        code: pytest's exit code; 1 = tests failed, 0 = none did, anything else: they could not be run.
+        failed: failed test -> why, in pytest's words.
+        seconds: how long it took.
+        output: all of it.
+    """
+
+    code: int
+    failed: dict[str, str]
+    seconds: float
+    output: str
+
+    def survivors(self, tests: Sequence[str]) -> list[str]:
+        """The tests that did not see it: they passed, or ended by something else than their own judgement."""
+        return [test for test in tests if not self.why(test).startswith(JUDGEMENTS)]
+
+    def why(self, test: str) -> str:
+        """Why a test failed; of a parametrised one, its first case that did."""
+        cases = (why for failed, why in self.failed.items() if failed.partition("[")[0] == test)
+        return next(cases, f"it does not: exit code {self.code}")
+
+
+def copy_tree(target: Path) -> None:
+    """The tracked files as they are in this working tree."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():  # not deleted here
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+
+
+def apply(edit: Edit, root: Path) -> None:
+    """Replace the text in the tree below `root`.
+
+    Raises:
+        ValueError: it is not there exactly once.
+    """
+    path = root / edit.file
+    text = path.read_text("utf-8")
+    if text.count(edit.old) != 1:
+        raise ValueError(f"{edit.file} has {text.count(edit.old)} times: {edit.old}")
+    path.write_text(text.replace(edit.old, edit.new), "utf-8")
+
+
+def run_tests(tests: Sequence[str], root: Path) -> Run:
+    """Run these tests in the tree below `root`: the folder where `python -m` starts comes before what is installed."""
+    began = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rf", "--tb=short", "-p", "no:cacheprovider", *tests],
+        cwd=root,
+        env=os.environ | {"COLUMNS": "400", "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LONGEST,
+    )
+    failed = dict(re.findall(r"^FAILED (.+?)(?: - (.*))?$", ended.stdout, re.MULTILINE))
+    return Run(ended.returncode, failed, time.monotonic() - began, ended.stdout)
+
+
+def run_mutant(mutant: Mutant) -> Run:
+    """Run a mutant's tests against a fresh copy without its guard."""
+    with tempfile.TemporaryDirectory(prefix="placestream-mutant-") as folder:
+        copy_tree(Path(folder))
+        for edit in mutant.edits:
+            apply(edit, Path(folder))
+        return run_tests(mutant.tests, Path(folder))
+
+
+def run_unchanged(mutants: Sequence[Mutant]) -> Run:
+    """Run all their tests against an unchanged copy: a failure there would say nothing of a guard."""
+    tests = list(dict.fromkeys(test for mutant in mutants for test in mutant.tests))
+    with tempfile.TemporaryDirectory(prefix="placestream-unchanged-") as folder:
+        copy_tree(Path(folder))
+        where = "import consumer, pathlib; print(pathlib.Path(consumer.__file__).parents[1])"
+        found = subprocess.run([sys.executable, "-c", where], cwd=folder, capture_output=True, text=True).stdout.strip()
+        if Path(found).resolve() != Path(folder).resolve():
+            raise RuntimeError(f"the tests would run the code of {found}")
+        return run_tests(tests, Path(folder))
+
+
+def report(runs: Sequence[tuple[Mutant, Run]]) -> Table:
+    """One row per mutant and test."""
+    table = Table("without the guard", "in", "this test fails", "s", "like this", show_lines=True)
+    for mutant, run in runs:
+        files = "\n".join(dict.fromkeys(edit.file for edit in mutant.edits))
+        guard = f"{mutant.name}: {mutant.guard}"
+        if run.survivors(mutant.tests):
+            guard += "\nSURVIVED"
+        for test in mutant.tests:
+            table.add_row(guard, files, test.partition("::")[2], f"{run.seconds:.0f}", run.why(test))
+            guard = files = ""
+    return table
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="these mutants (default: all)")
+    parser.add_argument("--times", type=int, default=1, help="how often each must fail (default: once)")
+    parser.add_argument("--list", action="store_true", help="print the names and end")
+    asked = parser.parse_args(argv)
+    by_name = {mutant.name: mutant for mutant in MUTANTS}
+    if asked.list or (wrong := set(asked.names) - by_name.keys()):
+        print("\n".join(f"{mutant.name}: {mutant.guard}" for mutant in MUTANTS))
+        return 0 if asked.list else parser.exit(2, f"no such mutant: {', '.join(sorted(wrong))}\n")
+    chosen = [by_name[name] for name in asked.names] or list(MUTANTS)
+
+    unchanged = run_unchanged(chosen)
+    print(f"the unchanged tree: {unchanged.output.strip().splitlines()[-1]}", flush=True)
+    if unchanged.code != 0:
+        print(unchanged.output)
+        return 1
+    runs = []
+    for mutant in chosen * asked.times:
+        runs.append((mutant, run := run_mutant(mutant)))
+        survived = run.survivors(mutant.tests)
+        print(f"{mutant.name}: {'SURVIVED' if survived else 'seen'} after {run.seconds:.0f} s", flush=True)
+        if survived:
+            print(run.output)
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(report(runs))
+    surviving = [mutant.name for mutant, run in runs if run.survivors(mutant.tests)]
+    print(f"{len(runs) - len(surviving)} of {len(runs)} mutants were seen by their tests")
+    return 1 if surviving else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
