@@ -35,7 +35,7 @@ class LightEncoder:
     default_templates: tuple[str, ...] = ("{wording}",)
 
     def __init__(self) -> None:
-        self.captions: list[str] = []  # all that were encoded
+        self.captions: list[str] = []  # the last that were encoded
         self.hurry = threading.Event()  # ends the waiting that a caption "takes 20 s" asks for
 
     def prepare(self, picture: Image.Image) -> torch.Tensor:
@@ -48,7 +48,7 @@ class LightEncoder:
         for text in texts:
             if slow := re.search(r"takes (\d+) s", text):
                 self.hurry.wait(float(slow[1]))
-        self.captions += [text for text in texts if text not in COLOURS]
+        self.captions = [*self.captions, *(text for text in texts if text not in COLOURS)][-100:]
         return _unit(np.array([[float(colour in text) for colour in COLOURS] for text in texts]))
 
     def token_counts(self, texts: Sequence[str]) -> list[int]:

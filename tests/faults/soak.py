@@ -27,7 +27,7 @@ from deploy.local.stack import Stack
 from producer.topics import CreateSettings, create_topics
 from tests.conftest import Background, Topics, background, clean_environment
 from tests.faults.feed import Feed, feeding
-from tests.faults.invariants import LEVELS, Outcome, assert_each_once, behind, came_out, ends
+from tests.faults.invariants import Outcome, assert_each_once, behind, came_out, is_settled
 from tests.faults.pool import NAMES, PATIENCE, Pool
 
 FAULTS = ("kill", "freeze", "visit", "count", "redis", "broker")
@@ -37,8 +37,8 @@ CAUGHT_UP = 1.0
 """Seconds of load that the group may be behind to count as recovered."""
 SAMPLE_EVERY = 2.0
 """Seconds between two looks at the memory."""
-WARM_UP = 60.0
-"""Seconds of a process's life that say nothing of its memory: it imports, joins, fills its pools."""
+WARM_UP = 1 / 3
+"""Share of the soak for which a process's life says nothing of its memory: it imports, joins, fills its pools."""
 
 
 @dataclass(slots=True)
@@ -115,11 +115,6 @@ class Soak:
         while not condition():
             assert time.monotonic() < deadline, f"{what}: not within {2 * PATIENCE:g} s"
             self.spend(0.5)
-
-    def settled(self) -> bool:
-        """Whether every transaction on the outputs has ended: nothing of them is hidden."""
-        outputs = (self.pool.topics.output, self.pool.topics.dead_letter)
-        return all(ends(self.pool.stack, t, LEVELS[0]) == ends(self.pool.stack, t, LEVELS[1]) for t in outputs)
 
     def counted(self) -> int:
         """Posts in the counters."""
@@ -251,12 +246,12 @@ def endure(soak: Soak, seconds: float, kinds: Sequence[str], seed: int) -> None:
 
         soak.tick = tick
         soak.run(feed, seconds, kinds)
-        soak.wait(soak.settled, "every transaction ended")
+        soak.wait(lambda: is_settled(pool.stack, pool.topics), "every transaction ended")
         out = came_out(pool.stack, pool.topics, feed, timeout=600)
         soak.wait(lambda: soak.counted() >= len(out.labels), "every label counted")
         verify = pool.start_cli("consumer", "verify", env=pool.topics.environment)
         equal = verify.process.wait(600) == 0
-    soak.console.print(report(soak, feed, out, verify.output.strip().splitlines()[-1], min(WARM_UP, seconds / 4)))
+    soak.console.print(report(soak, feed, out, verify.output.strip().splitlines()[-1], WARM_UP * seconds))
     assert_each_once(out, feed)
     assert equal, verify.output
     assert soak.counted() == len(out.labels), "other labels were counted than are in the topic"
