@@ -11,8 +11,6 @@ from consumer.classify.classifier import Classifier
 from consumer.label.settings import LabelSettings
 from producer.post import Post
 
-LOAD_SECONDS = 20.0
-"""How long posts come at a steady rate."""
 ALONE = 5
 """Lone posts, one after the other."""
 PATIENCE = 300.0
@@ -20,10 +18,15 @@ PATIENCE = 300.0
 
 
 def under_load(
-    settings: LabelSettings, classifier: Classifier, stopwatch: Stopwatch, posts: Sequence[Post], rate: float
+    settings: LabelSettings,
+    classifier: Classifier,
+    stopwatch: Stopwatch,
+    posts: Sequence[Post],
+    rate: float,
+    seconds: float,
 ) -> list[float]:
-    """Seconds from entry to commit of posts that come at this rate (posts/s)."""
-    number = max(20, int(LOAD_SECONDS * rate))
+    """Seconds from entry to commit of posts that come at this rate (posts/s) for so many seconds."""
+    number = max(20, int(seconds * rate))
     with _working(settings, classifier, stopwatch) as running:
         sender = producer(settings)
         began = time.monotonic()

@@ -93,7 +93,7 @@ def _measure_model(
     everything = classifier.with_decision(replace(classifier.decision, ensemble="ensemble"))
     step("warming up")
     half = classifier.with_decision(replace(classifier.decision, ensemble="conditional", gate=_gate(everything, posts)))
-    ways = {"open_clip's own": everything.as_published(), "bare": everything, "bare, half sure": half}
+    ways = {"authors' own": everything.as_published(), "bare": everything, "bare, half sure": half}
     for number in range(settings.repeats):
         for name, way in ways.items():
             step(f"{name}, {number + 1} of {settings.repeats}")
@@ -134,7 +134,7 @@ def _measure_age(
         rate = settings.rate * pipeline.label(worker, classifier, stopwatch).per_second
     step(f"age of a post at {rate:.1f} posts/s")
     with own_topics(settings) as worker:
-        figures.ages = age.under_load(worker, classifier, stopwatch, posts, rate)
+        figures.ages = age.under_load(worker, classifier, stopwatch, posts, rate, settings.load_seconds)
     figures.facts["arrival rate"] = rate
     step("a lone post on an idle worker")
     with own_topics(settings) as worker:
@@ -146,5 +146,6 @@ def _measure_age(
 def _measure_scaling(settings: BenchmarkSettings, posts: Sequence[Post], figures: Figures, step: Step) -> None:
     for turn in range(settings.repeats):
         for workers in settings.workers:
-            step(f"{workers} workers without a model, {turn + 1} of {settings.repeats}")
-            figures.add(f"{workers} workers without a model", scaling.per_second(settings, posts, workers))
+            name = f"{workers} worker{'s' * (workers > 1)} without a model"
+            step(f"{name}, {turn + 1} of {settings.repeats}")
+            figures.add(name, scaling.per_second(settings, posts, workers))

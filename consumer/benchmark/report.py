@@ -14,8 +14,8 @@ from consumer.benchmark.settings import BenchmarkSettings
 GOALS = (
     ("pipeline", "bare", 0.95),
     ("pipeline, half sure", "bare, half sure", 0.95),
-    ("pipeline", "open_clip's own", 1.25),
-    ("pipeline, half sure", "open_clip's own", 1.5),
+    ("pipeline", "authors' own", 1.25),
+    ("pipeline, half sure", "authors' own", 1.5),
     ("pipeline without a model", "consume and transact", 0.6),
 )
 """Throughput of the first over that of the second, and what it should be at least (2 cores, ViT-B-32, fp32)."""

@@ -42,6 +42,7 @@ class BenchmarkSettings(KafkaSettings, ClassifySettings):
     partitions: int = Field(6, ge=1, description="partitions of the topics")
     workers: Annotated[tuple[int, ...], *Several] = Field((1, 2), description="worker processes for scaling: 1,2,4")
     rate: float = Field(0.5, gt=0, le=1, description="arrival rate for a post's age, as a share of what was reached")
+    load_seconds: float = Field(20.0, gt=0, description="how long posts come at that rate")
     photos: Path | None = Field(None, description="folder of JPEGs to take instead of made-up pictures")
     json: Path | None = Field(None, description="write every figure there")  # type: ignore[assignment]
     plot: Path | None = Field(None, description="draw the throughputs there (PNG)")
