@@ -3,11 +3,7 @@ PYTHON ?= python3
 INSTALLED = .venv/.installed
 BIN = .venv/bin
 
-<<<<<<< Updated upstream
-.PHONY: demo test lint unit soak benchmark clean
-=======
-.PHONY: demo test lint unit mutants soak clean
->>>>>>> Stashed changes
+.PHONY: demo test lint unit mutants soak benchmark clean
 
 $(INSTALLED): pyproject.toml deploy/constraints.txt
 	$(PYTHON) -m venv .venv
