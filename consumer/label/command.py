@@ -22,6 +22,7 @@ from consumer.label.watchdog import Watchdog
 from consumer.label.worker import Worker
 from consumer.metrics import LabelMetrics
 from consumer.start import begin, stop_on_signals
+from producer.errors import CommandError
 from producer.logs import event
 from producer.settings import load
 
@@ -72,17 +73,23 @@ def main(
     sink = sink_type(settings, topics)
     source = source_type(settings, metrics, watchdog, stop)
     inference = inference_type(classifier, settings.decode_threads, metrics)
+    code = 0
     with Live() as live:
         try:
             worker = Worker(settings, classifier, source, sink, inference, metrics, health, live, watchdog, stop)
             stop_on_signals(stop)
             worker.run()
+        except CommandError as error:
+            if not inference.is_busy:
+                raise
+            code = error.exit_code
+            print(f"python -m consumer label: {error}", file=sys.stderr)
         finally:
             inference.close()
             sink.close()
             source.close()
     event(log, logging.INFO, "ended", labeled=live.labeled, dead=live.dead)
-    if inference.is_busy:  # stopped while a batch was in the model: it comes again, nobody waits for it
+    if inference.is_busy:  # its batch comes again: nobody waits for it, and it may hang
         sys.stderr.flush()
-        os._exit(0)
-    return 0
+        os._exit(code)
+    return code

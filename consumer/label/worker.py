@@ -125,12 +125,12 @@ class Worker:
         try:
             with self._watchdog.limit(PUBLISH_LIMIT, "publishing a batch"):
                 self._sink.publish(batch, records)
-        except ProducerFencedError as error:
-            raise CommandError(
-                f"fenced: another worker uses replica {self._settings.replica} of group {self._settings.group_id}, "
-                f"or the transaction outlived its timeout; nothing of this batch was published ({error})"
-            ) from None
         except (KafkaError, ValueError) as error:
+            if _is_fenced(error):
+                raise CommandError(
+                    f"fenced: another worker uses replica {self._settings.replica} of group {self._settings.group_id}, "
+                    f"or the transaction outlived its timeout; nothing of this batch was published ({error})"
+                ) from None
             self._metrics.transactions.labels("aborted").inc()
             self._count_refusal(batch, error)
             raise PublishFailed(f"{type(error).__name__}: {error}") from error
@@ -290,6 +290,11 @@ class Worker:
         if isinstance(cause, Stuck):
             return "stuck"
         return "publish" if isinstance(cause, PublishFailed) else "broker"
+
+
+def _is_fenced(error: Exception) -> bool:
+    """Whether the broker has given the transactional id to another process; kafka-python may wrap that."""
+    return any(isinstance(each, ProducerFencedError) for each in (error, *error.args))
 
 
 def _why(cause: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
-from kafka.errors import CommitFailedError, KafkaTimeoutError, ProducerFencedError
+from kafka.errors import CommitFailedError, KafkaError, KafkaTimeoutError, ProducerFencedError
 from prometheus_client import CollectorRegistry
 
 from consumer.classify.classifier import Classifier
@@ -199,9 +199,10 @@ def test_a_batch_of_an_earlier_generation_is_dropped_and_its_records_come_again(
     assert line.metrics.resyncs.labels("rebalance")._value.get() == 1
 
 
-def test_being_fenced_ends_the_worker_and_names_the_replica() -> None:
+@pytest.mark.parametrize("error", [ProducerFencedError(), KafkaError("a request has failed", ProducerFencedError())])
+def test_being_fenced_ends_the_worker_and_names_the_replica(error: Exception) -> None:
     line = Line(4)
-    line.sink.failures.append(ProducerFencedError())
+    line.sink.failures.append(error)
 
     with pytest.raises(CommandError, match="another worker uses replica me"):
         line.run()
