@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from consumer.classify.encoder import in_chunks_by_length
+from consumer.classify.pictures import levels
 from consumer.classify.places import TEMPLATES
 from producer.errors import CommandError
 
@@ -67,13 +68,13 @@ class Conse:
         self._mean_class = self._classes.mean(dim=0)
 
     def prepare(self, picture: Image.Image) -> torch.Tensor:
-        """The middle of a picture as EfficientNet-Lite takes it: ``[3, 224, 224]``, (level - 127) / 128."""
+        """The middle of a picture as EfficientNet-Lite shows it: uint8, ``[3, 224, 224]``."""
         width, height = picture.size
         side = CROP * min(width, height)
         left, top = (width - side) / 2, (height - side) / 2
+        # Pillow's resize, although torch's is faster: this box has fractions of a pixel
         square = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC, (left, top, left + side, top + side))
-        levels = torch.from_numpy(np.array(square)).permute(2, 0, 1)
-        return (levels.float() - 127.0) / 128.0
+        return levels(square).contiguous()
 
     @torch.inference_mode()
     def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
@@ -83,7 +84,7 @@ class Conse:
         classes (Norouzi et al. leave it out): a picture that is like no class in particular then is like no place.
         """
         batch = torch.stack(list(prepared)).to(self._device, memory_format=torch.channels_last)
-        logits = self._imagenet(batch)
+        logits = self._imagenet((batch.float() - 127.0) / 128.0)
         weights, classes = logits.softmax(dim=1).topk(CLASSES, dim=1)
         likeliest = (weights.unsqueeze(-1) * self._classes[classes]).sum(dim=1)
         rest = 1 - weights.sum(dim=1, keepdim=True)

@@ -35,7 +35,11 @@ class Encoder(Protocol):
     default_templates: tuple[str, ...]
 
     def prepare(self, picture: Image.Image) -> torch.Tensor:
-        """One RGB picture as the image tower's input, ``[3, h, w]`` on the CPU. Thread-safe."""
+        """What the image tower sees of one RGB picture, ``[3, h, w]`` on the CPU. Thread-safe.
+
+        Its levels (uint8): they are normalised in `encode_images`, all of a batch at once. A tower whose transform is
+        another may take what that returns.
+        """
         ...
 
     def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:

@@ -6,8 +6,9 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import huggingface_hub
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from consumer.classify.encoder import in_chunks_by_length
+from consumer.classify.pictures import middle_square
 from consumer.classify.places import TEMPLATES
 from producer.errors import CommandError
 
@@ -52,18 +54,23 @@ class OpenClip:
         self.name = f"open_clip/{model}/{_check(model, pretrained)}"
         self._model, self._transform, self._tokenizer = _load(model, pretrained)
         self._model.to(self._device).eval()
+        self._preprocessing = Preprocessing.of(self._model.visual.preprocess_cfg, self._device)
         self._short_tower = _tower_that_may_be_cut(self._model)
         self.image_logit_scale = self.text_logit_scale = float(self._model.logit_scale.exp().detach().mean())
 
     def prepare(self, picture: Image.Image) -> torch.Tensor:
-        """open_clip's own transform for inference: ``[3, h, w]``."""
-        prepared: torch.Tensor = self._transform(picture)
-        return prepared
+        """The levels that the image tower sees, uint8, ``[3, side, side]``; see `Preprocessing`."""
+        if self._preprocessing is None:
+            prepared: torch.Tensor = self._transform(picture)
+            return prepared
+        return middle_square(picture, self._preprocessing.side, self._preprocessing.interpolation)
 
     @torch.inference_mode()
     def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
         """Unit vectors of pictures, ``[n, d]``."""
         batch = torch.stack(list(prepared)).to(self._device)
+        if self._preprocessing is not None:
+            batch = self._preprocessing.normalised(batch)
         vectors: NDArray[np.float32] = self._model.encode_image(batch, normalize=True).float().cpu().numpy()
         return vectors
 
@@ -91,6 +98,7 @@ class OpenClip:
     def as_published(self) -> "OpenClip":
         """The same weights, run as open_clip's own code does: its transform, every text padded. To compare with."""
         plain = copy.copy(self)
+        plain._preprocessing = None
         plain._short_tower = None
         return plain
 
@@ -108,6 +116,40 @@ class OpenClip:
             remembered.clear()
             remembered.update(special)
         return tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """What open_clip's transform for inference does, in two steps: uint8 per picture, the rest per batch.
+
+    Attributes:
+        side: of the square that the image tower sees, in pixels.
+        interpolation: of the resize.
+        scale: one over 255 times the standard deviation, ``[3, 1, 1]``, on the device.
+        shift: minus the mean over the standard deviation, ``[3, 1, 1]``, on the device.
+    """
+
+    side: int
+    interpolation: Literal["bicubic", "bilinear"]
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    @classmethod
+    def of(cls, config: dict[str, Any], device: torch.device) -> Self | None:
+        """None where the transform does something else: squashes or pads the picture, or cuts another shape."""
+        size = config["size"]
+        side, other = size if isinstance(size, Sequence) else (size, size)
+        if side != other or config["resize_mode"] != "shortest":
+            return None
+        mean, deviation = (torch.tensor(config[name], device=device).reshape(-1, 1, 1) for name in ("mean", "std"))
+        interpolation: Literal["bicubic", "bilinear"] = (
+            "bilinear" if config["interpolation"] == "bilinear" else "bicubic"
+        )
+        return cls(side, interpolation, 1 / (255 * deviation), -mean / deviation)
+
+    def normalised(self, batch: torch.Tensor) -> torch.Tensor:
+        """Levels, uint8 ``[n, 3, side, side]``, less the mean and over the standard deviation of the training set."""
+        return batch.float().mul_(self.scale).add_(self.shift)
 
 
 def imagenet_class_names() -> tuple[str, ...]:

@@ -2,9 +2,13 @@
 
 import io
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageOps
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 """Raster formats only: EPS, PDF and WMF would run other programs."""
@@ -75,6 +79,30 @@ def decode(data: bytes, limits: PictureLimits) -> Image.Image:
             raise TruncatedImage(f"pixels of the {image.format} cannot be read: {_one_line(error)}") from error
 
 
+def levels(picture: Image.Image) -> torch.Tensor:
+    """The levels of an RGB picture as torch has them: uint8, ``[3, h, w]``."""
+    pixels: NDArray[np.uint8] = np.array(picture)
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def middle_square(
+    picture: Image.Image, side: int, interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+) -> torch.Tensor:
+    """The short side resized to ``side``, and the middle of the long one: uint8, ``[3, side, side]``.
+
+    The same as torchvision's ``Resize(side)`` and ``CenterCrop(side)`` of the Pillow image: photographs differ by one
+    level of 255 at most (torch rounds its weights to 16 bits), noise by two. It takes an eighth of the time.
+    """
+    width, height = picture.size
+    short, long = min(width, height), max(width, height)
+    resized = (side, int(side * long / short)) if height <= width else (int(side * long / short), side)
+    square = levels(picture).unsqueeze(0)
+    if resized != (height, width):
+        square = F.interpolate(square, resized, mode=interpolation, antialias=True)
+    top, left = (round((length - side) / 2) for length in resized)
+    return square[0, :, top : top + side, left : left + side].contiguous()
+
+
 def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
@@ -98,7 +126,8 @@ def _begins_as_picture(data: bytes) -> bool:
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(image)
+        is_upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+        return image if is_upright else ImageOps.exif_transpose(image)  # which copies the picture in any case
     except Exception:  # broken EXIF says nothing about the pixels, which are there
         return image
 
@@ -109,7 +138,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:

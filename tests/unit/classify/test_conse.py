@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from consumer.classify import conse as module
 from consumer.classify.classifier import Classifier
@@ -112,8 +113,18 @@ def test_a_missing_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, p
         Conse()
 
 
-def test_preparing_shows_the_middle_in_the_nets_own_scale(conse: Conse) -> None:
+def test_preparing_shows_the_middle(conse: Conse) -> None:
     prepared = conse.prepare(photo(300, 200))
-    assert prepared.shape == (3, 224, 224)
-    assert prepared.dtype == torch.float32
-    assert -1 <= prepared.min() <= prepared.max() <= 1.0001
+    assert (prepared.shape, prepared.dtype) == ((3, 224, 224), torch.uint8)
+    bordered = Image.new("RGB", (300, 200), "white")
+    bordered.paste(photo(300, 200).crop((60, 10, 240, 190)), (60, 10))
+    inner = (slice(None), slice(8, -8), slice(8, -8))  # the resize blends what is near the border
+    assert torch.equal(conse.prepare(bordered)[inner], prepared[inner])
+
+
+def test_levels_are_put_into_the_nets_own_scale(conse: Conse) -> None:
+    seen: list[torch.Tensor] = []
+    hook = conse._imagenet.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    conse.encode_images([torch.full((3, 224, 224), level, dtype=torch.uint8) for level in (0, 127, 255)])
+    hook.remove()
+    assert seen[0][:, 0, 0, 0].tolist() == [-127 / 128, 0, 1]  # (level - 127) / 128

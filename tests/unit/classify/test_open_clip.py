@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.classify import open_clip as module
-from consumer.classify.open_clip import OpenClip, imagenet_class_names
+from consumer.classify.open_clip import OpenClip, Preprocessing, imagenet_class_names
 from producer.errors import CommandError
 from tests.unit.classify.pictures import photo
 
@@ -51,6 +52,44 @@ def test_pictures_are_encoded_as_open_clip_does(vit_b_32: OpenClip) -> None:
         assert ours.dtype == np.float32
         assert np.abs(ours - own).max() < 1e-3
         assert cosines(ours, own).min() > 0.9999
+
+
+def test_as_published_is_open_clips_own_code(vit_b_32: OpenClip) -> None:
+    published = vit_b_32.as_published()
+    _, _, transform = open_clip.create_model_and_transforms("ViT-B-32", pretrained=None)
+    prepared = published.prepare(photo(320, 240))
+    assert torch.equal(prepared, transform(photo(320, 240)))
+    ours = vit_b_32.prepare(photo(320, 240))
+    assert (ours.shape, ours.dtype) == ((3, 224, 224), torch.uint8)
+    with torch.inference_mode():
+        own = vit_b_32._model.encode_image(prepared.unsqueeze(0), normalize=True).numpy()
+    assert np.array_equal(published.encode_images([prepared]), own)
+    assert cosines(vit_b_32.encode_images([ours]), own).min() > 0.9999
+    seen: list[int] = []
+    hook = vit_b_32._model.transformer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
+    published.encode_texts(["the bridge at noon"])
+    vit_b_32.encode_texts(["the bridge at noon"])
+    hook.remove()
+    assert seen == [77, 6]
+
+
+def test_levels_are_normalised_as_open_clip_does(vit_b_32: OpenClip) -> None:
+    _, _, transform = open_clip.create_model_and_transforms("ViT-B-32", pretrained=None)
+    square = photo(224, 224)
+    assert vit_b_32._preprocessing is not None
+    batch = vit_b_32._preprocessing.normalised(vit_b_32.prepare(square).unsqueeze(0))
+    assert (batch[0] - transform(square)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    "other", [{"resize_mode": "squash"}, {"resize_mode": "longest"}, {"size": (224, 336)}, {"size": [224, 336]}]
+)
+def test_other_transforms_stay_open_clips_own(other: dict[str, Any]) -> None:
+    config = {"size": (224, 224), "mean": 0.5, "std": 0.5, "interpolation": "bilinear", "resize_mode": "shortest"}
+    usual = Preprocessing.of(config, torch.device("cpu"))
+    assert usual is not None
+    assert (usual.side, usual.interpolation) == (224, "bilinear")
+    assert Preprocessing.of(config | other, torch.device("cpu")) is None
 
 
 def test_texts_are_encoded_as_open_clip_does(vit_b_32: OpenClip) -> None:

@@ -3,10 +3,13 @@ import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any, Literal
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
 from consumer.classify.pictures import (
     MAX_ELONGATION,
@@ -16,7 +19,9 @@ from consumer.classify.pictures import (
     PictureLimits,
     TruncatedImage,
     decode,
+    middle_square,
 )
+from producer.photographs import PHOTOGRAPHS
 from tests.unit.classify.pictures import encoded, photo, plain
 
 LIMITS = PictureLimits()
@@ -82,6 +87,42 @@ def test_exif_rotation_is_applied() -> None:
 def test_broken_exif_does_not_cost_the_picture() -> None:
     data = encoded(photo(), "JPEG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff garbage")
     assert decode(data, LIMITS).size == (64, 48)
+
+
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+@pytest.mark.parametrize(
+    "size", [None, (300, 300), (300, 225), (225, 300), (97, 130), (1080, 1350), (224, 224), (223, 301), (61, 640)]
+)
+def test_the_middle_square_equals_torchvisions_of_the_pillow_image(
+    size: tuple[int, int] | None, interpolation: Literal["bicubic", "bilinear"]
+) -> None:
+    plainly = Compose([Resize(224, InterpolationMode(interpolation)), CenterCrop(224)])
+    for photograph in PHOTOGRAPHS:
+        picture = decode(photograph.path().read_bytes(), LIMITS)
+        if size:
+            picture = picture.resize(size, Image.Resampling.BICUBIC)
+        square = middle_square(picture, 224, interpolation)
+        assert (square.shape, square.dtype) == ((3, 224, 224), torch.uint8)
+        apart = np.abs(square.permute(1, 2, 0).numpy().astype(int) - np.asarray(plainly(picture), int))
+        assert apart.max() <= 2
+        assert (apart > 1).mean() < 1e-3
+        assert apart.mean() < 0.05
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"quality": 30}, {"quality": 95}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_every_kind_of_jpeg_gives_the_same_square(options: dict[str, Any], mode: str) -> None:
+    picture = decode(encoded(photo(300, 225).convert(mode), "JPEG", **options), LIMITS)
+    plainly = Compose([Resize(224, InterpolationMode.BICUBIC), CenterCrop(224)])
+    square = middle_square(picture, 224).permute(1, 2, 0).numpy().astype(int)
+    assert np.abs(square - np.asarray(plainly(picture), int)).max() <= 2
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (3, 1), (1, 50), (50, 1), (7, 9), (225, 224), (224, 11_200)])
+def test_the_smallest_and_longest_pictures_have_a_middle_square(size: tuple[int, int]) -> None:
+    square = middle_square(Image.new("RGB", size, (10, 20, 30)), 224)
+    assert square.is_contiguous()
+    assert torch.equal(square, torch.tensor([10, 20, 30], dtype=torch.uint8).reshape(3, 1, 1).expand(3, 224, 224))
 
 
 def test_one_pixel_is_a_picture() -> None:
