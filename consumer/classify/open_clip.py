@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -18,7 +19,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 
+from consumer.classify import engine as engines
 from consumer.classify.encoder import in_chunks_by_length
+from consumer.classify.engine import Engine, Precision, Tower
 from consumer.classify.pictures import middle_square
 from consumer.classify.places import TEMPLATES
 from producer.errors import CommandError
@@ -40,23 +43,34 @@ class OpenClip:
         model: an architecture that open_clip knows, e.g. ``ViT-B-32``.
         pretrained: a tag of its weights, the path of a checkpoint, or ``random``.
         device: a torch device.
+        engine: what computes the towers.
+        precision: of that; the name tells both, except torch's fp32.
 
     Raises:
         CommandError: one line: no such model or tag, a checkpoint that cannot be read or does not fit,
-            weights that cannot be had.
+            weights that cannot be had, an engine that does not fit the precision, the device or the model.
     """
 
     default_threshold = 0.3
     default_templates = TEMPLATES["talk"]
 
-    def __init__(self, model: str, pretrained: str, device: str = "cpu") -> None:
+    def __init__(
+        self, model: str, pretrained: str, device: str = "cpu", engine: Engine = "torch", precision: Precision = "fp32"
+    ) -> None:
+        engines.check(engine, precision, device)
         self._device = torch.device(device)
-        self.name = f"open_clip/{model}/{_check(model, pretrained)}"
+        identity = f"open_clip/{model}/{_check(model, pretrained)}"
+        self.name = identity + engines.suffix(engine, precision)
         self._model, self._transform, self._tokenizer = _load(model, pretrained)
         self._model.to(self._device).eval()
         self._preprocessing = Preprocessing.of(self._model.visual.preprocess_cfg, self._device)
-        self._short_tower = _tower_that_may_be_cut(self._model)
+        short_tower = _tower_that_may_be_cut(self._model)
+        self._cuts_texts = short_tower is not None
+        self._image_tower = self._model.encode_image
+        self._text_tower = partial(_encode_short, short_tower) if self._cuts_texts else self._model.encode_text
         self.image_logit_scale = self.text_logit_scale = float(self._model.logit_scale.exp().detach().mean())
+        if engine == "openvino":
+            self._use_openvino(precision, identity)
 
     def prepare(self, picture: Image.Image) -> torch.Tensor:
         """The levels that the image tower sees, uint8, ``[3, side, side]``; see `Preprocessing`."""
@@ -71,26 +85,18 @@ class OpenClip:
         batch = torch.stack(list(prepared)).to(self._device)
         if self._preprocessing is not None:
             batch = self._preprocessing.normalised(batch)
-        vectors: NDArray[np.float32] = self._model.encode_image(batch, normalize=True).float().cpu().numpy()
+        vectors: NDArray[np.float32] = F.normalize(self._image_tower(batch), dim=1).float().cpu().numpy()
         return vectors
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of texts, ``[n, d]``; each batch is cut to its longest text where the tower allows it."""
         tokens = self._tokenize(list(texts))
-        tower = self._short_tower
-        if tower is None:
-            lengths = [tokens.shape[1]] * len(tokens)
+        lengths = self._lengths(tokens) if self._cuts_texts else [tokens.shape[1]] * len(tokens)
 
-            def encode(chosen: list[int]) -> torch.Tensor:
-                encoded: torch.Tensor = self._model.encode_text(tokens[chosen].to(self._device), normalize=True)
-                return encoded
-        else:
-            lengths = (tokens.argmax(dim=1) + 1).tolist()
-
-            def encode(chosen: list[int]) -> torch.Tensor:
-                longest = max(lengths[index] for index in chosen)
-                return F.normalize(_encode_short(tower, tokens[chosen, :longest].to(self._device)), dim=1)
+        def encode(chosen: list[int]) -> torch.Tensor:
+            longest = max(lengths[index] for index in chosen)
+            return F.normalize(self._text_tower(tokens[chosen, :longest].to(self._device)), dim=1)
 
         vectors: NDArray[np.float32] = in_chunks_by_length(lengths, encode).numpy()
         return vectors
@@ -99,13 +105,29 @@ class OpenClip:
         """The same weights, run as open_clip's own code does: its transform, every text padded. To compare with."""
         plain = copy.copy(self)
         plain._preprocessing = None
-        plain._short_tower = None
+        plain._cuts_texts = False
+        plain._image_tower, plain._text_tower = self._model.encode_image, self._model.encode_text
         return plain
 
     def token_counts(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, start and end included."""
-        tokens = self._tokenize(list(texts))
-        return [int(count) for count in (tokens.argmax(dim=1) + 1 if self._short_tower else (tokens != 0).sum(dim=1))]
+        return self._lengths(self._tokenize(list(texts)))
+
+    def _lengths(self, tokens: torch.Tensor) -> list[int]:
+        lengths: list[int] = (tokens.argmax(dim=1) + 1 if self._cuts_texts else (tokens != 0).sum(dim=1)).tolist()
+        return lengths
+
+    def _use_openvino(self, precision: Precision, identity: str) -> None:
+        size = self._model.visual.image_size
+        height, width = size if isinstance(size, tuple) else (size, size)
+        pixels = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(205))
+        tokens = self._tokenize(["a photo of a bridge", "a photo of an indoor swimming pool"])
+        if self._cuts_texts:
+            tokens = tokens[:, : max(self._lengths(tokens))]
+        image = Tower("image", self._model, self._image_tower, pixels, dynamic=(0,))
+        text = Tower("text", self._model, self._text_tower, tokens, dynamic=(0, 1) if self._cuts_texts else (0,))
+        self._image_tower = engines.in_openvino(image, precision, identity)
+        self._text_tower = engines.in_openvino(text, precision, identity)
 
     def _tokenize(self, texts: list[str]) -> torch.Tensor:
         """``[n, context length]``."""
@@ -176,7 +198,8 @@ def _encode_short(tower: Any, tokens: torch.Tensor) -> torch.Tensor:
     dtype = tower.transformer.get_cast_dtype()
     states = tower.token_embedding(tokens).to(dtype) + tower.positional_embedding[:length].to(dtype)
     states = tower.transformer(states, attn_mask=tower.attn_mask[:length, :length])
-    states = tower.ln_final(states[torch.arange(len(tokens), device=tokens.device), tokens.argmax(dim=1)])
+    ends = tokens.argmax(dim=1)[:, None, None].expand(-1, 1, states.shape[2])
+    states = tower.ln_final(states.gather(1, ends).squeeze(1))
     projection = tower.text_projection
     if projection is None:
         return torch.as_tensor(states)
@@ -213,7 +236,9 @@ def _load(model: str, pretrained: str) -> tuple[Any, Any, Any]:
     with _quiet(), _offline_unless_hub_answers(from_hub or "hf_tokenizer_name" in text_tower):
         try:
             weights = None if pretrained == RANDOM else pretrained
-            network, _, transform = open_clip.create_model_and_transforms(model, pretrained=weights)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)  # random, but the same every time: a conversion of them is found again
+                network, _, transform = open_clip.create_model_and_transforms(model, pretrained=weights)
         except Exception as error:  # of open_clip, pickle, the hub's client or the network: too many to name
             if from_hub:
                 raise _not_had(f"the weights of {model} ({pretrained})", error) from error

@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 
 from consumer.classify.classifier import Classifier, unobserved
 from consumer.classify.encoder import Encoder
+from consumer.classify.engine import Engine, Precision
 from consumer.classify.ensemble import Decision, Ensemble
 from consumer.classify.pictures import PictureLimits
 from consumer.classify.places import TEMPLATES, Places, Templates
@@ -50,6 +51,10 @@ class ClassifySettings(Settings):
         description="weights (open_clip): a tag, the path of a checkpoint, or random (for benchmarks only)",
     )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N or mps")
+    engine: Engine = Field("torch", description="what computes the model (open_clip); openvino is for CPUs, an extra")
+    precision: Precision = Field(
+        "fp32", description="of the model's arithmetic; bf16 needs engine openvino and a CPU that has it"
+    )
     ensemble: Ensemble = Field("conditional", description="whether picture, both, or both where needed decide")
     weights: Annotated[
         tuple[Weight, Weight], NoDecode, BeforeValidator(_split_weights), AfterValidator(_check_weights)
@@ -79,7 +84,7 @@ def build_classifier(
     Raises:
         CommandError: one line that says what is missing and what to do. There is no silent fall-back.
     """
-    device = _device(settings.device)
+    device = _device(settings.device, settings.engine)
     places = Places.load(settings.places)
     try:
         encoder = _encoder(settings, device)
@@ -91,8 +96,10 @@ def build_classifier(
     return Classifier(encoder, places, decision, settings.limits(), templates, top, observe)
 
 
-def _device(wanted: str) -> str:
+def _device(wanted: str, engine: Engine) -> str:
     if wanted == "auto":
+        if engine == "openvino":
+            return "cpu"
         return "cuda" if torch.cuda.is_available() else "cpu"
     if wanted == "mps" and not torch.backends.mps.is_available():
         raise CommandError("DEVICE mps: this PyTorch sees no Apple GPU")
@@ -106,9 +113,11 @@ def _device(wanted: str) -> str:
 def _encoder(settings: ClassifySettings, device: str) -> Encoder:
     """The chosen encoder; only its own packages are imported."""
     if settings.encoder == "conse":
+        if (settings.engine, settings.precision) != ("torch", "fp32"):
+            raise CommandError("ENGINE and PRECISION are for ENCODER open_clip; conse has torch and fp32 only")
         from consumer.classify.conse import Conse
 
         return Conse(device)
     from consumer.classify.open_clip import OpenClip
 
-    return OpenClip(settings.model, settings.pretrained, device)
+    return OpenClip(settings.model, settings.pretrained, device, settings.engine, settings.precision)

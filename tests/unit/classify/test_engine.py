@@ -1,0 +1,271 @@
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from consumer.classify import engine
+from consumer.classify.classifier import Classifier
+from consumer.classify.engine import CHECKSUMS, PRECISIONS, Precision, Tower, cache_folder
+from consumer.classify.ensemble import Decision
+from consumer.classify.open_clip import OpenClip
+from consumer.classify.places import Places
+from consumer.classify.settings import ClassifySettings, build_classifier
+from producer.errors import CommandError
+from producer.photographs import PHOTOGRAPHS
+from producer.post import Post
+from producer.settings import load
+from tests.unit.classify.pictures import encoded, photo
+
+CAPTIONS = (
+    "the bridge at noon",
+    "!",
+    "",
+    "Too hot, too crowded, and my feet hurt. The temple is closed on Mondays 😡",
+    "a " * 200,  # longer than the tower
+    "湖の上のお寺 🙏",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The user's cache for this module's tests: a conversion takes seconds, so they share it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache for one test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return cache_folder()
+
+
+@pytest.fixture(scope="module")
+def posts() -> list[Post]:
+    """Photographs, made-up pictures and noise, with captions of all lengths."""
+    random = np.random.default_rng(205)
+    noise = [Image.fromarray(random.integers(0, 256, (80, 100, 3), dtype=np.uint8)) for _ in range(40)]
+    made_up = [photo(300, 200, seed) for seed in range(60)]
+    pictures = [one.path().read_bytes() for one in PHOTOGRAPHS] + [encoded(image) for image in made_up + noise]
+    written = [caption for one in PHOTOGRAPHS for caption in one.captions] + list(CAPTIONS)
+    return [Post(str(index), "rome", picture, written[index % len(written)]) for index, picture in enumerate(pictures)]
+
+
+def in_openvino(model: str = "tiny", precision: Precision = "fp32") -> OpenClip:
+    return OpenClip(model, "random", "cpu", "openvino", precision)
+
+
+def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray((left * right).sum(axis=1))
+
+
+def tower(encode: Callable[[torch.Tensor], torch.Tensor] = torch.nn.Linear(4, 3).eval()) -> Tower:  # noqa: B008
+    return Tower("image", encode if isinstance(encode, torch.nn.Module) else torch.nn.Module(), encode,
+                 torch.arange(8.0).reshape(2, 4), (0,))  # fmt: skip
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("name", ["tiny", "tiny-custom-text", "tiny-bidirectional"])
+def test_vectors_and_labels_are_torchs(
+    tiny_models: tuple[str, ...], posts: list[Post], name: str, precision: Precision
+) -> None:
+    decision = Decision(ensemble="ensemble", threshold=0.0)
+    encoders = OpenClip(name, "random"), in_openvino(name, precision)
+    one, other = (Classifier(encoder, Places.load(), decision) for encoder in encoders)
+    batch = [one.decode(post) for post in posts]
+    prepared, captions = [decoded.prepared for decoded in batch], [post.caption or "" for post in posts]
+    for size in (1, 3, len(batch)):
+        in_torch, in_other = (
+            (encoder.encode_images(prepared[:size]), encoder.encode_texts(captions[-size:])) for encoder in encoders
+        )
+        for vectors, others in zip(in_torch, in_other, strict=True):
+            assert others.dtype == np.float32
+            assert cosines(vectors, others).min() >= 0.999
+            assert precision != "fp32" or np.abs(vectors - others).max() < 1e-5
+    equal = [left.place == right.place for left, right in zip(one.label(batch), other.label(batch), strict=True)]
+    assert len(equal) > 100
+    assert sum(equal) >= 0.98 * len(equal)
+
+
+def test_a_text_costs_what_its_length_costs(tiny_models: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = in_openvino()
+    text_tower = Mock(side_effect=encoder._text_tower)
+    monkeypatch.setattr(encoder, "_text_tower", text_tower)
+    encoder.encode_texts(["the bridge at noon", "!"])
+    encoder.encode_texts(CAPTIONS)
+    assert [call.args[0].shape for call in text_tower.call_args_list] == [(2, 6), (len(CAPTIONS), 77)]
+
+
+def test_the_name_says_what_computed_a_label(tiny_models: tuple[str, ...]) -> None:
+    assert OpenClip("tiny", "random").name == "open_clip/tiny/random"
+    assert in_openvino().name == "open_clip/tiny/random+openvino-fp32"
+    assert in_openvino(precision="bf16").name == "open_clip/tiny/random+openvino-bf16"
+
+
+def test_as_published_is_torchs(tiny_models: tuple[str, ...]) -> None:
+    published, others = (encoder.as_published() for encoder in (OpenClip("tiny", "random"), in_openvino()))
+    assert np.array_equal(published.encode_texts(CAPTIONS), others.encode_texts(CAPTIONS))
+
+
+def _refuse(*_: Any) -> None:
+    raise AssertionError("converted again")
+
+
+def test_a_conversion_is_made_once_for_all_precisions(
+    tiny_models: tuple[str, ...], own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = in_openvino().encode_texts(CAPTIONS)
+    assert sorted(path.name.partition("-")[0] for path in own_cache.iterdir()) == ["image", "text"]
+    monkeypatch.setattr(engine, "_convert", _refuse)
+    assert np.array_equal(in_openvino().encode_texts(CAPTIONS), before)
+    in_openvino(precision="bf16")
+
+
+def _truncate(folder: Path) -> None:
+    os.truncate(folder / "tower.bin", 10)
+
+
+def _flip_a_bit(folder: Path) -> None:
+    content = bytearray((folder / "tower.bin").read_bytes())
+    content[5] ^= 64
+    (folder / "tower.bin").write_bytes(content)
+
+
+def _lose_the_graph(folder: Path) -> None:
+    (folder / "tower.xml").unlink()
+
+
+def _lose_the_sums(folder: Path) -> None:
+    (folder / CHECKSUMS).unlink()
+
+
+def _no_sums(folder: Path) -> None:
+    (folder / CHECKSUMS).write_text("hello\n")
+
+
+@pytest.mark.parametrize("damage", [_truncate, _flip_a_bit, _lose_the_graph, _lose_the_sums, _no_sums])
+def test_a_broken_conversion_is_made_again(own_cache: Path, damage: Callable[[Path], None]) -> None:
+    linear = tower()
+    before = engine.in_openvino(linear, "fp32", "linear")(linear.example)
+    (folder,) = own_cache.iterdir()
+    damage(folder)
+    assert not engine._is_whole(folder)
+    assert torch.equal(engine.in_openvino(linear, "fp32", "linear")(linear.example), before)
+    assert [*own_cache.iterdir()] == [folder]
+    assert engine._is_whole(folder)
+
+
+def test_another_process_may_be_faster(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    convert = engine._convert
+
+    def convert_while_another_does(openvino: Any, linear: Tower) -> Any:
+        monkeypatch.setattr(engine, "_convert", convert)
+        engine.in_openvino(linear, "fp32", "linear")
+        monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # it comes after our look at what is there
+        return convert(openvino, linear)
+
+    monkeypatch.setattr(engine, "_convert", convert_while_another_does)
+    engine.in_openvino(tower(), "fp32", "linear")
+    assert any(engine._is_whole(folder) for folder in own_cache.iterdir())
+
+
+def test_other_weights_or_another_name_are_another_conversion() -> None:
+    linear = torch.nn.Linear(4, 3).eval()
+    keys = {engine._key(tower(linear), "one"), engine._key(tower(linear), "two")}
+    with torch.no_grad():
+        linear.bias[1] += 1e-6
+    keys.add(engine._key(tower(linear), "one"))
+    assert len(keys) == 3
+
+
+def test_an_interrupted_conversion_leaves_nothing(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_checksums", lambda _: 1 / 0)
+    with pytest.raises(CommandError, match="ENGINE openvino: the image tower of linear: "):
+        engine.in_openvino(tower(), "fp32", "linear")
+    assert not [*own_cache.iterdir()]
+
+
+def test_no_place_for_the_conversion_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(CommandError, match=f"ENGINE openvino: the image tower of linear: .*{tmp_path}") as caught:
+        engine.in_openvino(tower(), "fp32", "linear")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_cannot_be_converted_is_one_line() -> None:
+    branching = tower(lambda batch: batch if batch.sum() > 0 else -batch)
+    with pytest.raises(CommandError, match="ENGINE openvino: the image tower of branching: ") as caught:
+        engine.in_openvino(branching, "fp32", "branching")
+    assert "\n" not in str(caught.value)
+
+
+def test_other_vectors_than_torchs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    linear = tower()
+    engine.in_openvino(linear, "fp32", "linear")
+    changed = Tower("image", linear.model, lambda batch: -linear.encode(batch), linear.example, (0,))
+    with pytest.raises(CommandError, match=r"PRECISION bf16: the image tower of linear .*\(cosine -1\.000\)"):
+        engine.in_openvino(changed, "bf16", "linear")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--precision=bf16"], "PRECISION bf16: ENGINE torch computes in fp32 only"),
+        (["--engine=openvino", "--device=cuda"], "DEVICE cuda"),
+        (["--encoder=conse", "--engine=openvino"], "ENGINE and PRECISION are for ENCODER open_clip"),
+        (["--encoder=conse", "--precision=bf16"], "ENGINE and PRECISION are for ENCODER open_clip"),
+    ],
+)
+def test_settings_that_contradict_one_another_are_one_line(argv: list[str], message: str) -> None:
+    with pytest.raises(CommandError, match=message) as caught:
+        build_classifier(load(ClassifySettings, "test", ["--pretrained=random", *argv]))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_settings_reach_the_encoder(
+    tiny_models: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # device auto is the CPU all the same
+    (tmp_path / "one.csv").write_text("category,wording\nsky,the sky\n")
+    argv = f"--model=tiny --pretrained=random --engine=openvino --precision=bf16 --places={tmp_path / 'one.csv'}"
+    made = build_classifier(load(ClassifySettings, "test", argv.split()))
+    assert made.encoder_name == "open_clip/tiny/random+openvino-bf16"
+
+
+def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(CommandError, match=r"^ENGINE openvino needs .* pip install 'placestream\[openvino\]'$"):
+        OpenClip("ViT-B-32", "random", "cpu", "openvino")
+
+
+def test_nothing_reports_its_use_over_the_network() -> None:
+    from openvino.tools.ovc import telemetry_utils
+
+    engine.in_openvino(tower(), "fp32", "linear")
+    assert sys.modules["openvino_telemetry"] is None
+    assert telemetry_utils.tm.__name__ == "openvino.tools.ovc.telemetry_stub"
+
+
+@pytest.mark.parametrize(("capabilities", "warnings"), [(["FP32"], 1), (["FP32", "BF16"], 0)])
+def test_bf16_on_a_cpu_without_it_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capabilities: list[str], warnings: int
+) -> None:
+    class Openvino:
+        class Core:
+            def get_property(self, device: str, name: str) -> list[str]:
+                return capabilities
+
+    monkeypatch.setattr(engine, "_import_openvino", Openvino)
+    engine.check("openvino", "bf16", "cpu")
+    assert [record.getMessage()[:16] for record in caplog.records] == ["PRECISION bf16: "] * warnings
