@@ -4,6 +4,7 @@ Nothing is passed over silently: every case has a warning and counts in ``expire
 """
 
 import logging
+from collections.abc import Mapping
 
 from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
@@ -36,6 +37,7 @@ class Positions:
         self._metrics = metrics
         self._topic_id = topic_id_of(admin, topic)
         self._said: set[tuple[TopicPartition, int]] = set()  # partition and beginning that were warned of
+        self._own: dict[TopicPartition, int] = {}  # the furthest that this process has committed
 
     def is_recreated(self) -> bool:
         """Whether the topic is another one than at the last look: deleted and created anew under its name.
@@ -63,23 +65,34 @@ class Positions:
         if not partitions:
             return {}, {}
         self._look_again()
+        committed = {partition: self._committed(consumer, partition) for partition in partitions}
+        # Afterwards: what others commit in between would lie beyond ends that were asked for before.
         ends = ends_of(self._admin, self._topic)
         if missing := [partition for partition in partitions if partition not in ends.earliest]:
             raise UnknownTopicOrPartitionError(f"{missing}")
-        starts = {}
-        for partition in partitions:
-            committed = self._committed(consumer, partition)
-            starts[partition] = self._start(consumer, partition, committed, ends)
+        starts = {partition: self._start(consumer, partition, committed[partition], ends) for partition in partitions}
         return starts, {partition: ends.latest[partition] for partition in partitions}
+
+    def take_note(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        """Remember what this process has committed."""
+        for partition, after in offsets.items():
+            self._own[partition] = max(after.offset, self._own.get(partition, 0))
 
     def _committed(self, consumer: KafkaConsumer, partition: TopicPartition) -> OffsetAndMetadata | None:
         try:
-            return consumer.committed(partition, metadata=True, timeout_ms=ROUND_TRIP_MS)
+            committed = consumer.committed(partition, metadata=True, timeout_ms=ROUND_TRIP_MS)
         except KafkaTimeoutError:
             raise KafkaTimeoutError(
                 f"the committed offset of {partition.topic}/{partition.partition} cannot be had: an open transaction "
                 "of another worker holds it until it times out, or the broker is away"
             ) from None
+        own, of = self._own.get(partition, 0), committed.offset if committed else 0
+        if of < own:  # seen once, after a broker was killed nine times: its group coordinator stood where it was before
+            raise KafkaError(
+                f"the committed offset of {partition.topic}/{partition.partition} went back from {own} to {of}: the "
+                "broker has lost it, or not loaded it yet; going on there would label posts twice"
+            )
+        return committed
 
     def _look_again(self) -> None:
         now = topic_id_of(self._admin, self._topic)
@@ -90,6 +103,7 @@ class Positions:
             )  # fmt: skip
             self._topic_id = now
             self._said.clear()
+            self._own.clear()
 
     def _start(
         self, consumer: KafkaConsumer, partition: TopicPartition, committed: OffsetAndMetadata | None, ends: Ends

@@ -158,6 +158,7 @@ class Source:
 
     def committed(self, batch: Batch) -> None:
         """Take note that the batch is committed: lag is measured from there."""
+        self._positions.take_note(batch.offsets)
         self._lag.commit(batch.offsets)
         self.measure_lag()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
+from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from consumer.label import read
@@ -248,3 +249,34 @@ def test_an_offset_that_was_committed_for_a_deleted_topic_of_this_name_is_not_us
 
     assert places(batch)[0] == (0, 0)
     assert batch.offsets[at(0)].metadata == "topic_id=second"
+
+
+def test_what_others_commit_while_it_looks_is_no_offset_of_an_earlier_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch)
+    ask = line.consumer.committed
+
+    def others_go_on(partition: TopicPartition, metadata: bool, timeout_ms: int) -> OffsetAndMetadata | None:
+        line.broker.logs[partition].append(record(10, b"", partition=partition.partition))
+        line.broker.committed[partition] = OffsetAndMetadata(11, "", -1)
+        return ask(partition, metadata, timeout_ms)
+
+    monkeypatch.setattr(line.consumer, "committed", others_go_on)
+    line.consumer.give(0)
+    line.source.resync()
+
+    assert line.consumer.positions[at(0)] == 11
+
+
+def test_a_broker_that_forgets_what_this_worker_committed_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch)
+    batch = line.batch()
+    line.broker.committed.update(batch.offsets)
+    line.source.committed(batch)
+    line.broker.committed[at(0)] = OffsetAndMetadata(2, "", -1)
+
+    with pytest.raises(KafkaError, match=r"posts/0 went back from 4 to 2"):
+        line.source.resync()
+    line.broker.committed.update(batch.offsets)
+    line.source.resync()
+
+    assert line.consumer.positions[at(0)] == 4
