@@ -73,7 +73,7 @@ def main(
     sink = sink_type(settings, topics)
     source = source_type(settings, metrics, watchdog, stop)
     inference = inference_type(classifier, settings.decode_threads, metrics)
-    code = 0
+    failure: CommandError | None = None
     with Live() as live:
         try:
             worker = Worker(settings, classifier, source, sink, inference, metrics, health, live, watchdog, stop)
@@ -82,14 +82,15 @@ def main(
         except CommandError as error:
             if not inference.is_busy:
                 raise
-            code = error.exit_code
-            print(f"python -m consumer label: {error}", file=sys.stderr)
+            failure = error
         finally:
             inference.close()
             sink.close()
             source.close()
     event(log, logging.INFO, "ended", labeled=live.labeled, dead=live.dead)
-    if inference.is_busy:  # its batch comes again: nobody waits for it, and it may hang
+    if failure:
+        print(f"python -m consumer label: {failure}", file=sys.stderr)
+    if failure or inference.is_busy:  # its batch comes again: nobody waits for it, and it may hang
         sys.stderr.flush()
-        os._exit(code)
-    return code
+        os._exit(failure.exit_code if failure else 0)
+    return 0
