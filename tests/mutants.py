@@ -30,6 +30,8 @@ READ = "consumer/label/read.py"
 PUBLISH = "consumer/label/publish.py"
 WORKER = "consumer/label/worker.py"
 GROUP = "consumer/label/group.py"
+POSITIONS = "consumer/label/positions.py"
+TEST_PUBLISH = "tests/unit/consumer/label/test_publish.py"
 TEST_READ = "tests/unit/consumer/label/test_read.py"
 TEST_WORKER = "tests/unit/consumer/label/test_worker.py"
 SENDS = "tests/faults/test_sends.py"
@@ -224,9 +226,37 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "leaders-are-watched",
+        "before a transaction it is made sure that no broker came back that may have forgotten the last one",
+        (Edit(PUBLISH, "if self._epochs() != self._leaders:\n", "if False:\n"),),
+        (f"{TEST_PUBLISH}::test_a_leader_that_changed_is_seen_before_a_transaction_and_leads_to_a_new_producer",),
+    ),
+    Mutant(
+        "ends-after-committed",
+        "the ends are asked for after the committed offsets",
+        (
+            Edit(
+                POSITIONS,
+                "        committed = {partition: self._committed(consumer, partition) for partition in partitions}\n",
+                "        ends = ends_of(self._admin, self._topic)\n"
+                "        committed = {partition: self._committed(consumer, partition) for partition in partitions}\n",
+            ),
+            Edit(
+                POSITIONS, "        ends = ends_of(self._admin, self._topic)\n        if missing", "        if missing"
+            ),
+        ),
+        (f"{TEST_READ}::test_what_others_commit_while_it_looks_is_no_offset_of_an_earlier_topic",),
+    ),
+    Mutant(
+        "own-commits-are-remembered",
+        "a committed offset below what this worker committed is not believed",
+        (Edit(POSITIONS, "if of < own:", "if False:"),),
+        (f"{TEST_READ}::test_a_broker_that_forgets_what_this_worker_committed_is_not_believed",),
+    ),
+    Mutant(
         "topic-id-in-offsets",
         "a committed offset says of which topic it is",
-        (Edit("consumer/label/positions.py", 'f"{_ID}{self._topic_id}"', '""'),),
+        (Edit(POSITIONS, 'f"{_ID}{self._topic_id}"', '""'),),
         (
             f"{TEST_READ}::test_an_offset_that_was_committed_for_a_deleted_topic_of_this_name_is_not_used",
             f"{HANDOVER}::test_an_offset_that_was_committed_late_for_a_deleted_topic_hides_nothing_of_its_successor",

@@ -6,8 +6,9 @@ import pytest
 from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaTimeoutError
 
-from consumer.label.publish import Outgoing, Sink
+from consumer.label.publish import LeadersChanged, Outgoing, Sink
 from consumer.label.read import Batch
+from consumer.label.settings import LabelSettings
 from tests.unit.consumer.label.records import record
 
 
@@ -74,3 +75,48 @@ def test_nothing_is_committed_when_a_send_has_failed(lost: bytes) -> None:
         publish(producer)
 
     assert producer.steps == ["begin", "send 0", "send 1"]
+
+
+class Leaders:
+    """An admin client of a cluster whose partition 1 of every topic has this leader epoch."""
+
+    epoch = 4
+
+    def describe_topics(self, names: list[str]) -> list[dict[str, Any]]:
+        partitions = [{"partition_index": 0, "leader_epoch": 7}, {"partition_index": 1, "leader_epoch": self.epoch}]
+        return [{"name": name, "partitions": partitions} for name in names]
+
+
+class WatchingSink(BareSink):
+    """Builds producers that do nothing, and counts them."""
+
+    def __init__(self, admin: Leaders) -> None:
+        super().__init__(LosingProducer(set()))
+        self._settings = LabelSettings.model_validate({})
+        self._admin = admin
+        self._leaders = self._epochs()
+        self.built = 0
+
+    def _build(self, name: str) -> Any:
+        self.built += 1
+        self._leaders = self._epochs()
+        return LosingProducer(set())
+
+
+def test_a_leader_that_changed_is_seen_before_a_transaction_and_leads_to_a_new_producer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("consumer.label.publish.close_at_once", lambda producer: None)
+    admin = Leaders()
+    sink = WatchingSink(admin)
+    sink.check()
+    sink.recover()
+    assert sink.built == 0
+
+    admin.epoch = 6
+    with pytest.raises(LeadersChanged):
+        sink.check()
+    sink.recover()
+
+    sink.check()
+    assert sink.built == 1
