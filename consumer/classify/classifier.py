@@ -147,9 +147,11 @@ class Classifier:
     def _text_probabilities(self, captions: list[str]) -> NDArray[np.float64]:
         if not captions:
             return np.empty((0, len(self._categories)))
+        row = {caption: number for number, caption in enumerate(dict.fromkeys(captions))}  # each is encoded once
         with self._timed("text"):
-            vectors = _checked(self._encoder.encode_texts(captions), len(captions))
-        return probabilities(vectors, self._label_vectors, self._encoder.text_logit_scale)
+            vectors = _checked(self._encoder.encode_texts(list(row)), len(row))
+        of_texts = probabilities(vectors, self._label_vectors, self._encoder.text_logit_scale)
+        return of_texts[[row[caption] for caption in captions]]
 
     def _decide(self, of_image: NDArray[np.float64], of_text: NDArray[np.float64] | None, caption: str | None) -> Label:
         image = self._rank(of_image)

@@ -24,6 +24,7 @@ from consumer.classify.encoder import in_chunks_by_length
 from consumer.classify.engine import Engine, Precision, Tower
 from consumer.classify.pictures import middle_square
 from consumer.classify.places import TEMPLATES
+from consumer.classify.tokenizer import with_fast_words
 from producer.errors import CommandError
 
 RANDOM = "random"
@@ -31,9 +32,6 @@ RANDOM = "random"
 
 HUB_TIMEOUT = 5.0
 """Seconds for the hub to answer; without a network its client alone would retry for a minute."""
-
-MAX_REMEMBERED_WORDS = 200_000
-"""open_clip's tokenizer remembers every word it ever saw; a stream of hashtags never ends."""
 
 
 class OpenClip:
@@ -61,7 +59,9 @@ class OpenClip:
         self._device = torch.device(device)
         identity = f"open_clip/{model}/{_check(model, pretrained)}"
         self.name = identity + engines.suffix(engine, precision)
-        self._model, self._transform, self._tokenizer = _load(model, pretrained)
+        self._model, self._transform, self._own_tokenizer = _load(model, pretrained)
+        is_clips = isinstance(self._own_tokenizer, open_clip.SimpleTokenizer)
+        self._tokenizer = with_fast_words(self._own_tokenizer) if is_clips else self._own_tokenizer
         self._model.to(self._device).eval()
         self._preprocessing = Preprocessing.of(self._model.visual.preprocess_cfg, self._device)
         short_tower = _tower_that_may_be_cut(self._model)
@@ -90,28 +90,32 @@ class OpenClip:
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors of texts, ``[n, d]``; each batch is cut to its longest text where the tower allows it."""
-        tokens = self._tokenize(list(texts))
+        """Unit vectors of texts, ``[n, d]``; each chunk is cut to its longest text where the tower allows it."""
+        tokens = self._tokenizer(list(texts))
         lengths = self._lengths(tokens) if self._cuts_texts else [tokens.shape[1]] * len(tokens)
 
         def encode(chosen: list[int]) -> torch.Tensor:
             longest = max(lengths[index] for index in chosen)
             return F.normalize(self._text_tower(tokens[chosen, :longest].to(self._device)), dim=1)
 
-        vectors: NDArray[np.float32] = in_chunks_by_length(lengths, encode).numpy()
+        vectors: NDArray[np.float32] = in_chunks_by_length(lengths, encode, self._device).numpy()
         return vectors
 
     def as_published(self) -> "OpenClip":
-        """The same weights, run as open_clip's own code does: its transform, every text padded. To compare with."""
+        """The same weights, run as open_clip's own code does: its transform and tokenizer, every text padded.
+
+        To compare with; its tokenizer remembers every word it ever saw.
+        """
         plain = copy.copy(self)
         plain._preprocessing = None
         plain._cuts_texts = False
         plain._image_tower, plain._text_tower = self._model.encode_image, self._model.encode_text
+        plain._tokenizer = self._own_tokenizer
         return plain
 
     def token_counts(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, start and end included."""
-        return self._lengths(self._tokenize(list(texts)))
+        return self._lengths(self._tokenizer(list(texts)))
 
     def _lengths(self, tokens: torch.Tensor) -> list[int]:
         lengths: list[int] = (tokens.argmax(dim=1) + 1 if self._cuts_texts else (tokens != 0).sum(dim=1)).tolist()
@@ -121,23 +125,13 @@ class OpenClip:
         size = self._model.visual.image_size
         height, width = size if isinstance(size, tuple) else (size, size)
         pixels = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(205))
-        tokens = self._tokenize(["a photo of a bridge", "a photo of an indoor swimming pool"])
+        tokens = self._tokenizer(["a photo of a bridge", "a photo of an indoor swimming pool"])
         if self._cuts_texts:
             tokens = tokens[:, : max(self._lengths(tokens))]
         image = Tower("image", self._model, self._image_tower, pixels, dynamic=(0,))
         text = Tower("text", self._model, self._text_tower, tokens, dynamic=(0, 1) if self._cuts_texts else (0,))
         self._image_tower = engines.in_openvino(image, precision, identity)
         self._text_tower = engines.in_openvino(text, precision, identity)
-
-    def _tokenize(self, texts: list[str]) -> torch.Tensor:
-        """``[n, context length]``."""
-        tokens: torch.Tensor = self._tokenizer(texts)
-        remembered: dict[str, str] | None = getattr(self._tokenizer, "cache", None)
-        if remembered is not None and len(remembered) > MAX_REMEMBERED_WORDS:
-            special = {word: as_is for word, as_is in remembered.items() if word == as_is}
-            remembered.clear()
-            remembered.update(special)
-        return tokens
 
 
 @dataclass(frozen=True, slots=True)

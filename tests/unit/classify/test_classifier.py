@@ -63,6 +63,21 @@ def test_only_the_captions_of_unsure_pictures_are_encoded_and_all_at_once(colour
     assert [label.caption_use for label in labels] == ["skipped", "encoded", "none", "skipped", "encoded"]
 
 
+def test_a_caption_that_is_there_more_than_once_is_encoded_once(colours: ColourEncoder) -> None:
+    made = classifier(colours)
+    posts = [
+        post("grey", "blue"),
+        post("red", "blue"),
+        post("grey", "green"),
+        post("grey", "blue"),
+        post("silver", "blue"),
+    ]
+    together = made.classify(posts)
+    assert colours.texts == ["blue", "green"]
+    assert together == [made.classify([one])[0] for one in posts]
+    assert [label.place for label in together] == ["blue", "red", "green", "blue", "blue"]
+
+
 def test_without_a_caption_the_picture_decides(colours: ColourEncoder) -> None:
     for caption in (None, "", " \n"):
         label = classifier(colours, ensemble="ensemble").classify([post("grey", caption)])[0]

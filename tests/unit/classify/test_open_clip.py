@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.classify import open_clip as module
+from consumer.classify.encoder import CPU_TEXTS
 from consumer.classify.open_clip import OpenClip, Preprocessing, imagenet_class_names
 from producer.errors import CommandError
 from tests.unit.classify.pictures import photo
@@ -71,6 +72,8 @@ def test_as_published_is_open_clips_own_code(vit_b_32: OpenClip) -> None:
     vit_b_32.encode_texts(["the bridge at noon"])
     hook.remove()
     assert seen == [77, 6]
+    assert "bpe" not in vars(published._tokenizer)
+    assert "bpe" in vars(vit_b_32._tokenizer)
 
 
 def test_levels_are_normalised_as_open_clip_does(vit_b_32: OpenClip) -> None:
@@ -107,6 +110,14 @@ def test_cut_or_padded_texts_equal_open_clips(tiny_models: tuple[str, ...], name
     assert np.abs(encoder.encode_texts(texts) - own_texts(encoder, texts)).max() < 1e-4
 
 
+def test_a_long_text_does_not_lengthen_the_short_ones(tiny_models: tuple[str, ...]) -> None:
+    encoder = OpenClip("tiny", "random")
+    seen: list[tuple[int, int]] = []
+    encoder._model.transformer.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape[:2])))
+    encoder.encode_texts(["the bridge at noon"] * 7 + ["a " * 200] + ["!"] * (CPU_TEXTS - 1) + ["a bridge"])
+    assert seen == [(CPU_TEXTS, 4), (CPU_TEXTS, 77)]
+
+
 @pytest.mark.parametrize(("name", "positions"), [("tiny", 6), ("tiny-custom-text", 6), ("tiny-bidirectional", 77)])
 def test_only_towers_that_may_be_cut_are(tiny_models: tuple[str, ...], name: str, positions: int) -> None:
     encoder = OpenClip(name, "random")
@@ -121,17 +132,6 @@ def test_a_coca_tower_is_not_cut() -> None:
     text = open_clip.model.CLIPTextCfg(width=32, heads=2, layers=1, embed_cls=True)
     tower = open_clip.model._build_text_tower(32, text)
     assert module._tower_that_may_be_cut(torch.nn.ModuleDict({"text": tower})) is None
-
-
-def test_the_tokenizer_does_not_remember_for_ever(
-    tiny_models: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MAX_REMEMBERED_WORDS", 50)
-    encoder = OpenClip("tiny", "random")
-    before = encoder.encode_texts(["the bridge <end_of_text> at noon"])
-    encoder.encode_texts([f"hashtag{number}abcdefg" for number in range(200)])
-    assert len(encoder._tokenizer.cache) < 50
-    assert np.array_equal(encoder.encode_texts(["the bridge <end_of_text> at noon"]), before)
 
 
 def test_the_name_says_which_weights(tiny_models: tuple[str, ...], tmp_path: Path) -> None:
