@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from consumer import __version__
-from consumer.benchmark import age, bare, limit, material, pipeline, report, scaling
+from consumer.benchmark import age, agreement, bare, limit, material, pipeline, report, scaling
 from consumer.benchmark.bare import batches
 from consumer.benchmark.null import NullClassifier
 from consumer.benchmark.pipeline import Stopwatch
@@ -94,16 +94,34 @@ def _measure_model(
     step("warming up")
     half = classifier.with_decision(replace(classifier.decision, ensemble="conditional", gate=_gate(everything, posts)))
     ways = {"authors' own": everything.as_published(), "bare": everything, "bare, half sure": half}
+    pipelines = {"pipeline": everything, "pipeline, half sure": half}
+    if settings.engine != "torch":
+        pipelines["pipeline, torch fp32"] = _yardstick(settings, everything, stopwatch, posts, figures, step)
     for number in range(settings.repeats):
         for name, way in ways.items():
             step(f"{name}, {number + 1} of {settings.repeats}")
             taken = bare.seconds(way, posts, settings.batch_size, settings.decode_threads)
             figures.add(name, len(posts) / taken)
-        for name, way in (("pipeline", everything), ("pipeline, half sure", half)):
+        for name, way in pipelines.items():
             step(f"{name}, {number + 1} of {settings.repeats}")
             with own_topics(settings) as worker:
                 fill(worker, posts, len(posts))
                 figures.add_run(name, pipeline.label(worker, way, stopwatch))
+
+
+def _yardstick(
+    settings: BenchmarkSettings, everything: Classifier, stopwatch: Stopwatch, posts: Sequence[Post],
+    figures: Figures, step: Step,
+) -> Classifier:  # fmt: skip
+    """The same model computed by torch in fp32; how near the chosen engine comes to it is measured at once."""
+    step("comparing with torch fp32")
+    in_torch = build_classifier(settings.model_copy(update={"engine": "torch", "precision": "fp32"}), stopwatch)
+    in_torch = in_torch.with_decision(everything.decision)
+    found = agreement.of(everything, in_torch, posts, settings.batch_size)
+    figures.facts["worst cosine to torch fp32, pictures"] = found.image_cosine
+    figures.facts["worst cosine to torch fp32, captions"] = found.text_cosine
+    figures.facts["labels equal to torch fp32's, share"] = found.equal_labels
+    return in_torch
 
 
 def _gate(classifier: Classifier, posts: Sequence[Post]) -> float:

@@ -125,6 +125,11 @@ class Classifier:
             for index, (of_image, caption) in enumerate(zip(of_images, captions, strict=True))
         ]
 
+    def vectors(self, batch: Sequence[Decoded]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Unit vectors of the pictures and of the captions, ``[n, d]`` each: to compare two encoders."""
+        images = self._encoder.encode_images([decoded.prepared for decoded in batch])
+        return images, self._encoder.encode_texts([readable(decoded.post.caption) or "" for decoded in batch])
+
     def classify(self, posts: Sequence[Post]) -> list[Label]:
         """Decode and label posts.
 
