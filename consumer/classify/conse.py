@@ -104,9 +104,7 @@ class Conse:
             mask = tokens["attention_mask"].unsqueeze(-1)
             return F.normalize((states * mask).sum(dim=1) / mask.sum(dim=1), dim=1)
 
-        vectors: NDArray[np.float32] = in_chunks_by_length(
-            [len(tokens) for tokens in ids], encode, self._device
-        ).numpy()
+        vectors: NDArray[np.float32] = in_chunks_by_length([len(tokens) for tokens in ids], encode).numpy()
         return vectors
 
     def token_counts(self, texts: Sequence[str]) -> list[int]:

@@ -8,12 +8,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-CPU_TEXTS = 8
-"""Texts encoded together on a CPU: of 32 captions, 28 tokens on average, half the time of all at once (ViT-B-32)."""
-
-TEXTS = 64
-"""Texts encoded together on anything else."""
-
 
 class EncoderBug(RuntimeError):
     """The encoder broke its contract: another number of vectors than inputs. No retry can help."""
@@ -66,19 +60,18 @@ class Encoder(Protocol):
 
 
 def in_chunks_by_length(
-    lengths: Sequence[int], encode: Callable[[list[int]], torch.Tensor], device: torch.device
+    lengths: Sequence[int], encode: Callable[[list[int]], torch.Tensor], chunk: int = 64
 ) -> torch.Tensor:
     """Encode texts of similar length together: a batch costs as much as its longest text, for each of its texts.
 
     Args:
         lengths: of the texts, in tokens.
         encode: encodes the texts with these indices, ``[k, d]``.
-        device: where it does so. A CPU gains most from small chunks, anything else wants many texts at once.
+        chunk: texts encoded together.
 
     Returns:
         ``[n, d]`` on the CPU, in the order of ``lengths``.
     """
-    chunk = CPU_TEXTS if device.type == "cpu" else TEXTS
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     parts = [encode(order[start : start + chunk]).float().cpu() for start in range(0, len(order), chunk)]
     vectors = torch.cat(parts)

@@ -33,6 +33,12 @@ RANDOM = "random"
 HUB_TIMEOUT = 5.0
 """Seconds for the hub to answer; without a network its client alone would retry for a minute."""
 
+CPU_TEXTS = 8
+"""Texts encoded together on a CPU: of 32 captions, 28 tokens on average, half the time of all at once (ViT-B-32)."""
+
+TEXTS = 64
+"""Texts encoded together on anything else, and by a tower that pads them all alike."""
+
 
 class OpenClip:
     """An open_clip model.
@@ -98,7 +104,8 @@ class OpenClip:
             longest = max(lengths[index] for index in chosen)
             return F.normalize(self._text_tower(tokens[chosen, :longest].to(self._device)), dim=1)
 
-        vectors: NDArray[np.float32] = in_chunks_by_length(lengths, encode, self._device).numpy()
+        chunk = CPU_TEXTS if self._cuts_texts and self._device.type == "cpu" else TEXTS
+        vectors: NDArray[np.float32] = in_chunks_by_length(lengths, encode, chunk).numpy()
         return vectors
 
     def as_published(self) -> "OpenClip":

@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.classify import open_clip as module
-from consumer.classify.encoder import CPU_TEXTS
-from consumer.classify.open_clip import OpenClip, Preprocessing, imagenet_class_names
+from consumer.classify.open_clip import CPU_TEXTS, OpenClip, Preprocessing, imagenet_class_names
 from producer.errors import CommandError
 from tests.unit.classify.pictures import photo
 
