@@ -248,9 +248,9 @@ MUTANTS = (
         (f"{TEST_READ}::test_what_others_commit_while_it_looks_is_no_offset_of_an_earlier_topic",),
     ),
     Mutant(
-        "own-commits-are-remembered",
-        "a committed offset below what this worker committed is not believed",
-        (Edit(POSITIONS, "if of < own:", "if False:"),),
+        "offsets-do-not-go-back",
+        "a committed offset below what this worker knows is not believed",
+        (Edit(POSITIONS, "if now < known:", "if False:"),),
         (f"{TEST_READ}::test_a_broker_that_forgets_what_this_worker_committed_is_not_believed",),
     ),
     Mutant(

@@ -37,7 +37,7 @@ class Positions:
         self._metrics = metrics
         self._topic_id = topic_id_of(admin, topic)
         self._said: set[tuple[TopicPartition, int]] = set()  # partition and beginning that were warned of
-        self._own: dict[TopicPartition, int] = {}  # the furthest that this process has committed
+        self._known: dict[TopicPartition, int] = {}  # where each stood when this process last committed or asked
 
     def is_recreated(self) -> bool:
         """Whether the topic is another one than at the last look: deleted and created anew under its name.
@@ -71,12 +71,13 @@ class Positions:
         if missing := [partition for partition in partitions if partition not in ends.earliest]:
             raise UnknownTopicOrPartitionError(f"{missing}")
         starts = {partition: self._start(consumer, partition, committed[partition], ends) for partition in partitions}
+        self._known |= starts
         return starts, {partition: ends.latest[partition] for partition in partitions}
 
     def take_note(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
         """Remember what this process has committed."""
         for partition, after in offsets.items():
-            self._own[partition] = max(after.offset, self._own.get(partition, 0))
+            self._known[partition] = after.offset
 
     def _committed(self, consumer: KafkaConsumer, partition: TopicPartition) -> OffsetAndMetadata | None:
         try:
@@ -86,10 +87,12 @@ class Positions:
                 f"the committed offset of {partition.topic}/{partition.partition} cannot be had: an open transaction "
                 "of another worker holds it until it times out, or the broker is away"
             ) from None
-        own, of = self._own.get(partition, 0), committed.offset if committed else 0
-        if of < own:  # seen once, after a broker was killed nine times: its group coordinator stood where it was before
+        known, now = self._known.get(partition, 0), committed.offset if committed else 0
+        if now < known:
+            # Kafka 4.4.0, restarted: without a write to that partition of its offsets it goes on answering with what it
+            # had half-way through loading them, or with nothing (probed). Joining the group is such a write.
             raise KafkaError(
-                f"the committed offset of {partition.topic}/{partition.partition} went back from {own} to {of}: the "
+                f"the committed offset of {partition.topic}/{partition.partition} went back from {known} to {now}: the "
                 "broker has lost it, or not loaded it yet; going on there would label posts twice"
             )
         return committed
@@ -103,7 +106,7 @@ class Positions:
             )  # fmt: skip
             self._topic_id = now
             self._said.clear()
-            self._own.clear()
+            self._known.clear()
 
     def _start(
         self, consumer: KafkaConsumer, partition: TopicPartition, committed: OffsetAndMetadata | None, ends: Ends

@@ -45,6 +45,8 @@ MOST_IN_FLIGHT = 2
 """Batches: one in the model, one being decoded. Not polling while there are two is the back-pressure."""
 LONGEST_PAUSE = 2.0
 """Seconds between two recoveries at most; the pause grows until something is published again."""
+REJOIN_AFTER = 8
+"""Failures to go back, one after the other, after which the group is joined anew: that wakes a coordinator up."""
 HIDDEN_AFTER = 5.0
 """Seconds without a record, short of the end, after which the reason is looked for."""
 MOST_FAILURES = 5
@@ -150,15 +152,15 @@ class Worker:
         event(log, logging.INFO if harmless else logging.WARNING, "resync", cause=name, why=_why(cause))
         self._stop.wait(self._pause)
         self._pause = min(self._pause * 2 + 0.05, LONGEST_PAUSE)
-        pause, failed = 0.1, False
+        pause, failures = 0.1, 0
         while not self._stop.is_set():
             self._turn()
             try:
                 with self._watchdog.limit(2 * PUBLISH_LIMIT, "going back to the committed offsets"):
                     self._sink.recover()
-                    if failed:
+                    if failures:
                         self._sink.end_what_the_dead_left()
-                    if isinstance(cause, Stuck):
+                    if isinstance(cause, Stuck) or failures >= REJOIN_AFTER:
                         self._source.rejoin()
                     self._source.resync()
                 return
@@ -168,7 +170,7 @@ class Worker:
                 self._refused.clear()  # the broker is away: that is no refusal
                 event(log, logging.WARNING, "the broker does not let it go on", why=error, again_in=f"{pause:g}s")
                 self._stop.wait(pause)
-                pause, failed = min(pause * 2, 5.0), True
+                pause, failures = min(pause * 2, 5.0), failures + 1
 
     def _is_finished(self) -> bool:
         """Idle: nothing is in flight. Whether, with --stop-at-end, nothing is left either."""

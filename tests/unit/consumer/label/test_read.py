@@ -280,3 +280,16 @@ def test_a_broker_that_forgets_what_this_worker_committed_is_not_believed(monkey
     line.source.resync()
 
     assert line.consumer.positions[at(0)] == 4
+
+
+def test_a_broker_that_forgets_where_a_partition_stood_when_it_came_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = Line(monkeypatch)
+    line.broker.committed[at(1)] = OffsetAndMetadata(6, "", -1)
+    line.consumer.give(1)
+    line.source.resync()  # nothing is published since
+    del line.broker.committed[at(1)]
+
+    with pytest.raises(KafkaError, match=r"posts/1 went back from 6 to 0"):
+        line.source.resync()

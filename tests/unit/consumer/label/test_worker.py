@@ -245,6 +245,26 @@ def test_a_broker_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     assert line.sink.published == ids(4)
 
 
+def test_a_broker_that_never_lets_it_go_on_is_joined_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(4)
+    monkeypatch.setattr(line.stop, "wait", lambda seconds: False)
+    line.sink.failures.append(KafkaTimeoutError("gone"))
+    joined: list[str] = []
+
+    def resync() -> None:
+        if not joined:
+            raise KafkaTimeoutError("the committed offset went back")
+        LogSource.resync(line.source)
+
+    monkeypatch.setattr(line.source, "resync", resync)
+    monkeypatch.setattr(line.source, "rejoin", lambda: joined.append("anew"), raising=False)
+
+    line.run()
+
+    assert joined == ["anew"]
+    assert line.sink.published == ids(4)
+
+
 def test_a_stop_publishes_what_is_in_flight_and_takes_no_more() -> None:
     line = Line(100)
     line.source.before_batch[6] = line.stop.set
