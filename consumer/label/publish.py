@@ -77,7 +77,7 @@ class Sink:
         self._open = False  # whether a transaction may be open
         self._leaders: dict[tuple[str, int], int] = {}  # output partition -> epoch of its leader, at the last build
         self._admin = connect(settings, lambda: build_admin(settings))
-        self._producer = connect(settings, lambda: self._build(settings.member))
+        self._producer = connect(settings, self._build_own)
 
     def outgoing(self, batch: Batch, outcomes: Sequence[Outcome]) -> tuple[list[Outgoing], list[Outcome]]:
         """The records to send, and the outcomes they stand for: a label too large for its topic is a dead letter.
@@ -127,7 +127,7 @@ class Sink:
         if self._open or self._epochs() != self._leaders:
             self._open = True  # until all of it has ended well
             close_at_once(self._producer)
-            self._producer = self._build(self._settings.member)
+            self._producer = self._build_own()
             self._open = False
 
     def end_what_the_dead_left(self) -> None:
@@ -157,6 +157,12 @@ class Sink:
             self._producer.close(timeout=5)
         self._admin.close()
 
+    def _build_own(self) -> KafkaProducer:
+        leaders = self._epochs()  # before: what changes from now on is seen by `check`
+        producer = self._build(self._settings.member)
+        self._leaders = leaders
+        return producer
+
     def _build(self, name: str) -> KafkaProducer:
         producer = KafkaProducer(
             **self._settings.kafka(),
@@ -176,7 +182,6 @@ class Sink:
         )
         try:
             keep_asking_for_coordinator(producer)
-            self._leaders = self._epochs()  # before: what changes from now on is seen by `check`
             init_transactions(producer, self._admin, name, [*self._outputs, OFFSETS_TOPIC])
         except KafkaError:
             close_at_once(producer)
