@@ -50,4 +50,5 @@ def test_a_worker_whose_model_thread_dies_ends_and_one_whose_model_hangs_loses_i
     last = dead.output.splitlines()[-1]
     print(last)
     assert ": the encoder light ended its thread" in last
-    assert " published " not in hanging.output.partition("reached: ")[2]
+    # The batch before the hanging one may be published while the model has begun the next; nothing after it.
+    assert hanging.output.partition("reached: ")[2].count(" published ") <= 1
