@@ -7,7 +7,7 @@ BIN = .venv/bin
 
 $(INSTALLED): pyproject.toml deploy/constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --disable-pip-version-check -c deploy/constraints.txt -e '.[conse,local,openvino,sample,test]'
+	$(BIN)/pip install --disable-pip-version-check -c deploy/constraints.txt -e '.[conse,evaluate,local,openvino,sample,test]'
 	touch $@
 
 demo: $(INSTALLED)  ## a real broker, real pictures, every post labelled and counted
