@@ -112,7 +112,7 @@ class Classifier:
         """
         if not batch:
             return []
-        of_images = self._image_probabilities([decoded.prepared for decoded in batch])
+        of_images = self._image_probabilities(batch)
         captions = [readable(decoded.post.caption) for decoded in batch]
         asked = [
             index
@@ -144,10 +144,13 @@ class Classifier:
                 raise type(error)(f"post {post.post_id}: {error}") from error
         return self.label(batch)
 
-    def _image_probabilities(self, prepared: list[torch.Tensor]) -> NDArray[np.float64]:
+    def _image_probabilities(self, batch: Sequence[Decoded]) -> NDArray[np.float64]:
+        prepared = {decoded.post.picture: decoded.prepared for decoded in batch}  # each picture is encoded once
+        row = {picture: number for number, picture in enumerate(prepared)}
         with self._timed("image"):
-            vectors = _checked(self._encoder.encode_images(prepared), len(prepared))
-        return probabilities(vectors, self._label_vectors, self._encoder.image_logit_scale)
+            vectors = _checked(self._encoder.encode_images(list(prepared.values())), len(prepared))
+        of_images = probabilities(vectors, self._label_vectors, self._encoder.image_logit_scale)
+        return of_images[[row[decoded.post.picture] for decoded in batch]]
 
     def _text_probabilities(self, captions: list[str]) -> NDArray[np.float64]:
         if not captions:

@@ -148,9 +148,11 @@ def _label_halving(classifier: Classifier, batch: Sequence[Decoded]) -> list[Lab
             raise BrokenModel(f"the device is lost, only a restart mends it: {error}") from error
         if len(batch) == 1:
             return [DeadLetter.of("encode_failed", error)]
-        middle = len(batch) // 2
-        return _label_halving(classifier, batch[:middle]) + _label_halving(classifier, batch[middle:])
-    return [Labeled(decoded.post, label) for decoded, label in zip(batch, labels, strict=True)]
+    else:
+        return [Labeled(decoded.post, label) for decoded, label in zip(batch, labels, strict=True)]
+    # Not above: as long as the exception is handled, its traceback holds the tensors of the batch that did not fit.
+    middle = len(batch) // 2
+    return _label_halving(classifier, batch[:middle]) + _label_halving(classifier, batch[middle:])
 
 
 def _device_is_lost(error: Exception) -> bool:

@@ -78,6 +78,15 @@ def test_a_caption_that_is_there_more_than_once_is_encoded_once(colours: ColourE
     assert [label.place for label in together] == ["blue", "red", "green", "blue", "blue"]
 
 
+def test_a_picture_that_is_there_more_than_once_is_encoded_once(colours: ColourEncoder) -> None:
+    made = classifier(colours)
+    posts = [post("grey", "blue"), post("red"), post("grey", "green"), post("blue"), post("red", "blue")]
+    together = made.classify(posts)
+    assert colours.batches == [3]
+    assert together == [made.classify([one])[0] for one in posts]
+    assert [label.place for label in together] == ["blue", "red", "green", "blue", "red"]
+
+
 def test_without_a_caption_the_picture_decides(colours: ColourEncoder) -> None:
     for caption in (None, "", " \n"):
         label = classifier(colours, ensemble="ensemble").classify([post("grey", caption)])[0]

@@ -1,3 +1,4 @@
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -59,11 +60,32 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does() -> None:
     encoder = Failing(lambda batch: len(batch) > 2, OUT_OF_MEMORY)
     model = classifier(encoder)
 
-    outcomes = label_batch(model, decoded(model, "red", "lime", "blue", "red", "blue"))
+    outcomes = label_batch(model, decoded(model, "red", "lime", "blue", "darkred", "navy"))
 
     assert places(outcomes) == ["red", "green", "blue", "red", "blue"]
     assert max(encoder.sizes) == 5
     assert encoder.sizes[-1] <= 2
+
+
+def test_what_did_not_fit_is_freed_before_its_halves_are_tried() -> None:
+    class Greedy(LightEncoder):
+        held: weakref.ref[torch.Tensor] | None = None
+        was_free: list[bool] = []
+
+        def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[Any]:
+            if self.held is not None:
+                self.was_free.append(self.held() is None)
+            activations = torch.zeros(1)
+            self.held = weakref.ref(activations)
+            if len(prepared) > 1:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().encode_images(prepared)
+
+    encoder = Greedy()
+    model = classifier(encoder)
+
+    assert places(label_batch(model, decoded(model, "red", "lime", "blue"))) == ["red", "green", "blue"]
+    assert encoder.was_free == [True] * 4
 
 
 def test_a_post_that_fails_alone_is_a_dead_letter_and_its_neighbours_are_labelled() -> None:
