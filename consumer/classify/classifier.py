@@ -53,8 +53,12 @@ class Classifier:
 
     Attributes:
         encoder_name: which model and weights.
+        places: as given.
         places_stamp: the label set's name and the hash of its prompts.
         decision: as given.
+        image_logit_scale: inverse temperature of the softmax over places for pictures.
+        text_logit_scale: the same for captions.
+        default_threshold: the encoder's own, whatever the decision's is.
     """
 
     def __init__(
@@ -69,8 +73,12 @@ class Classifier:
     ) -> None:
         templates = templates or encoder.default_templates
         self.encoder_name = encoder.name
+        self.places = places
         self.places_stamp = places.stamp(templates)
         self.decision = decision
+        self.image_logit_scale = encoder.image_logit_scale
+        self.text_logit_scale = encoder.text_logit_scale
+        self.default_threshold = encoder.default_threshold
         self._encoder = encoder
         self._limits = limits
         self._categories = places.categories
@@ -100,7 +108,8 @@ class Classifier:
         Raises:
             PictureError: the picture cannot be used.
         """
-        return Decoded(post, self._encoder.prepare(pictures.decode(post.picture, self._limits)))
+        picture = pictures.decode(post.picture, self._limits)
+        return Decoded(post, self._encoder.prepare(pictures.levels(picture)))
 
     def label(self, batch: Sequence[Decoded]) -> list[Label]:
         """Label decoded posts, in their order. One thread at a time.
@@ -130,6 +139,22 @@ class Classifier:
         images = self._encoder.encode_images([decoded.prepared for decoded in batch])
         return images, self._encoder.encode_texts([readable(decoded.post.caption) or "" for decoded in batch])
 
+    def similarities(self, batch: Sequence[Decoded]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Cosines of the pictures and of the captions with every place, ``[n, p]`` each: what labels follow from.
+
+        Every caption is encoded; a post without one has a row of NaN.
+
+        Raises:
+            EncoderBug, NotFinite, RuntimeError: as `label`.
+        """
+        images = self._image_vectors(batch)
+        captions = [readable(decoded.post.caption) for decoded in batch]
+        of_captions = np.full((len(batch), len(self._categories)), np.nan, np.float32)
+        if any(captions):
+            texts = self._text_vectors([caption for caption in captions if caption is not None])
+            of_captions[[caption is not None for caption in captions]] = self._cosines(texts)
+        return self._cosines(images), of_captions
+
     def classify(self, posts: Sequence[Post]) -> list[Label]:
         """Decode and label posts.
 
@@ -144,22 +169,29 @@ class Classifier:
                 raise type(error)(f"post {post.post_id}: {error}") from error
         return self.label(batch)
 
-    def _image_probabilities(self, batch: Sequence[Decoded]) -> NDArray[np.float64]:
+    def _image_vectors(self, batch: Sequence[Decoded]) -> NDArray[np.float32]:
         prepared = {decoded.post.picture: decoded.prepared for decoded in batch}  # each picture is encoded once
         row = {picture: number for number, picture in enumerate(prepared)}
         with self._timed("image"):
             vectors = _checked(self._encoder.encode_images(list(prepared.values())), len(prepared))
-        of_images = probabilities(vectors, self._label_vectors, self._encoder.image_logit_scale)
-        return of_images[[row[decoded.post.picture] for decoded in batch]]
+        return vectors[[row[decoded.post.picture] for decoded in batch]]
+
+    def _text_vectors(self, captions: list[str]) -> NDArray[np.float32]:
+        row = {caption: number for number, caption in enumerate(dict.fromkeys(captions))}  # each is encoded once
+        with self._timed("text"):
+            vectors = _checked(self._encoder.encode_texts(list(row)), len(row))
+        return vectors[[row[caption] for caption in captions]]
+
+    def _image_probabilities(self, batch: Sequence[Decoded]) -> NDArray[np.float64]:
+        return probabilities(self._image_vectors(batch), self._label_vectors, self.image_logit_scale)
 
     def _text_probabilities(self, captions: list[str]) -> NDArray[np.float64]:
         if not captions:
             return np.empty((0, len(self._categories)))
-        row = {caption: number for number, caption in enumerate(dict.fromkeys(captions))}  # each is encoded once
-        with self._timed("text"):
-            vectors = _checked(self._encoder.encode_texts(list(row)), len(row))
-        of_texts = probabilities(vectors, self._label_vectors, self._encoder.text_logit_scale)
-        return of_texts[[row[caption] for caption in captions]]
+        return probabilities(self._text_vectors(captions), self._label_vectors, self.text_logit_scale)
+
+    def _cosines(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(vectors.astype(np.float64) @ self._label_vectors.astype(np.float64).T, dtype=np.float32)
 
     def _decide(self, of_image: NDArray[np.float64], of_text: NDArray[np.float64] | None, caption: str | None) -> Label:
         image = self._rank(of_image)

@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
+from torchvision.transforms.functional import to_pil_image
 
+from consumer.classify import pictures
 from consumer.classify.encoder import in_chunks_by_length
-from consumer.classify.pictures import levels
 from consumer.classify.places import TEMPLATES
 from producer.errors import CommandError
 
@@ -67,14 +68,15 @@ class Conse:
         self._classes = torch.from_numpy(self.encode_texts(imagenet_class_names())).to(self._device)
         self._mean_class = self._classes.mean(dim=0)
 
-    def prepare(self, picture: Image.Image) -> torch.Tensor:
+    def prepare(self, levels: torch.Tensor) -> torch.Tensor:
         """The middle of a picture as EfficientNet-Lite shows it: uint8, ``[3, 224, 224]``."""
+        picture = to_pil_image(levels)
         width, height = picture.size
         side = CROP * min(width, height)
         left, top = (width - side) / 2, (height - side) / 2
         # Pillow's resize, although torch's is faster: this box has fractions of a pixel
         square = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC, (left, top, left + side, top + side))
-        return levels(square).contiguous()
+        return pictures.levels(square).contiguous()
 
     @torch.inference_mode()
     def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:

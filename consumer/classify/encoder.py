@@ -6,7 +6,6 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 
 class EncoderBug(RuntimeError):
@@ -34,11 +33,11 @@ class Encoder(Protocol):
     default_threshold: float
     default_templates: tuple[str, ...]
 
-    def prepare(self, picture: Image.Image) -> torch.Tensor:
-        """What the image tower sees of one RGB picture, ``[3, h, w]`` on the CPU. Thread-safe.
+    def prepare(self, levels: torch.Tensor) -> torch.Tensor:
+        """What the image tower sees of one RGB picture, whose levels are uint8, ``[3, h, w]``. Thread-safe.
 
-        Its levels (uint8): they are normalised in `encode_images`, all of a batch at once. A tower whose transform is
-        another may take what that returns.
+        Levels as well, uint8 ``[3, side, side]``: they are normalised in `encode_images`, all of a batch at once. A
+        tower whose transform is another may take what that returns.
         """
         ...
 

@@ -17,7 +17,7 @@ import open_clip
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
+from torchvision.transforms.functional import to_pil_image
 
 from consumer.classify import engine as engines
 from consumer.classify.encoder import in_chunks_by_length
@@ -78,12 +78,12 @@ class OpenClip:
         if engine == "openvino":
             self._use_openvino(precision, identity)
 
-    def prepare(self, picture: Image.Image) -> torch.Tensor:
+    def prepare(self, levels: torch.Tensor) -> torch.Tensor:
         """The levels that the image tower sees, uint8, ``[3, side, side]``; see `Preprocessing`."""
         if self._preprocessing is None:
-            prepared: torch.Tensor = self._transform(picture)
+            prepared: torch.Tensor = self._transform(to_pil_image(levels))
             return prepared
-        return middle_square(picture, self._preprocessing.side, self._preprocessing.interpolation)
+        return middle_square(levels, self._preprocessing.side, self._preprocessing.interpolation)
 
     @torch.inference_mode()
     def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:

@@ -86,17 +86,17 @@ def levels(picture: Image.Image) -> torch.Tensor:
 
 
 def middle_square(
-    picture: Image.Image, side: int, interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    levels: torch.Tensor, side: int, interpolation: Literal["bicubic", "bilinear"] = "bicubic"
 ) -> torch.Tensor:
-    """The short side resized to ``side``, and the middle of the long one: uint8, ``[3, side, side]``.
+    """The short side of a picture resized to ``side``, and the middle of the long one: uint8, ``[3, side, side]``.
 
     The same as torchvision's ``Resize(side)`` and ``CenterCrop(side)`` of the Pillow image: photographs differ by one
     level of 255 at most (torch rounds its weights to 16 bits), noise by two. It takes an eighth of the time.
     """
-    width, height = picture.size
+    height, width = levels.shape[1:]
     short, long = min(width, height), max(width, height)
     resized = (side, int(side * long / short)) if height <= width else (int(side * long / short), side)
-    square = levels(picture).unsqueeze(0)
+    square = levels.unsqueeze(0)
     if resized != (height, width):
         square = F.interpolate(square, resized, mode=interpolation, antialias=True)
     top, left = (round((length - side) / 2) for length in resized)

@@ -11,7 +11,7 @@ from consumer.classify import conse as module
 from consumer.classify.classifier import Classifier
 from consumer.classify.conse import Conse
 from consumer.classify.ensemble import Decision
-from consumer.classify.pictures import PictureLimits, decode
+from consumer.classify.pictures import PictureLimits, decode, levels
 from consumer.classify.places import Places
 from producer.errors import CommandError
 from producer.post import Post
@@ -36,7 +36,7 @@ def classifier(conse: Conse) -> Classifier:
 
 
 def test_vectors_are_unit_vectors_of_one_space(conse: Conse) -> None:
-    images = conse.encode_images([conse.prepare(photo(seed=seed)) for seed in range(3)])
+    images = conse.encode_images([conse.prepare(levels(photo(seed=seed))) for seed in range(3)])
     texts = conse.encode_texts(["a bridge", "x", ""])
     assert images.shape == texts.shape == (3, 384)
     assert images.dtype == texts.dtype == np.float32
@@ -45,7 +45,7 @@ def test_vectors_are_unit_vectors_of_one_space(conse: Conse) -> None:
 
 
 def test_a_batch_equals_batches_of_one(conse: Conse) -> None:
-    prepared = [conse.prepare(photo(seed=seed)) for seed in range(5)]
+    prepared = [conse.prepare(levels(photo(seed=seed))) for seed in range(5)]
     alone = np.concatenate([conse.encode_images([one]) for one in prepared])
     assert np.abs(conse.encode_images(prepared) - alone).max() < 1e-4
     texts = [
@@ -63,7 +63,7 @@ def test_sentences_of_one_meaning_are_near(conse: Conse) -> None:
 
 
 def test_the_expected_class_is_what_the_picture_shows(conse: Conse) -> None:
-    cup = conse.encode_images([conse.prepare(decode(skimage("coffee.png").picture, PictureLimits()))])
+    cup = conse.encode_images([conse.prepare(levels(decode(skimage("coffee.png").picture, PictureLimits())))])
     words = conse.encode_texts(["espresso", "volcano", "tabby cat"])
     assert (cup @ words.T).argmax() == 0
 
@@ -114,12 +114,12 @@ def test_a_missing_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, p
 
 
 def test_preparing_shows_the_middle(conse: Conse) -> None:
-    prepared = conse.prepare(photo(300, 200))
+    prepared = conse.prepare(levels(photo(300, 200)))
     assert (prepared.shape, prepared.dtype) == ((3, 224, 224), torch.uint8)
     bordered = Image.new("RGB", (300, 200), "white")
     bordered.paste(photo(300, 200).crop((60, 10, 240, 190)), (60, 10))
     inner = (slice(None), slice(8, -8), slice(8, -8))  # the resize blends what is near the border
-    assert torch.equal(conse.prepare(bordered)[inner], prepared[inner])
+    assert torch.equal(conse.prepare(levels(bordered))[inner], prepared[inner])
 
 
 def test_levels_are_put_into_the_nets_own_scale(conse: Conse) -> None:

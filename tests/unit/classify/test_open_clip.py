@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from consumer.classify import open_clip as module
 from consumer.classify.open_clip import CPU_TEXTS, OpenClip, Preprocessing, imagenet_class_names
+from consumer.classify.pictures import levels
 from producer.errors import CommandError
 from tests.unit.classify.pictures import photo
 
@@ -45,7 +46,7 @@ def test_pictures_are_encoded_as_open_clip_does(vit_b_32: OpenClip) -> None:
     with torch.inference_mode():
         batch = torch.stack([transform(picture) for picture in pictures])
         own = vit_b_32._model.encode_image(batch, normalize=True).numpy()
-    prepared = [vit_b_32.prepare(picture) for picture in pictures]
+    prepared = [vit_b_32.prepare(levels(picture)) for picture in pictures]
     together = vit_b_32.encode_images(prepared)
     alone = np.concatenate([vit_b_32.encode_images([one]) for one in prepared])
     for ours in (together, alone):
@@ -57,9 +58,9 @@ def test_pictures_are_encoded_as_open_clip_does(vit_b_32: OpenClip) -> None:
 def test_as_published_is_open_clips_own_code(vit_b_32: OpenClip) -> None:
     published = vit_b_32.as_published()
     _, _, transform = open_clip.create_model_and_transforms("ViT-B-32", pretrained=None)
-    prepared = published.prepare(photo(320, 240))
+    prepared = published.prepare(levels(photo(320, 240)))
     assert torch.equal(prepared, transform(photo(320, 240)))
-    ours = vit_b_32.prepare(photo(320, 240))
+    ours = vit_b_32.prepare(levels(photo(320, 240)))
     assert (ours.shape, ours.dtype) == ((3, 224, 224), torch.uint8)
     with torch.inference_mode():
         own = vit_b_32._model.encode_image(prepared.unsqueeze(0), normalize=True).numpy()
@@ -79,7 +80,7 @@ def test_levels_are_normalised_as_open_clip_does(vit_b_32: OpenClip) -> None:
     _, _, transform = open_clip.create_model_and_transforms("ViT-B-32", pretrained=None)
     square = photo(224, 224)
     assert vit_b_32._preprocessing is not None
-    batch = vit_b_32._preprocessing.normalised(vit_b_32.prepare(square).unsqueeze(0))
+    batch = vit_b_32._preprocessing.normalised(vit_b_32.prepare(levels(square)).unsqueeze(0))
     assert (batch[0] - transform(square)).abs().max() < 1e-5
 
 

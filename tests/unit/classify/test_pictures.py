@@ -19,6 +19,7 @@ from consumer.classify.pictures import (
     PictureLimits,
     TruncatedImage,
     decode,
+    levels,
     middle_square,
 )
 from producer.photographs import PHOTOGRAPHS
@@ -101,7 +102,7 @@ def test_the_middle_square_equals_torchvisions_of_the_pillow_image(
         picture = decode(photograph.path().read_bytes(), LIMITS)
         if size:
             picture = picture.resize(size, Image.Resampling.BICUBIC)
-        square = middle_square(picture, 224, interpolation)
+        square = middle_square(levels(picture), 224, interpolation)
         assert (square.shape, square.dtype) == ((3, 224, 224), torch.uint8)
         apart = np.abs(square.permute(1, 2, 0).numpy().astype(int) - np.asarray(plainly(picture), int))
         assert apart.max() <= 2
@@ -114,13 +115,13 @@ def test_the_middle_square_equals_torchvisions_of_the_pillow_image(
 def test_every_kind_of_jpeg_gives_the_same_square(options: dict[str, Any], mode: str) -> None:
     picture = decode(encoded(photo(300, 225).convert(mode), "JPEG", **options), LIMITS)
     plainly = Compose([Resize(224, InterpolationMode.BICUBIC), CenterCrop(224)])
-    square = middle_square(picture, 224).permute(1, 2, 0).numpy().astype(int)
+    square = middle_square(levels(picture), 224).permute(1, 2, 0).numpy().astype(int)
     assert np.abs(square - np.asarray(plainly(picture), int)).max() <= 2
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (3, 1), (1, 50), (50, 1), (7, 9), (225, 224), (224, 11_200)])
 def test_the_smallest_and_longest_pictures_have_a_middle_square(size: tuple[int, int]) -> None:
-    square = middle_square(Image.new("RGB", size, (10, 20, 30)), 224)
+    square = middle_square(levels(Image.new("RGB", size, (10, 20, 30))), 224)
     assert square.is_contiguous()
     assert torch.equal(square, torch.tensor([10, 20, 30], dtype=torch.uint8).reshape(3, 1, 1).expand(3, 224, 224))
 
@@ -234,5 +235,5 @@ def test_threads_do_not_disturb_each_other() -> None:
     alone = [np.asarray(decode(data, LIMITS)) for data in pictures]
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda data: np.asarray(decode(data, LIMITS)), pictures * 10))
-    for index, levels in enumerate(together):
-        assert np.array_equal(levels, alone[index % 8])
+    for index, picture in enumerate(together):
+        assert np.array_equal(picture, alone[index % 8])
