@@ -54,6 +54,10 @@ def probabilities(
     Returns:
         ``[n, p]``, each row sums to 1.
     """
-    logits = logit_scale * (vectors.astype(np.float64) @ label_vectors.astype(np.float64).T)
+    return softmax(logit_scale * (vectors.astype(np.float64) @ label_vectors.astype(np.float64).T))
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities over places of logits ``[n, p]``, which are scale · cosine; each row sums to 1."""
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
