@@ -1,0 +1,29 @@
+"""The command group `evaluate`: which sub-commands there are, in the order in which one uses them."""
+
+from producer.command import run
+
+COMMANDS = {
+    "score": ("consumer.evaluate.score:main", "store how similar each post's picture and caption are to every place"),
+    "prelabel": ("consumer.evaluate.prelabel:main", "label a dataset's pictures by a VGG16 trained on Places205"),
+    "sample-a": ("consumer.evaluate.sample_a:main", "draw posts of the classes frequent among scores and pre-labels"),
+    "sample-b": ("consumer.evaluate.sample_b:main", "draw posts of the classes most frequent by the picture alone"),
+    "sample-c": ("consumer.evaluate.sample_c:main", "draw posts of the whole dataset"),
+    "sheet": ("consumer.evaluate.sheet:main", "write the page on which a person marks a sample's labels"),
+    "agreement": ("consumer.evaluate.agreement:main", "compare two persons' marks of one sample"),
+    "curves": ("consumer.evaluate.curves:main", "compute accuracy, coverage and calibration from scores and marks"),
+    "report": ("consumer.evaluate.report:main", "write figures, tables and galleries as one HTML page"),
+    "compare": ("consumer.evaluate.compare:main", "compare two score folders on the same marks"),
+    "popularity": ("consumer.evaluate.popularity:main", "report which places the cities photograph, with intervals"),
+}
+
+
+def main(argv: list[str]) -> int:
+    """Run the sub-command that `argv` names.
+
+    Args:
+        argv: its name and flags.
+
+    Returns:
+        0 done, 2 wrong usage or settings, 1 anything else.
+    """
+    return run("python -m consumer evaluate", COMMANDS, argv)
