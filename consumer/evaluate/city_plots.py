@@ -65,8 +65,9 @@ def _cells(axes: Axes, share: np.ndarray, posts: np.ndarray, title: str) -> None
     enough = share[posts >= FEW]  # the scale is theirs: one post alone is 100 %
     most = 100 * float(np.nanmax(enough if enough.size else share)) or 1.0
     mesh = axes.pcolormesh(
-        np.arange(25), np.arange(8), 100 * share, cmap="viridis", vmin=0, vmax=most, edgecolors="white", lw=0.4
-    )
+        np.arange(25), np.arange(8), 100 * share, cmap="viridis", vmin=0, vmax=most, edgecolors="white", lw=0.4,
+        alpha=np.where(posts < FEW, 0.4, 1.0),  # type: ignore[arg-type]  # its stubs know one number only
+    )  # fmt: skip
     few_days, few_hours = np.nonzero((posts < FEW) & (posts > 0))
     axes.scatter(few_hours + 0.5, few_days + 0.5, s=5, color="white", edgecolors="black", linewidths=0.4)
     axes.invert_yaxis()

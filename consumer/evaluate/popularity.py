@@ -35,7 +35,7 @@ from producer.logs import setup
 from producer.settings import load
 
 
-class PopularityPageSettings(page.PageSettings, CounterSettings):
+class PopularityPageSettings(CounterSettings, page.PageSettings):
     """Write a page of which places each city photographs, when, and in what mood, with intervals and their limits.
 
     Reads the counters in Redis, or the labelled topic itself with --from-topic; writes one HTML file, and its figures
