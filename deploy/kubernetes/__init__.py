@@ -1,0 +1,1 @@
+"""How Placestream runs on Kubernetes: manifests, and what writes one of them."""
