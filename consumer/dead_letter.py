@@ -21,6 +21,8 @@ PREFIX = "__connect.errors."
 """Kafka Connect's header names, so that existing tools read our dead letters."""
 ATTEMPTS = "placestream-attempts"
 REASON = "placestream-reason"
+SOURCE = "placestream-source"
+"""``/placestream/<group>/<topic>/<partition>/<offset>`` of the record that died, also when it was a replayed one."""
 MAX_MESSAGE = 1024
 """Longest ``exception.message`` header, in bytes."""
 
@@ -50,7 +52,7 @@ class DeadLetter:
         return cls(reason, type(error).__name__, str(error) or type(error).__name__)
 
 
-def to_record(record: Any, dead: DeadLetter) -> tuple[bytes | None, bytes | None, Headers]:
+def to_record(record: Any, dead: DeadLetter, group_id: str) -> tuple[bytes | None, bytes | None, Headers]:
     """Key, value and headers of the dead letter's record.
 
     kafka-python can send neither a null value under a null key nor a null header value: these become ``b""``.
@@ -59,10 +61,11 @@ def to_record(record: Any, dead: DeadLetter) -> tuple[bytes | None, bytes | None
     Args:
         record: the original, as kafka-python's consumer returned it.
         dead: why it died.
+        group_id: of the worker.
     """
     original: Sequence[tuple[str, bytes | None]] = record.headers or ()
     first_failure = not any(name == f"{PREFIX}topic" for name, _ in original)
-    replaced = {f"{PREFIX}stage", f"{PREFIX}exception.class.name", f"{PREFIX}exception.message", REASON}
+    replaced = {f"{PREFIX}stage", f"{PREFIX}exception.class.name", f"{PREFIX}exception.message", REASON, SOURCE}
     if first_failure:
         headers = [(name, value if value is not None else b"") for name, value in original]
         headers += [
@@ -83,6 +86,7 @@ def to_record(record: Any, dead: DeadLetter) -> tuple[bytes | None, bytes | None
         (f"{PREFIX}exception.class.name", dead.error.encode()),
         (f"{PREFIX}exception.message", _cut(dead.message)),
         (REASON, dead.reason.encode()),
+        (SOURCE, f"/placestream/{group_id}/{record.topic}/{record.partition}/{record.offset}".encode()),
     ]
     value = b"" if record.key is None and record.value is None else record.value
     return record.key, value, headers

@@ -249,9 +249,27 @@ MUTANTS = (
     ),
     Mutant(
         "offsets-do-not-go-back",
-        "a committed offset below what this worker knows is not believed",
-        (Edit(POSITIONS, "if now < known:", "if False:"),),
+        "a partition goes on where this worker knows it to stand, even if the broker has forgotten that",
+        (Edit(POSITIONS, "max(offset, self._known.get(partition, 0))", "offset"),),
         (f"{TEST_READ}::test_a_broker_that_forgets_what_this_worker_committed_is_not_believed",),
+    ),
+    Mutant(
+        "outputs-are-asked",
+        "a new worker goes on after what came out, even if the broker has forgotten that it was committed",
+        (Edit(POSITIONS, "(known | self._published.beyond(known))", "known"),),
+        (
+            f"{TEST_READ}::test_a_partition_goes_on_after_what_came_out_whatever_the_broker_says",
+            "tests/integration/label/test_published.py::test_what_the_broker_forgot_is_not_labelled_twice",
+        ),
+    ),
+    Mutant(
+        "outputs-of-this-topic",
+        "what came out of an earlier topic of this name hides nothing of its successor",
+        (Edit("consumer/label/published.py", " and self._is_made_of(partition, out)", ""),),
+        (
+            "tests/integration/label/test_published.py"
+            "::test_the_same_posts_in_a_topic_created_anew_are_labelled_again",
+        ),
     ),
     Mutant(
         "topic-id-in-offsets",

@@ -1,6 +1,6 @@
-"""Where each partition goes on: what is committed, unless retention or a topic created anew has taken that away.
+"""Where each partition goes on: what is committed, unless the broker forgot it or it is no longer there.
 
-Nothing is passed over silently: every case has a warning and counts in ``expired_records_total``.
+Nothing is passed over silently: every case has a warning, and lost records count in ``expired_records_total``.
 """
 
 import logging
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
+from consumer.label.published import Published
 from consumer.metrics import LabelMetrics
 from consumer.offsets import ROUND_TRIP_MS, Ends, ends_of, topic_id_of
 from producer.logs import event
@@ -21,11 +22,12 @@ _ID = "topic_id="
 class Positions:
     """The starting offsets of one topic. Owned by the main thread."""
 
-    def __init__(self, admin: KafkaAdminClient, topic: str, metrics: LabelMetrics) -> None:
+    def __init__(self, admin: KafkaAdminClient, published: Published, topic: str, metrics: LabelMetrics) -> None:
         """Look at the topic.
 
         Args:
             admin: asks the broker.
+            published: knows what came out.
             topic: the input topic.
             metrics: where what was passed over is counted.
 
@@ -33,6 +35,7 @@ class Positions:
             KafkaError: the broker did not answer, or has no such topic.
         """
         self._admin = admin
+        self._published = published
         self._topic = topic
         self._metrics = metrics
         self._topic_id = topic_id_of(admin, topic)
@@ -66,12 +69,13 @@ class Positions:
             return {}, {}
         self._look_again()
         committed = {partition: self._committed(consumer, partition) for partition in partitions}
+        self._go_beyond(committed)
         # Afterwards: what others commit in between would lie beyond ends that were asked for before.
         ends = ends_of(self._admin, self._topic)
         if missing := [partition for partition in partitions if partition not in ends.earliest]:
             raise UnknownTopicOrPartitionError(f"{missing}")
         starts = {partition: self._start(consumer, partition, committed[partition], ends) for partition in partitions}
-        self._known |= starts
+        self._known |= {partition: start for partition, start in starts.items() if committed[partition] is not None}
         return starts, {partition: ends.latest[partition] for partition in partitions}
 
     def take_note(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
@@ -81,21 +85,34 @@ class Positions:
 
     def _committed(self, consumer: KafkaConsumer, partition: TopicPartition) -> OffsetAndMetadata | None:
         try:
-            committed = consumer.committed(partition, metadata=True, timeout_ms=ROUND_TRIP_MS)
+            committed: OffsetAndMetadata | None = consumer.committed(partition, metadata=True, timeout_ms=ROUND_TRIP_MS)
         except KafkaTimeoutError:
             raise KafkaTimeoutError(
                 f"the committed offset of {partition.topic}/{partition.partition} cannot be had: an open transaction "
                 "of another worker holds it until it times out, or the broker is away"
             ) from None
-        known, now = self._known.get(partition, 0), committed.offset if committed else 0
-        if now < known:
-            # Kafka 4.4.0, restarted: without a write to that partition of its offsets it goes on answering with what it
-            # had half-way through loading them, or with nothing (probed). Joining the group is such a write.
-            raise KafkaError(
-                f"the committed offset of {partition.topic}/{partition.partition} went back from {known} to {now}: the "
-                "broker has lost it, or not loaded it yet; going on there would label posts twice"
-            )
         return committed
+
+    def _go_beyond(self, committed: dict[TopicPartition, OffsetAndMetadata | None]) -> None:
+        """Put what is known to have come out in the place of what the broker has forgotten of it."""
+        said = {
+            partition: after.offset if after else 0
+            for partition, after in committed.items()
+            if after is None or self._of(after) == self._topic_id
+        }
+        known = {partition: max(offset, self._known.get(partition, 0)) for partition, offset in said.items()}
+        for partition, offset in (known | self._published.beyond(known)).items():
+            if offset > said[partition]:
+                committed[partition] = self.after(offset - 1)
+                event(
+                    log, logging.WARNING, "the committed offset went back: going on after what came out", stage="read",
+                    topic=partition.topic, partition=partition.partition, committed=said[partition], going_on_at=offset,
+                )  # fmt: skip
+
+    def _of(self, committed: OffsetAndMetadata) -> str:
+        """The id of the topic that an offset was committed for; without one, of this topic."""
+        metadata = committed.metadata or ""
+        return str(metadata.removeprefix(_ID)) if metadata.startswith(_ID) else self._topic_id
 
     def _look_again(self) -> None:
         now = topic_id_of(self._admin, self._topic)
@@ -114,7 +131,7 @@ class Positions:
         beginning, end = ends.earliest[partition], ends.latest[partition]
         if committed is None:
             return beginning
-        of = committed.metadata.removeprefix(_ID) if (committed.metadata or "").startswith(_ID) else self._topic_id
+        of = self._of(committed)
         if of == self._topic_id and beginning <= committed.offset <= end:
             return int(committed.offset)
         if (partition, beginning) in self._said:

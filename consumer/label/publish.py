@@ -209,7 +209,7 @@ class Sink:
                 "MessageSizeTooLarge",
                 f"the labelled post has up to {out.size} bytes; {out.topic} takes {self._topics.output_limit}",
             )
-        key, value, headers = to_record(record, outcome)
+        key, value, headers = to_record(record, outcome, self._settings.group_id)
         out = Outgoing(self._settings.dead_letter_topic, record.partition, key, value, headers)
         if out.size > self._topics.dead_letter_limit:
             raise CommandError(

@@ -15,6 +15,7 @@ from kafka.errors import CorruptRecordError, UnsupportedCodecError
 from consumer.label.group import Reassigned, Rebalances, TooSlow, build_admin, build_consumer
 from consumer.label.lag import Lag
 from consumer.label.positions import Positions
+from consumer.label.published import Published
 from consumer.label.settings import LabelSettings
 from consumer.label.watchdog import Watchdog
 from consumer.metrics import LabelMetrics
@@ -88,7 +89,10 @@ class Source:
         self._outside_since: float | None = None  # not in the group, in monotonic seconds
         self._lag = Lag(metrics, settings.stuck_after)
         self._admin = connect(settings, lambda: build_admin(settings))
-        self._positions = connect(settings, lambda: Positions(self._admin, settings.input_topic, metrics))
+        self._published = Published(settings)
+        self._positions = connect(
+            settings, lambda: Positions(self._admin, self._published, settings.input_topic, metrics)
+        )
         self._looked_at = time.monotonic()
         self._ends: Ends | None = None
         if settings.stop_at_end:
@@ -163,7 +167,7 @@ class Source:
         self.measure_lag()
 
     def resync(self) -> None:
-        """Forget what is collected and go on from what the broker says is committed, or from the beginning.
+        """Forget what is collected and go on from what is committed, or from the beginning: see `Positions`.
 
         A partition that is kept over a rebalance keeps its position in memory: without this, records that were
         read and dropped would never come again. The reassigned flag goes down only when all of it has ended well.
@@ -247,6 +251,7 @@ class Source:
     def close(self) -> None:
         """Leave the group, so that others take over at once."""
         self._consumer.close(timeout_ms=ROUND_TRIP_MS)
+        self._published.close()
         self._admin.close()
 
     def _poll(self, seconds: float) -> bool:

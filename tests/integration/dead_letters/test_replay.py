@@ -24,7 +24,9 @@ def dead_letter(
 ) -> tuple[bytes | None, bytes | None, list[tuple[str, Any]]]:
     """A dead letter's record as `label` writes it."""
     original = Record(topic, partition, 7, name.encode(), f"value of {name}".encode(), [("city", b"london")])
-    key, value, headers = to_record(original, DeadLetter(reason, "SomeError", f"what was wrong with {name}"))
+    key, value, headers = to_record(
+        original, DeadLetter(reason, "SomeError", f"what was wrong with {name}"), "placestream"
+    )
     return key, value, headers + ([(ATTEMPTS, str(attempts).encode())] if attempts else [])
 
 

@@ -28,7 +28,7 @@ def test_dead_letters_are_listed_newest_last_and_shown_with_their_picture(
         (older, DeadLetter("truncated_image", "TruncatedImage", "pixels of the PNG cannot be read: " + "very " * 40)),
         (newer, DeadLetter("not_an_image", "NotAnImage", "4 bytes that are no picture")),
     ):
-        key, value, headers = to_record(original, dead)
+        key, value, headers = to_record(original, dead, "placestream")
         write(stack, topics.dead_letter, [(key, value, [*headers, (ATTEMPTS, b"2")])])
 
     table = run("list")
@@ -50,6 +50,6 @@ def test_dead_letters_are_listed_newest_last_and_shown_with_their_picture(
     assert "PNG, 16 x 16 pixels" in said
     assert "[bold]red\\x1b[31m" in said
     assert "\x1b" not in said
-    for name, _ in to_record(older, DeadLetter("truncated_image", "", ""))[2]:
+    for name, _ in to_record(older, DeadLetter("truncated_image", "", ""), "placestream")[2]:
         assert name in said
     assert "Is a directory" in run("show", "new", "--save", str(tmp_path), code=1)

@@ -18,6 +18,7 @@ ADDED = (
     "__connect.errors.exception.class.name",
     "__connect.errors.exception.message",
     "placestream-reason",
+    "placestream-source",
 )
 
 
@@ -33,6 +34,10 @@ def record(
 
 def dead(reason: str = "truncated_image", message: str = "why") -> DeadLetter:
     return DeadLetter(reason, "SomeError", message)
+
+
+def written(record: Any, dead: DeadLetter) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
+    return to_record(record, dead, "placestream")
 
 
 def added(headers: list[tuple[str, bytes]]) -> dict[str, bytes]:
@@ -51,7 +56,7 @@ def test_the_golden_dead_letters_are_written_byte_for_byte(case: str) -> None:
         value=base64.b64decode(original["value"]),
         headers=[(name, value.encode()) for name, value in original["headers"]],
     )
-    key, value, headers = to_record(read, DeadLetter(expected["reason"], expected["error"], expected["message"]))
+    key, value, headers = written(read, DeadLetter(expected["reason"], expected["error"], expected["message"]))
     assert (key, value) == (read.key, read.value)
     assert [[name, text.decode()] for name, text in headers] == expected["headers"]
 
@@ -63,7 +68,7 @@ def test_a_dead_letter_that_is_replayed_is_what_the_first_failure_wrote() -> Non
 
 def test_headers_that_repeat_and_are_no_text_stay_in_order() -> None:
     original = [("a", b"1"), ("b", b"\xff\x00"), ("a", b"2"), ("", b""), ("a", b"1")]
-    _, _, headers = to_record(record(headers=original), dead())
+    _, _, headers = written(record(headers=original), dead())
     assert headers[: len(original)] == original
     assert [name for name, _ in headers[len(original) :]] == list(ADDED)
 
@@ -80,36 +85,36 @@ def test_headers_that_repeat_and_are_no_text_stay_in_order() -> None:
 def test_only_a_null_value_under_a_null_key_becomes_empty(
     key: bytes | None, value: bytes | None, sent: tuple[bytes | None, bytes | None]
 ) -> None:
-    assert to_record(record(key, value), dead())[:2] == sent
+    assert written(record(key, value), dead())[:2] == sent
 
 
 @pytest.mark.parametrize("more", [[], [("__connect.errors.topic", b"posts")]])
 def test_a_null_header_becomes_empty(more: list[tuple[str, bytes]]) -> None:
-    headers = to_record(record(headers=[("city", None), *more]), dead())[2]
+    headers = written(record(headers=[("city", None), *more]), dead())[2]
     assert headers[0] == ("city", b"")
 
 
 def test_a_record_without_headers_gets_only_ours() -> None:
-    headers = to_record(record(headers=None), dead("bad_record", "no city"))[2]
+    headers = written(record(headers=None), dead("bad_record", "no city"))[2]
     assert [name for name, _ in headers] == list(ADDED)
     assert added(headers)["__connect.errors.exception.message"] == b"no city"
 
 
 @pytest.mark.parametrize("character", ["x", "é", "€", "🌉"])
 def test_a_long_message_is_cut_between_characters(character: str) -> None:
-    message = added(to_record(record(), dead(message="." + character * 2_000))[2])["__connect.errors.exception.message"]
+    message = added(written(record(), dead(message="." + character * 2_000))[2])["__connect.errors.exception.message"]
     assert MAX_MESSAGE - 4 < len(message) <= MAX_MESSAGE == 1024
     assert set(message.decode()[1:]) == {character}
 
 
 def test_a_message_of_half_a_surrogate_pair_can_be_sent() -> None:
-    assert added(to_record(record(), dead(message="a\ud800b"))[2])["__connect.errors.exception.message"] == b"a?b"
+    assert added(written(record(), dead(message="a\ud800b"))[2])["__connect.errors.exception.message"] == b"a?b"
 
 
 def test_every_further_failure_counts_up_and_keeps_the_first_place() -> None:
     read = record(headers=[("city", b"x")])
     for attempts in (1, 2, 3, 4):
-        _, _, headers = to_record(read, dead("bad_record" if attempts == 4 else "encode_failed"))
+        _, _, headers = written(read, dead("bad_record" if attempts == 4 else "encode_failed"))
         assert attempts_of(headers) == attempts
         assert dict(headers)["__connect.errors.offset"] == b"7"
         assert len(dict(headers)) == len(headers)  # nothing twice
@@ -143,7 +148,7 @@ def test_an_error_without_words_is_named_by_its_class() -> None:
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_a_dead_letter_knows_its_stage(reason: str) -> None:
-    headers = added(to_record(record(), dead(reason))[2])
+    headers = added(written(record(), dead(reason))[2])
     assert headers["placestream-reason"].decode() == reason
     assert reason in STAGES[headers["__connect.errors.stage"].decode()]
     assert re.fullmatch("[a-z_]+", reason)

@@ -253,7 +253,7 @@ def test_a_broker_that_never_lets_it_go_on_is_joined_anew(monkeypatch: pytest.Mo
 
     def resync() -> None:
         if not joined:
-            raise KafkaTimeoutError("the committed offset went back")
+            raise KafkaTimeoutError("the committed offset cannot be had")
         LogSource.resync(line.source)
 
     monkeypatch.setattr(line.source, "resync", resync)

@@ -1,0 +1,144 @@
+"""What came out already, read from the outputs themselves: a broker may forget committed offsets, but no label.
+
+Kafka 4.4.0, killed and restarted, may serve a group from offsets that it has loaded only in part: the end of a load
+that an earlier leader epoch began counts as the end of the present one (probed). It answers with offsets of long ago
+then, for a second, or for good where the group wrote in the meantime.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaTimeoutError
+
+from consumer.dead_letter import SOURCE
+from consumer.label.settings import LabelSettings
+from consumer.offsets import ROUND_TRIP_MS
+from producer.connect import bootstrap_timeout_ms, connect
+
+LOOK_BACK = (16, 256, 4096)
+"""Offsets from an output's end within which its last record is looked for, one after the other: labels of other groups
+and aborted ones may lie behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """A label or dead letter that this group has committed.
+
+    Attributes:
+        offset: of its post in the input topic.
+        key: of the record; the same as the post's.
+        timestamp: when it was sent, in ms since 1970.
+    """
+
+    offset: int
+    key: bytes | None
+    timestamp: int
+
+    @classmethod
+    def of(cls, record: Any, group_id: str, partition: TopicPartition) -> "Out | None":
+        """None for what another group made, or made of another partition.
+
+        Args:
+            record: of an output.
+            group_id: of this worker.
+            partition: of the input.
+        """
+        headers = dict(record.headers)  # the last of a repeated name counts
+        source = headers.get(SOURCE) or headers.get("ce_source", b"") + b"/" + headers.get("ce_id", b"")
+        before, _, offset = source.decode(errors="replace").rpartition("/")
+        if before != f"/placestream/{group_id}/{partition.topic}/{partition.partition}" or not offset.isdigit():
+            return None
+        return cls(int(offset), record.key, record.timestamp)
+
+
+class Published:
+    """The ends of the two outputs. Owned by the main thread."""
+
+    def __init__(self, settings: LabelSettings) -> None:
+        """Connect.
+
+        Raises:
+            CommandError: the broker cannot be reached.
+        """
+        self._group = settings.group_id
+        self._topics = (settings.output_topic, settings.dead_letter_topic)
+        self._consumer = connect(settings, lambda: _build(settings))
+
+    def beyond(self, committed: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Where partitions go on of which more came out than is committed.
+
+        Args:
+            committed: the next offset of each partition of the input.
+
+        Returns:
+            The offset after the last post that came out, of those partitions alone. It is also right where dead
+            letters follow the last label, and where the topic was created anew.
+
+        Raises:
+            KafkaError: the broker did not answer.
+        """
+        inputs = {TopicPartition(topic, each.partition): each for topic in self._topics for each in committed}
+        after = dict(committed)
+        for output, out in self._last(inputs).items():
+            partition = inputs[output]
+            if out.offset >= after[partition] and self._is_made_of(partition, out):
+                after[partition] = out.offset + 1
+        return {partition: offset for partition, offset in after.items() if offset > committed[partition]}
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._consumer.close(timeout_ms=ROUND_TRIP_MS)
+
+    def _last(self, inputs: Mapping[TopicPartition, TopicPartition]) -> dict[TopicPartition, Out]:
+        """The last committed record of each output partition that this group has made of its input partition."""
+        ends = self._consumer.end_offsets(list(inputs), timeout_ms=ROUND_TRIP_MS)
+        begins = self._consumer.beginning_offsets(list(inputs), timeout_ms=ROUND_TRIP_MS)
+        left = {output for output in inputs if begins[output] < ends[output]}
+        last: dict[TopicPartition, Out] = {}
+        for distance in LOOK_BACK:
+            starts = {output: max(begins[output], ends[output] - distance) for output in left}
+            for record in self._read(starts, ends):
+                output = TopicPartition(record.topic, record.partition)
+                if out := Out.of(record, self._group, inputs[output]):
+                    last[output] = out
+            left = {output for output in left if output not in last and starts[output] > begins[output]}
+        return last
+
+    def _is_made_of(self, partition: TopicPartition, out: Out) -> bool:
+        """Whether the input still has the post there, and not another one: the topic may have been created anew."""
+        begins = self._consumer.beginning_offsets([partition], timeout_ms=ROUND_TRIP_MS)
+        ends = self._consumer.end_offsets([partition], timeout_ms=ROUND_TRIP_MS)
+        if not begins[partition] <= out.offset < ends[partition]:
+            return False
+        found = self._read({partition: out.offset}, {partition: out.offset + 1})
+        post = next((record for record in found if record.offset == out.offset), None)
+        return post is not None and post.key in (None, out.key) and post.timestamp <= out.timestamp
+
+    def _read(self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> Iterator[Any]:
+        """The committed records between these offsets."""
+        self._consumer.assign(list(starts))
+        for partition, offset in starts.items():
+            self._consumer.seek(partition, offset)
+        deadline = time.monotonic() + ROUND_TRIP_MS / 1000
+        while any(self._consumer.position(each, timeout_ms=ROUND_TRIP_MS) < ends[each] for each in starts):
+            if time.monotonic() > deadline:
+                raise KafkaTimeoutError("the ends of the outputs cannot be read")
+            for partition, records in self._consumer.poll(timeout_ms=100).items():
+                yield from (record for record in records if record.offset < ends[partition])
+
+
+def _build(settings: LabelSettings) -> KafkaConsumer:
+    return KafkaConsumer(
+        **settings.kafka(),
+        allow_auto_create_topics=False,
+        client_id=f"{settings.member}-published",
+        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
+        isolation_level="read_committed",
+        auto_offset_reset="none",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=50,
+        metrics_enabled=False,
+    )
