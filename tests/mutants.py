@@ -266,10 +266,7 @@ MUTANTS = (
         "outputs-of-this-topic",
         "what came out of an earlier topic of this name hides nothing of its successor",
         (Edit("consumer/label/published.py", " and self._is_made_of(partition, out)", ""),),
-        (
-            "tests/integration/label/test_published.py"
-            "::test_the_same_posts_in_a_topic_created_anew_are_labelled_again",
-        ),
+        ("tests/integration/label/test_published.py::test_the_same_posts_in_a_topic_created_anew_are_labelled_again",),
     ),
     Mutant(
         "topic-id-in-offsets",
