@@ -1,6 +1,6 @@
 """Programs that pip cannot bring. What needs one that is missing is left out by name, or fails where it must be there.
 
-`PLACESTREAM_TEST_REQUIRE=prometheus,npm` (Debian packages, or `all`) makes a missing one a failure.
+`PLACESTREAM_TEST_REQUIRE=prometheus,npm` (what brings them, or `all`) makes a missing one a failure.
 """
 
 import os
@@ -12,6 +12,7 @@ import pytest
 
 PACKAGES = {
     "chromium": "chromium",
+    "kubectl": "kubectl",
     "node": "npm",
     "npm": "npm",
     "prometheus": "prometheus",
@@ -19,7 +20,7 @@ PACKAGES = {
     "redis-cli": "redis-server",
     "redis-server": "redis-server",
 }
-"""Program -> the Debian package that brings it (with what that depends on)."""
+"""Program -> the Debian package that brings it (with what that depends on); Debian's own kubectl is too old."""
 
 
 def require(program: str) -> Path:
@@ -31,7 +32,7 @@ def require(program: str) -> Path:
     package = PACKAGES[program]
     if found := shutil.which(program):
         return Path(found)
-    missing = f"{program} is not on the PATH (Debian package {package})"
+    missing = f"{program} is not on the PATH ({package} brings it)"
     if package in required():
         pytest.fail(f"{missing}, and PLACESTREAM_TEST_REQUIRE names it", pytrace=False)
     pytest.skip(f"left out: {missing}")
