@@ -1,0 +1,211 @@
+import subprocess
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from consumer import __version__
+from consumer.count.settings import CountSettings
+from consumer.label.publish import PUBLISH_LIMIT
+from consumer.label.settings import LabelSettings
+from producer.settings import KafkaSettings
+from producer.settings import load as load_settings
+from producer.topics import CreateSettings
+from tests.tools import require
+from tests.unit.deploy.manifests import (
+    FOLDER,
+    Manifest,
+    base,
+    configuration,
+    container,
+    find,
+    gpu,
+    kustomization,
+    variables,
+)
+
+BASE, GPU = base(), gpu()
+BUILDS = {"base": BASE, "gpu": GPU}
+OF_OTHERS = ("ScaledObject", "PodMonitor", "PrometheusRule")
+"""Kinds whose schemas are not Kubernetes' own: tests/integration/deploy/test_custom_resources.py."""
+CORE = [
+    pytest.param(manifest, id=f"{build}-{manifest['kind']}-{manifest['metadata']['name']}")
+    for build, manifests in BUILDS.items()
+    for manifest in manifests
+    if manifest["kind"] not in OF_OTHERS
+]
+WORKLOADS: list[tuple[str, str, type[KafkaSettings]]] = [
+    ("StatefulSet", "placestream-label", LabelSettings),
+    ("Deployment", "placestream-count", CountSettings),
+    ("Job", "placestream-topics", CreateSettings),
+]
+LABEL = find(BASE, "StatefulSet")
+
+
+def tagged(image: str) -> str:
+    """An image with the tag that the kustomization gives it."""
+    (given,) = kustomization("base")["images"]
+    return f"{image}:{given['newTag']}" if image == given["name"] else image
+
+
+@pytest.mark.parametrize("manifest", CORE)
+def test_kubernetes_would_take_it(manifest: Manifest) -> None:
+    kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_a_mistyped_field_would_be_noticed() -> None:
+    mistyped = LABEL | {"spec": LABEL["spec"] | {"podManagementPolice": "Parallel"}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(mistyped, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_the_kustomization_names_every_file() -> None:
+    files = {file.name for file in (FOLDER / "base").iterdir()} - {"kustomization.yaml"}
+    assert set(kustomization("base")["resources"]) == files
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_kustomize_builds_what_is_looked_at_here(build: str) -> None:
+    """What kustomize adds (namespace, common label, the ConfigMap's hash) is taken away again."""
+    built = subprocess.run(
+        [require("kubectl"), "kustomize", FOLDER / build], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    found = {(each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(built)}
+    (config_map,) = [each for (kind, _), each in found.items() if kind == "ConfigMap"]
+    assert config_map["data"] == configuration()
+    for manifest in BUILDS[build]:
+        one = found[manifest["kind"], manifest["metadata"]["name"]]
+        assert one["metadata"].get("namespace", "placestream") == "placestream"
+        assert one["metadata"]["labels"]["app.kubernetes.io/part-of"] == "placestream"
+        if "template" in manifest.get("spec", {}):
+            inside, expected = container(one), container(manifest)
+            assert inside["envFrom"][0]["configMapRef"]["name"] == config_map["metadata"]["name"]
+            differ = {key for key in inside | expected if inside.get(key) != expected.get(key)}
+            assert differ <= {"envFrom", "image"}
+            assert inside["image"] == tagged(expected["image"])
+            assert one["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/part-of"] == "placestream"
+
+
+@pytest.mark.parametrize(("kind", "name", "settings"), WORKLOADS)
+@pytest.mark.parametrize("build", BUILDS)
+def test_every_variable_is_a_setting_that_its_command_takes(
+    kind: str, name: str, settings: type[KafkaSettings], build: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = container(find(BUILDS[build], kind, name))
+    given = variables(inside)
+    for variable, value in given.items():
+        monkeypatch.setenv(variable, value)
+    load_settings(settings, name, [])
+    every: set[str] = {field for each in (LabelSettings, CountSettings, CreateSettings) for field in each.model_fields}
+    assert {variable.removeprefix("PLACESTREAM_").lower() for variable in given} - {"omp_num_threads"} <= every
+    own = {variable["name"].removeprefix("PLACESTREAM_").lower() for variable in inside.get("env", [])}
+    assert own - {"omp_num_threads"} <= set(settings.model_fields)
+
+
+@pytest.mark.parametrize(("kind", "name", "_settings"), WORKLOADS)
+@pytest.mark.parametrize("build", BUILDS)
+def test_a_pod_can_change_nothing_and_gain_nothing(kind: str, name: str, _settings: Any, build: str) -> None:
+    pod = find(BUILDS[build], kind, name)["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    (inside,) = pod["containers"]
+    assert inside["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert inside["resources"]["requests"]
+    assert inside["resources"]["limits"]["memory"]
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_images_are_pinned_to_this_version(build: str) -> None:
+    images = {container(each)["image"] for each in BUILDS[build] if "template" in each.get("spec", {})}
+    cuda = {f"placestream:{__version__}-cuda"} if build == "gpu" else set()
+    assert set(map(tagged, images)) == {f"placestream:{__version__}-cpu"} | cuda
+
+
+def test_a_worker_keeps_its_name_so_that_its_transactional_id_outlives_the_pod() -> None:
+    replica = {each["name"]: each for each in container(LABEL)["env"]}["PLACESTREAM_REPLICA"]
+    assert replica["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    assert LABEL["spec"]["podManagementPolicy"] == "Parallel"
+    assert LABEL["spec"]["serviceName"] == find(BASE, "Service")["metadata"]["name"]
+    assert find(BASE, "Service")["spec"]["clusterIP"] == "None"
+
+
+def test_a_worker_has_the_time_to_publish_what_is_in_flight() -> None:
+    drain = load_settings(LabelSettings, "label", []).drain_timeout
+    assert LABEL["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > drain + PUBLISH_LIMIT
+
+
+@pytest.mark.parametrize(("kind", "name", "settings"), WORKLOADS[:2])
+def test_probes_ask_the_port_and_paths_that_the_role_answers(
+    kind: str, name: str, settings: type[KafkaSettings]
+) -> None:
+    inside = container(find(BASE, kind, name))
+    assert inside["ports"] == [{"name": "metrics", "containerPort": settings.model_fields["metrics_port"].default}]
+    asked = {probe: inside[f"{probe}Probe"]["httpGet"] for probe in ("startup", "liveness", "readiness")}
+    assert {probe: get["path"] for probe, get in asked.items()} == {
+        "startup": "/readyz",  # a model may take longer to load than a loop may stand still
+        "liveness": "/healthz",
+        "readiness": "/readyz",
+    }
+    assert {get["port"] for get in asked.values()} == {"metrics"}
+    assert variables(inside)["PLACESTREAM_METRICS_HOST"] == "0.0.0.0"
+
+
+def test_keda_scales_the_statefulset_up_to_the_partitions() -> None:
+    scaled = find(BASE, "ScaledObject")["spec"]
+    topics = variables(container(find(BASE, "Job")))
+    assert scaled["scaleTargetRef"] == {"kind": "StatefulSet", "name": LABEL["metadata"]["name"]}
+    assert scaled["maxReplicaCount"] == int(topics["PLACESTREAM_PARTITIONS"])
+    assert scaled["minReplicaCount"] == 1
+    assert "replicas" not in LABEL["spec"]  # an apply would take back what KEDA has set
+    (trigger,) = scaled["triggers"]
+    assert trigger["metadata"]["topic"] == configuration()["PLACESTREAM_INPUT_TOPIC"]
+    assert trigger["metadata"]["consumerGroup"] == configuration()["PLACESTREAM_GROUP_ID"]
+    assert trigger["metadata"]["bootstrapServersFromEnv"] in configuration()
+
+
+def test_the_counter_is_one() -> None:
+    assert find(BASE, "Deployment")["spec"]["replicas"] == 1
+
+
+def test_a_drained_node_takes_one_worker_at_a_time() -> None:
+    budget = find(BASE, "PodDisruptionBudget")["spec"]
+    assert budget == {"maxUnavailable": 1, "selector": LABEL["spec"]["selector"]}
+
+
+def test_nobody_but_prometheus_comes_in_and_only_what_is_needed_goes_out() -> None:
+    policies = {each["metadata"]["name"]: each["spec"] for each in BASE if each["kind"] == "NetworkPolicy"}
+    everybody = policies.pop("placestream")
+    assert everybody["podSelector"]["matchLabels"] == {"app.kubernetes.io/part-of": "placestream"}
+    assert everybody["policyTypes"] == ["Ingress", "Egress"]
+    assert [rule["ports"] for rule in everybody["ingress"]] == [[{"port": "metrics"}]]
+    assert all(spec["policyTypes"] == ["Egress"] for spec in policies.values())
+    ports = {
+        name: [port["port"] for rule in spec["egress"] for port in rule["ports"]] for name, spec in policies.items()
+    }
+    assert ports == {"placestream-count": [6379], "placestream-label": [443]}
+
+
+def test_prometheus_finds_the_pods_that_have_metrics() -> None:
+    monitor = find(BASE, "PodMonitor")["spec"]
+    (common,) = kustomization("base")["labels"]
+    assert common["includeTemplates"] is True
+    assert monitor["selector"]["matchLabels"] == common["pairs"]
+    assert [endpoint["port"] for endpoint in monitor["podMetricsEndpoints"]] == ["metrics"]
+
+
+def test_the_gpu_patch_gives_each_worker_a_gpu_and_keeps_the_rest() -> None:
+    patched = find(GPU, "StatefulSet")
+    inside = container(patched)
+    assert inside["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert inside["resources"]["requests"] == container(LABEL)["resources"]["requests"]
+    assert variables(inside)["PLACESTREAM_DEVICE"] == "cuda"
+    assert variables(inside)["PLACESTREAM_REPLICA"] == "metadata.name"
+    assert [each for each in GPU if each["kind"] != "StatefulSet"] == [
+        each for each in BASE if each["kind"] != "StatefulSet"
+    ]
