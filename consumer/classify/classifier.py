@@ -50,6 +50,7 @@ class Classifier:
         templates: prompts of the places; None for the encoder's own.
         top: places named in each ranking.
         observe: told the seconds that each batch spends in the stages ``image`` and ``text``.
+        decode_jpeg: decodes usual JPEGs in Pillow's place; see `pictures.plain_jpeg`.
 
     Attributes:
         encoder_name: which model and weights.
@@ -70,6 +71,7 @@ class Classifier:
         templates: tuple[str, ...] | None = None,
         top: int = 5,
         observe: Callable[[str, float], None] = unobserved,
+        decode_jpeg: Callable[[bytes], torch.Tensor] | None = None,
     ) -> None:
         templates = templates or encoder.default_templates
         self.encoder_name = encoder.name
@@ -85,6 +87,7 @@ class Classifier:
         self._label_vectors = places.label_vectors(encoder, templates)
         self._top = min(top, len(self._categories))
         self._observe = observe
+        self._decode_jpeg = decode_jpeg
 
     def with_decision(self, decision: Decision) -> Self:
         """The same model and places, deciding otherwise."""
@@ -108,8 +111,12 @@ class Classifier:
         Raises:
             PictureError: the picture cannot be used.
         """
-        picture = pictures.decode(post.picture, self._limits)
-        return Decoded(post, self._encoder.prepare(pictures.levels(picture)))
+        levels = None
+        if self._decode_jpeg is not None:
+            levels = pictures.plain_jpeg(post.picture, self._limits, self._decode_jpeg)
+        if levels is None:
+            levels = pictures.levels(pictures.decode(post.picture, self._limits))
+        return Decoded(post, self._encoder.prepare(levels))
 
     def label(self, batch: Sequence[Decoded]) -> list[Label]:
         """Label decoded posts, in their order. One thread at a time.

@@ -72,8 +72,7 @@ def in_chunks_by_length(
         ``[n, d]`` on the CPU, in the order of ``lengths``.
     """
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    parts = [encode(order[start : start + chunk]).float().cpu() for start in range(0, len(order), chunk)]
-    vectors = torch.cat(parts)
+    vectors = torch.cat([encode(order[start : start + chunk]) for start in range(0, len(order), chunk)]).float().cpu()
     restored = torch.empty_like(vectors)
     restored[order] = vectors
     return restored

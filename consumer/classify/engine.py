@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,8 +22,9 @@ from producer.errors import CommandError
 log = logging.getLogger(__name__)
 
 Engine = Literal["torch", "openvino"]
-Precision = Literal["fp32", "bf16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+Precision = Literal["fp32", "bf16", "fp16"]
+HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"}
+"""The precisions that OpenVINO computes in on a CPU, in its own words."""
 
 LEAST_COSINE = 0.99
 """Between OpenVINO's and torch's vectors, compared at every start. Rounding to bf16 leaves more than 0.999."""
@@ -51,15 +52,29 @@ class Tower:
     dynamic: tuple[int, ...]
 
 
-def check(engine: Engine, precision: Precision, device: str) -> None:
+def check(engine: Engine, precision: Precision, device: str, compiled: bool = False) -> None:
     """Refuse settings that contradict one another, and an engine that is not installed; warn of one that is no use.
+
+    Args:
+        engine: what computes.
+        precision: of the arithmetic.
+        device: as torch calls it.
+        compiled: whether torch shall compile the towers.
 
     Raises:
         CommandError: one line that names the settings.
     """
-    if engine == "torch" and precision != "fp32":
-        raise CommandError(f"PRECISION {precision}: ENGINE torch computes in fp32 only; set ENGINE openvino")
+    if engine == "torch" and precision != "fp32" and not device.startswith("cuda"):
+        raise CommandError(
+            f"PRECISION {precision}: ENGINE torch computes in fp32 only on DEVICE {device}; set ENGINE openvino"
+        )
     if engine == "openvino":
+        if compiled:
+            raise CommandError("COMPILE: ENGINE openvino compiles by itself; leave it out, or set ENGINE torch")
+        if precision not in HINTS:
+            raise CommandError(
+                f"PRECISION {precision}: ENGINE openvino computes in {' or '.join(HINTS)}; set one of them"
+            )
         if device != "cpu":
             raise CommandError(f"ENGINE openvino: it computes on the CPU, not on DEVICE {device}; set ENGINE torch")
         capabilities = _import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -69,7 +84,7 @@ def check(engine: Engine, precision: Precision, device: str) -> None:
 
 def suffix(engine: Engine, precision: Precision) -> str:
     """The end of an encoder's name: every label says what computed it. Nothing for torch in fp32."""
-    return "" if engine == "torch" else f"+{engine}-{precision}"
+    return "" if (engine, precision) == ("torch", "fp32") else f"+{engine}-{precision}"
 
 
 def in_openvino(tower: Tower, precision: Precision, identity: str) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -85,7 +100,7 @@ def in_openvino(tower: Tower, precision: Precision, identity: str) -> Callable[[
     """
     openvino = _import_openvino()
     options = {
-        "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],  # never what the CPU would prefer
+        "INFERENCE_PRECISION_HINT": HINTS[precision],  # never what the CPU would prefer
         "PERFORMANCE_HINT": "LATENCY",  # one batch at a time, on all threads
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),  # OMP_NUM_THREADS is then the limit of both engines
         "ENABLE_CPU_PINNING": False,  # decoding shares these cores

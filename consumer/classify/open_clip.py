@@ -4,7 +4,7 @@ import copy
 import difflib
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,12 +20,15 @@ from numpy.typing import NDArray
 from torchvision.transforms.functional import to_pil_image
 
 from consumer.classify import engine as engines
+from consumer.classify.device import LENGTHS, PART, SIZES, Device
 from consumer.classify.encoder import in_chunks_by_length
 from consumer.classify.engine import Engine, Precision, Tower
 from consumer.classify.pictures import middle_square
 from consumer.classify.places import TEMPLATES
 from consumer.classify.tokenizer import with_fast_words
 from producer.errors import CommandError
+
+log = logging.getLogger(__name__)
 
 RANDOM = "random"
 """In place of weights: none. For benchmarks; the name says so in every label."""
@@ -35,9 +38,6 @@ HUB_TIMEOUT = 5.0
 
 CPU_TEXTS = 8
 """Texts encoded together on a CPU: of 32 captions, 28 tokens on average, half the time of all at once (ViT-B-32)."""
-
-TEXTS = 64
-"""Texts encoded together on anything else, and by a tower that pads them all alike."""
 
 
 class OpenClip:
@@ -49,6 +49,7 @@ class OpenClip:
         device: a torch device.
         engine: what computes the towers.
         precision: of that; the name tells both, except torch's fp32.
+        compiled: whether torch compiles the towers; takes minutes at the start.
 
     Raises:
         CommandError: one line: no such model or tag, a checkpoint that cannot be read or does not fit,
@@ -59,39 +60,45 @@ class OpenClip:
     default_templates = TEMPLATES["talk"]
 
     def __init__(
-        self, model: str, pretrained: str, device: str = "cpu", engine: Engine = "torch", precision: Precision = "fp32"
-    ) -> None:
-        engines.check(engine, precision, device)
-        self._device = torch.device(device)
+        self, model: str, pretrained: str, device: str = "cpu", engine: Engine = "torch", precision: Precision = "fp32",
+        compiled: bool = False,
+    ) -> None:  # fmt: skip
+        engines.check(engine, precision, device, compiled)
+        self._device = Device(device, "fp32" if engine == "openvino" else precision, compiled)
         identity = f"open_clip/{model}/{_check(model, pretrained)}"
         self.name = identity + engines.suffix(engine, precision)
         self._model, self._transform, self._own_tokenizer = _load(model, pretrained)
         is_clips = isinstance(self._own_tokenizer, open_clip.SimpleTokenizer)
         self._tokenizer = with_fast_words(self._own_tokenizer) if is_clips else self._own_tokenizer
-        self._model.to(self._device).eval()
-        self._preprocessing = Preprocessing.of(self._model.visual.preprocess_cfg, self._device)
+        self._model.to(self._device.torch).eval()
+        self._preprocessing = Preprocessing.of(self._model.visual.preprocess_cfg, self._device.torch)
         short_tower = _tower_that_may_be_cut(self._model)
         self._cuts_texts = short_tower is not None
-        self._image_tower = self._model.encode_image
-        self._text_tower = partial(_encode_short, short_tower) if self._cuts_texts else self._model.encode_text
+        short_texts = partial(_encode_short, short_tower)
+        self._image_tower = self._device.tower(self._model.encode_image)
+        self._text_tower = self._device.tower(short_texts if self._cuts_texts else self._model.encode_text)
         self.image_logit_scale = self.text_logit_scale = float(self._model.logit_scale.exp().detach().mean())
         if engine == "openvino":
             self._use_openvino(precision, identity)
+        if compiled:
+            self._compile()
 
     def prepare(self, levels: torch.Tensor) -> torch.Tensor:
         """The levels that the image tower sees, uint8, ``[3, side, side]``; see `Preprocessing`."""
         if self._preprocessing is None:
-            prepared: torch.Tensor = self._transform(to_pil_image(levels))
+            prepared: torch.Tensor = self._transform(to_pil_image(levels.cpu()))
             return prepared
         return middle_square(levels, self._preprocessing.side, self._preprocessing.interpolation)
 
     @torch.inference_mode()
     def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
         """Unit vectors of pictures, ``[n, d]``."""
-        batch = torch.stack(list(prepared)).to(self._device)
-        if self._preprocessing is not None:
-            batch = self._preprocessing.normalised(batch)
-        vectors: NDArray[np.float32] = F.normalize(self._image_tower(batch), dim=1).float().cpu().numpy()
+
+        def encode(batch: torch.Tensor) -> torch.Tensor:
+            normalised = batch if self._preprocessing is None else self._preprocessing.normalised(batch)
+            return self._unit(self._image_tower, normalised)
+
+        vectors: NDArray[np.float32] = self._device.in_parts(prepared, encode).cpu().numpy()
         return vectors
 
     @torch.inference_mode()
@@ -101,10 +108,13 @@ class OpenClip:
         lengths = self._lengths(tokens) if self._cuts_texts else [tokens.shape[1]] * len(tokens)
 
         def encode(chosen: list[int]) -> torch.Tensor:
-            longest = max(lengths[index] for index in chosen)
-            return F.normalize(self._text_tower(tokens[chosen, :longest].to(self._device)), dim=1)
+            longest = self._device.length(max(lengths[index] for index in chosen), tokens.shape[1])
+            return self._device.in_parts(
+                list(tokens[chosen, :longest]), lambda batch: self._unit(self._text_tower, batch)
+            )
 
-        chunk = CPU_TEXTS if self._cuts_texts and self._device.type == "cpu" else TEXTS
+        in_small = self._cuts_texts and self._device.torch.type == "cpu" and not self._device.compiled
+        chunk = CPU_TEXTS if in_small else PART
         vectors: NDArray[np.float32] = in_chunks_by_length(lengths, encode, chunk).numpy()
         return vectors
 
@@ -123,6 +133,20 @@ class OpenClip:
     def token_counts(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, start and end included."""
         return self._lengths(self._tokenizer(list(texts)))
+
+    def _unit(self, tower: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor) -> torch.Tensor:
+        with self._device.arithmetic():
+            vectors = tower(batch)
+        return F.normalize(vectors.float(), dim=1)
+
+    def _compile(self) -> None:
+        """Compute every shape once: what comes later is one of them."""
+        log.warning("compiling the towers of %s for %d shapes (minutes)", self.name, len(SIZES) * (len(LENGTHS) + 2))
+        picture = self.prepare(torch.zeros(3, 8, 8, dtype=torch.uint8))
+        for size in SIZES:
+            self.encode_images([picture] * size)
+            for length in (*LENGTHS, 10_000):  # words of one token each, besides start and end
+                self.encode_texts([" ".join(["a"] * (length - 2))] * size)
 
     def _lengths(self, tokens: torch.Tensor) -> list[int]:
         lengths: list[int] = (tokens.argmax(dim=1) + 1 if self._cuts_texts else (tokens != 0).sum(dim=1)).tolist()

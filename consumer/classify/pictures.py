@@ -1,6 +1,7 @@
 """From the bytes of a post to a picture that is certain to be usable: RGB, upright, completely decoded."""
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -79,6 +80,33 @@ def decode(data: bytes, limits: PictureLimits) -> Image.Image:
             raise TruncatedImage(f"pixels of the {image.format} cannot be read: {_one_line(error)}") from error
 
 
+def plain_jpeg(data: bytes, limits: PictureLimits, decoder: Callable[[bytes], torch.Tensor]) -> torch.Tensor | None:
+    """The levels of a usual JPEG, by another decoder than Pillow's: uint8, ``[3, h, w]``. Thread-safe.
+
+    Usual is what ends with its end mark and is within the limits, baseline, upright, in colour or grey, and not too
+    long.
+
+    Returns:
+        None for anything else, and where the decoder fails: `decode` shall judge then.
+    """
+    if len(data) > limits.max_bytes or not data.endswith(b"\xff\xd9"):
+        return None
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+            width, height = image.size
+            if (
+                width * height > limits.max_pixels
+                or max(width, height) > MAX_ELONGATION * min(width, height)
+                or image.mode not in ("RGB", "L")
+                or "progressive" in image.info
+                or image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+            ):
+                return None
+        return decoder(data)
+    except Exception:  # of Pillow as in `_open`, or of the decoder: Pillow's whole decoding says what is wrong
+        return None
+
+
 def levels(picture: Image.Image) -> torch.Tensor:
     """The levels of an RGB picture as torch has them: uint8, ``[3, h, w]``."""
     pixels: NDArray[np.uint8] = np.array(picture)
@@ -98,9 +126,18 @@ def middle_square(
     resized = (side, int(side * long / short)) if height <= width else (int(side * long / short), side)
     square = levels.unsqueeze(0)
     if resized != (height, width):
-        square = F.interpolate(square, resized, mode=interpolation, antialias=True)
+        square = _resized(square, resized, interpolation)
     top, left = (round((length - side) / 2) for length in resized)
     return square[0, :, top : top + side, left : left + side].contiguous()
+
+
+def _resized(
+    picture: torch.Tensor, size: tuple[int, int], interpolation: Literal["bicubic", "bilinear"]
+) -> torch.Tensor:
+    if picture.device.type == "cpu":
+        return F.interpolate(picture, size, mode=interpolation, antialias=True)
+    exact = F.interpolate(picture.float(), size, mode=interpolation, antialias=True)  # elsewhere not of bytes
+    return exact.round_().clamp_(0, 255).to(torch.uint8)
 
 
 def _open(data: bytes) -> Image.Image:

@@ -8,6 +8,7 @@ import torch
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+from consumer.classify import nvjpeg
 from consumer.classify.classifier import Classifier, unobserved
 from consumer.classify.encoder import Encoder
 from consumer.classify.engine import Engine, Precision
@@ -53,7 +54,11 @@ class ClassifySettings(Settings):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N or mps")
     engine: Engine = Field("torch", description="what computes the model (open_clip); openvino is for CPUs, an extra")
     precision: Precision = Field(
-        "fp32", description="of the model's arithmetic; bf16 needs engine openvino and a CPU that has it"
+        "fp32", description="of the model's arithmetic (open_clip): bf16 or fp16 on cuda, bf16 with engine openvino"
+    )
+    compile: bool = Field(False, description="let torch compile the model (open_clip): minutes at the start, for GPUs")
+    jpeg_decoder: Literal["pillow", "nvjpeg"] = Field(
+        "pillow", description="what decodes JPEGs; nvjpeg does it on the GPU, an extra"
     )
     ensemble: Ensemble = Field("conditional", description="whether picture, both, or both where needed decide")
     weights: Annotated[
@@ -86,14 +91,16 @@ def build_classifier(
     """
     device = _device(settings.device, settings.engine)
     places = Places.load(settings.places)
+    decode_jpeg = nvjpeg.decoder(device) if settings.jpeg_decoder == "nvjpeg" else None
     try:
         encoder = _encoder(settings, device)
     except RuntimeError as error:  # what could be explained already was: this is torch, refusing the device
         raise CommandError(f"DEVICE {device}: {str(error).splitlines()[0]}") from error
+    encoder.name += nvjpeg.SUFFIX if decode_jpeg else ""
     threshold = encoder.default_threshold if settings.threshold is None else settings.threshold
     decision = Decision(ensemble=settings.ensemble, weights=settings.weights, gate=settings.gate, threshold=threshold)
     templates = TEMPLATES[settings.templates] if settings.templates else None
-    return Classifier(encoder, places, decision, settings.limits(), templates, top, observe)
+    return Classifier(encoder, places, decision, settings.limits(), templates, top, observe, decode_jpeg)
 
 
 def _device(wanted: str, engine: Engine) -> str:
@@ -113,11 +120,12 @@ def _device(wanted: str, engine: Engine) -> str:
 def _encoder(settings: ClassifySettings, device: str) -> Encoder:
     """The chosen encoder; only its own packages are imported."""
     if settings.encoder == "conse":
-        if (settings.engine, settings.precision) != ("torch", "fp32"):
-            raise CommandError("ENGINE and PRECISION are for ENCODER open_clip; conse has torch and fp32 only")
+        chosen = (settings.engine, settings.precision, settings.compile, settings.jpeg_decoder)
+        if chosen != ("torch", "fp32", False, "pillow"):
+            raise CommandError("ENGINE, PRECISION, COMPILE and JPEG_DECODER are for ENCODER open_clip, not for conse")
         from consumer.classify.conse import Conse
 
         return Conse(device)
     from consumer.classify.open_clip import OpenClip
 
-    return OpenClip(settings.model, settings.pretrained, device, settings.engine, settings.precision)
+    return OpenClip(settings.model, settings.pretrained, device, settings.engine, settings.precision, settings.compile)

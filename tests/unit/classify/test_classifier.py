@@ -145,6 +145,14 @@ def test_a_bad_picture_names_its_post(colours: ColourEncoder) -> None:
         classifier(colours).classify([post("red"), Post("4711", "newyork", b"no picture")])
 
 
+def test_a_usual_jpeg_is_decoded_by_the_given_decoder_and_everything_else_by_pillow(colours: ColourEncoder) -> None:
+    blue = torch.zeros(3, 6, 8, dtype=torch.uint8)
+    blue[2] = 255
+    made = Classifier(colours, PLACES, Decision(threshold=0.5), decode_jpeg=lambda data: blue)
+    posts = [Post("jpeg", "newyork", plain("red", "JPEG")), Post("png", "newyork", plain("red", "PNG"))]
+    assert [label.place for label in made.classify(posts)] == ["blue", "red"]
+
+
 def test_the_limits_apply(colours: ColourEncoder) -> None:
     made = Classifier(colours, PLACES, Decision(threshold=0.5), PictureLimits(max_pixels=47))
     with pytest.raises(ValueError, match="at most 47"):

@@ -14,7 +14,7 @@ from PIL import Image
 
 from consumer.classify import engine
 from consumer.classify.classifier import Classifier
-from consumer.classify.engine import CHECKSUMS, PRECISIONS, Precision, Tower, cache_folder
+from consumer.classify.engine import CHECKSUMS, HINTS, Precision, Tower, cache_folder
 from consumer.classify.ensemble import Decision
 from consumer.classify.open_clip import OpenClip
 from consumer.classify.places import Places
@@ -76,7 +76,7 @@ def tower(encode: Callable[[torch.Tensor], torch.Tensor] = torch.nn.Linear(4, 3)
 
 @pytest.mark.parametrize(
     ("name", "precision"),
-    [*(("tiny", precision) for precision in PRECISIONS), ("tiny-custom-text", "fp32"), ("tiny-bidirectional", "fp32")],
+    [*(("tiny", precision) for precision in HINTS), ("tiny-custom-text", "fp32"), ("tiny-bidirectional", "fp32")],
 )
 def test_vectors_and_labels_are_torchs(
     tiny_models: tuple[str, ...], posts: list[Post], name: str, precision: Precision
@@ -223,10 +223,19 @@ def test_other_vectors_than_torchs_are_refused(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--precision=bf16"], "PRECISION bf16: ENGINE torch computes in fp32 only"),
+        (["--precision=bf16"], "PRECISION bf16: ENGINE torch computes in fp32 only on DEVICE cpu"),
         (["--engine=openvino", "--device=cuda"], "DEVICE cuda"),
-        (["--encoder=conse", "--engine=openvino"], "ENGINE and PRECISION are for ENCODER open_clip"),
-        (["--encoder=conse", "--precision=bf16"], "ENGINE and PRECISION are for ENCODER open_clip"),
+        (["--engine=openvino", "--compile"], "COMPILE: ENGINE openvino compiles by itself"),
+        (["--engine=openvino", "--precision=fp16"], "PRECISION fp16: ENGINE openvino computes in fp32 or bf16; set one"),
+        (["--jpeg-decoder=nvjpeg"], "JPEG_DECODER nvjpeg: it decodes on CUDA devices, not on DEVICE cpu"),
+        (
+            ["--encoder=conse", "--engine=openvino"],
+            "ENGINE, PRECISION, COMPILE and JPEG_DECODER are for",
+        ),
+        (
+            ["--encoder=conse", "--precision=bf16"],
+            "ENGINE, PRECISION, COMPILE and JPEG_DECODER are for",
+        ),
     ],
 )
 def test_settings_that_contradict_one_another_are_one_line(argv: list[str], message: str) -> None:

@@ -1,3 +1,4 @@
+import io
 import random
 import struct
 import zlib
@@ -21,6 +22,7 @@ from consumer.classify.pictures import (
     decode,
     levels,
     middle_square,
+    plain_jpeg,
 )
 from producer.photographs import PHOTOGRAPHS
 from tests.unit.classify.pictures import encoded, photo, plain
@@ -237,3 +239,51 @@ def test_threads_do_not_disturb_each_other() -> None:
         together = list(pool.map(lambda data: np.asarray(decode(data, LIMITS)), pictures * 10))
     for index, picture in enumerate(together):
         assert np.array_equal(picture, alone[index % 8])
+
+
+def fast(data: bytes) -> torch.Tensor:
+    """Another decoder: as good as Pillow, and it turns the picture black to show that it was asked."""
+    return torch.zeros_like(levels(Image.open(io.BytesIO(data)).convert("RGB")))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_another_decoder_gets_usual_jpegs(mode: str) -> None:
+    found = plain_jpeg(encoded(photo().convert(mode), "JPEG"), LIMITS, fast)
+    assert found is not None
+    assert (tuple(found.shape), int(found.max())) == ((3, 48, 64), 0)
+
+
+def rotated() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encoded(photo(), "JPEG", exif=exif)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded(photo(), "PNG"),
+        encoded(photo(), "JPEG", progressive=True),
+        encoded(photo().convert("CMYK"), "JPEG"),
+        encoded(photo(), "JPEG")[:-100],
+        encoded(photo(8, 8 * MAX_ELONGATION + 8), "JPEG"),
+        rotated(),
+        b"\xff\xd8\xff\xe0" + bytes(50) + b"\xff\xd9",
+    ],
+    ids=["png", "progressive", "cmyk", "truncated", "long", "rotated", "broken"],
+)
+def test_what_is_not_usual_is_left_to_pillow(data: bytes) -> None:
+    assert plain_jpeg(data, LIMITS, fast) is None
+
+
+def test_the_limits_hold_for_another_decoder_too() -> None:
+    data = encoded(photo(), "JPEG")
+    assert plain_jpeg(data, PictureLimits(max_bytes=len(data) - 1), fast) is None
+    assert plain_jpeg(data, PictureLimits(max_pixels=64 * 48 - 1), fast) is None
+
+
+def test_what_another_decoder_cannot_do_is_left_to_pillow() -> None:
+    def failing(data: bytes) -> torch.Tensor:
+        raise RuntimeError("nvjpegDecode failed: 5")
+
+    assert plain_jpeg(encoded(photo(), "JPEG"), LIMITS, failing) is None
