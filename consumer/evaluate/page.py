@@ -125,6 +125,21 @@ def number(value: float | None, digits: int = 2) -> str:
     return "∞" if math.isinf(value) else f"{value:,.{digits}f}"
 
 
+def cell(value: Any) -> str:
+    """Whatever a table has in a field: numbers short, the rest as it is."""
+    if isinstance(value, float):
+        return MISSING if math.isnan(value) else f"{value:.4g}"
+    return str(value)
+
+
+def estimate(row: Mapping[str, Any], name: str, low: str = "ci_low", high: str = "ci_high") -> str:
+    """A share of a table's row with its interval, where there is one."""
+    if row[name] is None or math.isnan(row[name]):
+        return MISSING
+    ends = row[low], row[high]
+    return percent(row[name]) + ("" if any(end is None or math.isnan(end) for end in ends) else f" ({interval(*ends)})")
+
+
 def whole(value: float) -> str:
     """A count with commas."""
     return f"{value:,.0f}"
@@ -156,5 +171,6 @@ def _hash(text: str) -> str:
 
 _filters: Mapping[str, Any] = {
     "percent": percent, "interval": interval, "number": number, "whole": whole, "readable": readable, "share": share,
+    "estimate": estimate, "cell": cell,
 }  # fmt: skip
 _environment.filters.update(_filters)

@@ -1,0 +1,286 @@
+"""The command `report`: what `curves` computed, as one HTML page with figures, tables and galleries.
+
+It computes nothing but the captions saved; figures are drawn in `plots.py`, posts for the gallery chosen in `fates.py`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import Field, field_validator
+from pydantic_settings import CliPositionalArg
+
+from consumer.evaluate import ensembles, page
+from consumer.evaluate.curves import SUMMARY
+from consumer.evaluate.curves import VERSION as CURVES_VERSION
+from consumer.evaluate.fates import Fates, fates
+from consumer.evaluate.gallery import shown
+from consumer.evaluate.sample import Sample
+from consumer.evaluate.savings import savings
+from consumer.evaluate.scores import Scores
+from consumer.evaluate.truth import Truth, check_fit, truth_of
+from producer.errors import CommandError, UsageError
+from producer.settings import load
+
+TABLES = ("curves", "top1", "coverage", "risk", "reliability", "denoising", "dilution", "threshold_choice")
+TEXTS = ("measure", "scale", "ensemble", "group", "stratum", "weighting", "cluster", "wanted")
+"""Columns of text: an empty field is an empty text there, and no missing number."""
+THUMBNAIL = 170
+"""Longest side of a picture in the gallery, in pixels."""
+DRAWN_PACKAGES = ("matplotlib", "jinja2", "pillow")
+
+
+class ReportSettings(page.PageSettings):
+    """Write figures, tables and galleries as one HTML page that needs nothing else.
+
+    Reads the folder of `evaluate curves`, the sample and its marks, and for the gallery the pictures of the dataset.
+    Writes the page, and the figures as PNG and the tables as CSV in a folder beside it.
+    """
+
+    curves: CliPositionalArg[Path] = Field(description="folder of evaluate curves")
+    sample: Path = Field(description="sample folder that the curves are of")
+    marks: Path | None = Field(None, description="its filled sheet (default: the one the curves were computed from)")
+    compare: list[Path] = Field([], description="folder of evaluate compare to show as well; may be repeated")
+    scores: Path | None = Field(None, description="where the score folder is now (default: where curves read it)")
+    dataset: Path | None = Field(None, description="where the pictures are now (default: where they were scored)")
+    pictures: bool = Field(True, description="show the gallery; --no-pictures makes a page without anybody's pictures")
+    ensemble: str = Field("conditional:0.8,0.8:0.6", description="whose labels the gallery shows, as for curves")
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="normalised threshold of gallery and tables (default: the encoder's own)"
+    )
+    per_column: int = Field(6, ge=1, le=100, description="pictures in each column of the gallery")
+    classes: int = Field(10, ge=1, description="classes in the gallery, at most")
+
+    @field_validator("ensemble")
+    @classmethod
+    def _ensemble_is_one(cls, text: str) -> str:
+        try:
+            ensembles.parse(text)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What is reported on.
+
+    Attributes:
+        summary: curves.json.
+        tables: the tables beside it.
+        threshold: normalised; what the worker would use.
+    """
+
+    summary: dict[str, Any]
+    tables: dict[str, pd.DataFrame]
+    sample: Sample
+    scores: Scores
+    truth: Truth
+    threshold: float
+
+    @property
+    def measure(self) -> str:
+        """Accuracy or agreement; never one under the other's name."""
+        return str(self.summary["measure"])
+
+
+def main(argv: list[str]) -> int:
+    """Run `report`.
+
+    Args:
+        argv: flags of `ReportSettings`.
+
+    Raises:
+        CommandError: curves, sample, marks, scores and dataset do not fit together, or the page cannot be written.
+    """
+    settings = load(ReportSettings, "python -m consumer evaluate report", argv)
+    found = read(settings)
+    saved = savings(found.scores.parts(), found.scores.info)
+    columns = _columns(settings, found) if settings.pictures else []
+    thumbnails = _thumbnails(settings, found, columns)
+    compared = [_compared(path) for path in settings.compare]
+    figures = _figures(found)
+    for name, png in figures.items():
+        page.write(settings.folder / f"{name}.png", png)
+    files = {f"{name}.csv": table.to_csv(index=False) for name, table in found.tables.items()}
+    files["captions_saved.csv"] = page.table(("gate", "posts", "captions", "saved"), map(astuple, saved))
+    for name, text in files.items():
+        page.write(settings.folder / name, text)
+    page.write(
+        settings.output,
+        page.render(
+            "report.html.j2",
+            ("report.css",),
+            found=found,
+            summary=found.summary,
+            settings=settings,
+            tables=_shown(found),
+            figures={name: page.data_uri(png) for name, png in figures.items()},
+            saved=saved,
+            gallery=columns,
+            thumbnails=thumbnails,
+            ensemble=ensembles.parse(settings.ensemble).name,
+            compared=compared,
+            packages=found.summary["packages"] | {name: version(name) for name in DRAWN_PACKAGES},
+            files=sorted([*files, *(f"{name}.png" for name in figures)]),
+        ),
+    )
+    print(f"{settings.output}: {found.measure} on {len(found.sample.posts):,} posts, {len(figures)} figures")
+    return 0
+
+
+def read(settings: ReportSettings) -> Found:
+    """Everything that is reported on, held against each other.
+
+    Raises:
+        CommandError: something is missing, or is of another sample, model or measure.
+    """
+    summary = _summary(settings.curves)
+    sample = Sample.open(settings.sample)
+    if summary["sample"]["sha256"] != sample.sha256:
+        raise CommandError(f"{settings.curves} are the curves of another sample than {settings.sample}")
+    scores = Scores.open(settings.scores or Path(summary["settings"]["scores"]))
+    if (scores.info.encoder, scores.info.places) != (summary["encoder"], summary["places"]):
+        raise CommandError(
+            f"{settings.curves} are of {summary['encoder']} with {summary['places']}, {scores.folder} is of "
+            f"{scores.info.encoder} with {scores.info.places}"
+        )
+    check_fit(scores.folder, scores.info, sample)
+    marks = settings.marks
+    if marks is None and summary["settings"]["marks"]:
+        marks = Path(summary["settings"]["marks"])
+    truth = truth_of(sample, marks, True, scores.info.categories)
+    if truth.measure != summary["measure"]:
+        raise CommandError(f"{settings.curves} show {summary['measure']}, but --marks would show {truth.measure}")
+    tables = {name: _table(settings.curves / f"{name}.csv") for name in TABLES}
+    threshold = scores.info.threshold if settings.threshold is None else settings.threshold
+    return Found(summary, tables, sample, scores, truth, threshold)
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    path = folder / SUMMARY
+    try:
+        summary: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        if summary["version"] != CURVES_VERSION:
+            raise CommandError(f"{path} is of version {summary['version']}; this program reads {CURVES_VERSION}")
+    except FileNotFoundError:
+        raise CommandError(f"{folder} holds no curves (no {SUMMARY}): evaluate curves writes them") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CommandError(f"{path} cannot be read: {error!r}") from None
+    return summary
+
+
+def _table(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{path} cannot be read: {error}; run evaluate curves again") from None
+    texts = [column for column in TEXTS if column in table]
+    return table.astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
+
+
+def _columns(settings: ReportSettings, found: Found) -> list[Fates]:
+    ensemble = ensembles.parse(settings.ensemble)
+    most, classes = settings.per_column, settings.classes
+    return list(fates(found.sample, found.scores, found.truth, ensemble, found.threshold, most, classes))
+
+
+def _thumbnails(settings: ReportSettings, found: Found, columns: Sequence[Fates]) -> dict[str, str]:
+    """Post -> its picture."""
+    posts = [
+        post.post_id
+        for each in columns
+        for column in (each.correct, each.incorrect, each.not_classified)
+        for post in column.posts
+    ]
+    pictures = shown(settings.dataset or found.sample.dataset, posts, THUMBNAIL, quality=78) if posts else ()
+    return {picture.post_id: page.data_uri(picture.jpeg, "image/jpeg") for picture in pictures}
+
+
+def _figures(found: Found) -> dict[str, bytes]:
+    from consumer.evaluate import plots  # not at the top: matplotlib takes a second
+
+    tables, measure = found.tables, found.measure
+    usual = found.summary["weightings"][0]
+
+    def by_ensemble(kind: str, value: str, **wanted: str) -> dict[str, float]:
+        rows = (each for each in found.summary[kind] if each["weighting"] == usual)
+        return {each["ensemble"]: each[value] for each in rows if all(each[key] == wanted[key] for key in wanted)}
+
+    drawn = {
+        "thresholds_raw": plots.thresholds(tables["curves"], "raw", measure),
+        "thresholds_normalised": plots.thresholds(tables["curves"], "normalised", measure),
+        "equal_coverage": plots.equal_coverage(tables["coverage"], measure),
+        "counts_raw": plots.counts(tables["curves"], "raw"),
+        "counts_normalised": plots.counts(tables["curves"], "normalised"),
+        "classes": plots.classes(tables["top1"], measure),
+        "risk": plots.risk(tables["coverage"], tables["risk"]),
+        "reliability": plots.reliability(tables["reliability"], by_ensemble("ece", "ece", group="all"), measure),
+        "denoising": plots.denoising(
+            tables["denoising"], "normalised", by_ensemble("auroc", "auroc", scale="normalised")
+        ),
+        "dilution": plots.dilution(tables["dilution"]),
+    }
+    return {name: png for name, png in drawn.items() if png is not None}
+
+
+def _shown(found: Found) -> dict[str, list[dict[str, Any]]]:
+    """The rows of the page's tables."""
+    tables = found.tables
+    top1, curves = tables["top1"], tables["curves"]
+    normalised = curves[(curves["scale"] == "normalised") & (curves["stratum"] == "")]
+    grid = normalised["threshold"].unique()
+    nearest = min(grid, key=lambda threshold: abs(threshold - found.threshold))
+    usual = found.summary["weightings"][0]
+    every = (top1["stratum"] == "") & (top1["weighting"] == usual)
+    of_risk = tables["risk"][(tables["risk"]["group"] == "all") & (tables["risk"]["weighting"] == usual)]
+    errors = _by_ensemble(found.summary["ece"], usual, group="all")
+    areas = _by_ensemble(found.summary["auroc"], usual, scale="normalised")
+    chosen = {
+        "top1": top1[(top1["stratum"] == "") & (top1["group"] == "all")],
+        "captions": top1[every & (top1["group"] != "all")],
+        "at_threshold": normalised[
+            (normalised["threshold"] == nearest) & (normalised["group"] == "all") & (normalised["weighting"] == usual)
+        ],
+        "classes": top1[(top1["stratum"] != "") & (top1["group"] == "all")],
+        "threshold_choice": tables["threshold_choice"],
+        "dilution": tables["dilution"][tables["dilution"]["cluster"] == ""],
+    }
+    rows = {name: table.to_dict("records") for name, table in chosen.items()}
+    rows["confidence"] = [
+        row | {"calibration": errors.get(row["ensemble"]), "separation": areas.get(row["ensemble"])}
+        for row in of_risk.to_dict("records")
+    ]
+    return rows
+
+
+def _by_ensemble(rows: Sequence[Mapping[str, Any]], weighting: str, **wanted: str) -> dict[str, Mapping[str, Any]]:
+    return {
+        each["ensemble"]: each
+        for each in rows
+        if each["weighting"] == weighting and all(each[key] == value for key, value in wanted.items())
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A folder of `compare`: its tables, as they are."""
+
+    name: str
+    tables: list[tuple[str, list[str], list[list[str]]]]
+
+
+def _compared(folder: Path) -> Compared:
+    paths = sorted(folder.glob("*.csv"))
+    if not paths:
+        raise CommandError(f"--compare {folder}: no tables there; evaluate compare writes them")
+    tables = []
+    for path in paths:
+        table = _table(path)
+        cells = [[page.cell(value) for value in row] for row in table.itertuples(index=False)]
+        tables.append((path.stem, [column.replace("_", " ") for column in table.columns], cells))
+    return Compared(folder.name, tables)
