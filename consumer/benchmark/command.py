@@ -83,7 +83,9 @@ def measure(settings: BenchmarkSettings, figures: Figures, step: Step) -> None:
     if "null" in settings.parts:
         _measure_null(settings, posts, figures, step)
     if "scaling" in settings.parts:
-        _measure_scaling(settings, posts, figures, step)
+        _measure_scaling(settings, posts, figures, step, with_model=False)
+    if "processes" in settings.parts:
+        _measure_scaling(settings, posts, figures, step, with_model=True)
 
 
 def _measure_model(
@@ -161,9 +163,11 @@ def _measure_age(
     figures.facts["deadline + one inference, seconds"] = settings.batch_deadline + age.inference(classifier, posts)
 
 
-def _measure_scaling(settings: BenchmarkSettings, posts: Sequence[Post], figures: Figures, step: Step) -> None:
+def _measure_scaling(
+    settings: BenchmarkSettings, posts: Sequence[Post], figures: Figures, step: Step, with_model: bool
+) -> None:
     for turn in range(settings.repeats):
         for workers in settings.workers:
-            name = f"{workers} worker{'s' * (workers > 1)} without a model"
+            name = f"{workers} worker{'s' * (workers > 1)} {'with the' if with_model else 'without a'} model"
             step(f"{name}, {turn + 1} of {settings.repeats}")
-            figures.add(name, scaling.per_second(settings, posts, workers))
+            figures.add(name, scaling.per_second(settings, posts, workers, with_model))

@@ -64,7 +64,7 @@ class Figures:
 def steps(settings: BenchmarkSettings) -> int:
     """How many things are measured one after the other."""
     yardstick = settings.engine != "torch"
-    each = {"model": 5 + yardstick, "null": 3, "scaling": len(settings.workers)}
+    each = {"model": 5 + yardstick, "null": 3, "scaling": len(settings.workers), "processes": len(settings.workers)}
     once = {"model": 1 + yardstick, "age": 3}
     return sum(settings.repeats * each.get(part, 0) + once.get(part, 0) for part in settings.parts)
 

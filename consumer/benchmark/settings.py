@@ -10,7 +10,7 @@ from pydantic_settings import NoDecode
 from consumer.classify.settings import ClassifySettings
 from producer.settings import KafkaSettings
 
-Part = Literal["model", "null", "age", "scaling"]
+Part = Literal["model", "null", "age", "scaling", "processes"]
 PARTS: tuple[Part, ...] = ("model", "null", "age", "scaling")
 
 # pydantic's own deprecated method `json` has the name that users expect of the option
@@ -31,7 +31,7 @@ class BenchmarkSettings(KafkaSettings, ClassifySettings):
         "random", min_length=1, description="weights (open_clip); speed does not depend on them, so none by default"
     )
     parts: Annotated[tuple[Part, ...], *Several] = Field(
-        PARTS, description="what is measured, of model,null,age,scaling"
+        PARTS, description="what is measured; processes besides: several workers with the model on one device"
     )
     posts: int = Field(600, ge=8, description="posts of every run with the model")
     null_posts: int = Field(20_000, ge=100, description="posts of every run without a model")
@@ -40,7 +40,9 @@ class BenchmarkSettings(KafkaSettings, ClassifySettings):
     batch_deadline: float = Field(0.2, ge=0, le=60, description="seconds a batch waits for more posts after its first")
     decode_threads: int = Field(2, ge=1, le=64, description="threads that decode pictures")
     partitions: int = Field(6, ge=1, description="partitions of the topics")
-    workers: Annotated[tuple[int, ...], *Several] = Field((1, 2), description="worker processes for scaling: 1,2,4")
+    workers: Annotated[tuple[int, ...], *Several] = Field(
+        (1, 2), description="worker processes for scaling and processes: 1,2,4"
+    )
     rate: float = Field(0.5, gt=0, le=1, description="arrival rate for a post's age, as a share of what was reached")
     load_seconds: float = Field(20.0, gt=0, description="how long posts come at that rate")
     photos: Path | None = Field(None, description="folder of JPEGs to take instead of made-up pictures")

@@ -16,6 +16,9 @@ def test_a_ratio_is_the_median_of_the_repeats_own_ratios() -> None:
 
 def test_the_progress_bar_knows_how_many_steps_there_are() -> None:
     assert steps(BenchmarkSettings.model_validate({"parts": "null", "repeats": 2})) == 6
-    assert steps(BenchmarkSettings.model_validate({"parts": "scaling,age", "repeats": 2, "workers": "1,2,4"})) == 9
+    assert (
+        steps(BenchmarkSettings.model_validate({"parts": "scaling,age,processes", "repeats": 2, "workers": "1,2,4"}))
+        == 15
+    )
     another_engine = BenchmarkSettings.model_validate({"parts": "model", "repeats": 2, "engine": "openvino"})
     assert steps(another_engine) == steps(another_engine.model_copy(update={"engine": "torch"})) + 3
