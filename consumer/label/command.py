@@ -69,8 +69,8 @@ def main(
     metrics.places_info.labels(classifier.places_stamp).set(1)
     event(log, logging.INFO, "model loaded", encoder=classifier.encoder_name, places=classifier.places_stamp)
 
-    # What the imports and the model made stays for good. Were it counted, Python would collect its oldest generation only
-    # after garbage of a quarter of that, some 30 MiB, and look through all of it each time.
+    # What imports and model made stays for good. Were it counted, Python would collect its oldest generation only after
+    # garbage of a quarter of that, some 30 MiB, and look through all of it each time.
     gc.collect()
     gc.freeze()
 
