@@ -2,17 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from consumer.evaluate.ensembles import Ensemble, decide
 from consumer.evaluate.marks import PostMarks, Sheet, model_name
 from consumer.evaluate.sample import Sample
-from consumer.evaluate.scores import ScoreInfo
+from consumer.evaluate.scores import ScoreInfo, ScorePart
 from producer.errors import CommandError, UsageError
 
 Measure = Literal["accuracy", "agreement"]
+Scale = Literal["raw", "normalised"]
 
 RIGHT, WRONG, UNJUDGED = 1, 0, -1
 
@@ -42,6 +44,43 @@ class Truth:
     def unmarked(self) -> int:
         """Posts that nobody marked."""
         return sum(post.unmarked for post in self.posts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """One ensemble's labels of n posts, and what the truth says about them.
+
+    Attributes:
+        ensemble: whose labels they are.
+        confidence: normalised, ``[n]``; not a number where the ensemble decides nothing.
+        raw: the talk's weighted sum, ``[n]``; likewise.
+        verdict: `RIGHT`, `WRONG` or `UNJUDGED`, ``[n]``.
+    """
+
+    ensemble: Ensemble
+    confidence: NDArray[np.float64]
+    raw: NDArray[np.float64]
+    verdict: NDArray[np.int8]
+
+    @classmethod
+    def of(cls, ensemble: Ensemble, part: ScorePart, info: ScoreInfo, truth: Truth) -> Self:
+        """Let an ensemble decide the sample's posts, whose scores ``part`` is."""
+        decided = decide(ensemble, part, info)
+        return cls(ensemble, decided.confidence, decided.raw, truth.of(decided.label))
+
+    def on(self, scale: Scale) -> NDArray[np.float64]:
+        """What thresholds of this scale are compared with, ``[n]``."""
+        return self.raw if scale == "raw" else self.confidence
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which labels are right."""
+        return np.asarray(self.verdict == RIGHT)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which labels were judged, right or wrong."""
+        return np.asarray(self.verdict != UNJUDGED)
 
 
 def truth_of(sample: Sample, marks: Path | None, allow_unmarked: bool, categories: tuple[str, ...]) -> Truth:
@@ -98,8 +137,8 @@ def check_fit(folder: Path, info: ScoreInfo, sample: Sample) -> None:
 
 
 def was_pooled(model: ScoreInfo, truth: Truth) -> bool:
-    """Whether this model's labels were proposed on the sheet (which may name the encoder alone)."""
-    return model_name(model.encoder, model.places) in truth.pooled or model.encoder in truth.pooled
+    """Whether this model's labels were proposed on the sheet."""
+    return model_name(model.encoder, model.places) in truth.pooled
 
 
 def _in_order(sheet: Sheet, sample: Sample, path: Path) -> tuple[PostMarks, ...]:
