@@ -94,7 +94,7 @@ def at_coverage(
     Returns:
         ``[…, 3, c]``; not a number where fewer are decided or none is judged.
     """
-    counted: NDArray[np.bool_] = np.atleast_2d(weights > 0).any(axis=0)
+    counted = np.asarray(np.atleast_2d(weights > 0).any(axis=0), np.bool_)
     ranking = Ranking.by(judged.confidence, counted)
     if not len(ranking.order):
         return np.full((*weights.shape[:-1], 3, len(coverages)), np.nan)
