@@ -5,6 +5,7 @@ import io
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
@@ -67,8 +68,6 @@ def write(folder: Path, counts: Mapping[str, Mapping[str, int]], drawn: Mapping[
 
 def chart(counts: Mapping[str, Mapping[str, int]], drawn: Collection[str]) -> bytes:
     """Bars of every count for the most frequent classes, as PNG; those drawn from are in bold."""
-    from matplotlib.figure import Figure
-
     places = ranked(*counts.values())[: max(SHOWN, len(drawn))]
     height = 0.8 / len(counts)
     figure = Figure(figsize=(8, 1.2 + 0.3 * len(places)), layout="constrained")
@@ -80,6 +79,7 @@ def chart(counts: Mapping[str, Mapping[str, int]], drawn: Collection[str]) -> by
     axes.set_yticks(range(len(places)), [plain(place) for place in places])
     for label, place in zip(axes.get_yticklabels(), places, strict=True):
         label.set_fontweight("bold" if place in drawn else "normal")
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.set_xlabel("posts")
     axes.set_title("Posts of each class (bold: drawn from)")

@@ -1,7 +1,7 @@
 """The command `score`: for every post the cosines of picture and caption with every place, from the code of `label`."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import AliasChoices, Field
@@ -14,9 +14,8 @@ from consumer.evaluate.ahead import Failure, Ready, batches
 from consumer.evaluate.progress import progress
 from consumer.evaluate.score_writer import PART_POSTS, Row, ScoreWriter, writing
 from consumer.evaluate.scores import FAILED, ScoreInfo
-from consumer.evaluate.selection import Chosen, SelectionSettings, choose, chosen_cities
+from consumer.evaluate.selection import Chosen, SelectionSettings, choose, chosen_cities, take
 from producer.dataset import Dataset, open_dataset
-from producer.entry import Entry, Refused
 from producer.errors import CommandError
 from producer.settings import load
 
@@ -104,7 +103,7 @@ def _score(
     settings: ScoreSettings,
 ) -> None:
     left = set(chosen.ids - writer.done)
-    entries = _take(dataset.entries(cities), left)
+    entries = take(dataset.entries(cities), left)
     with progress("posts", len(chosen.ids), len(writer.done)) as advance:
         for batch in batches(entries, classifier.decode, settings.batch_size, settings.decode_threads):
             writer.add(score_batch(classifier, batch))
@@ -112,14 +111,6 @@ def _score(
     if left:
         raise CommandError(f"{len(left)} posts have gone from the dataset meanwhile ({min(left)}): it must not change")
     writer.finish()
-
-
-def _take(entries: Iterator[Entry | Refused], left: set[str]) -> Iterator[Entry | Refused]:
-    """The entries with these ids, each once; they are taken out of the set."""
-    for entry in entries:
-        if entry.post_id in left:
-            left.remove(entry.post_id)
-            yield entry
 
 
 def score_batch(classifier: Classifier, batch: Sequence[Ready[Decoded] | Failure]) -> list[Row | Failure]:

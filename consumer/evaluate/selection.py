@@ -2,7 +2,7 @@
 
 import hashlib
 import heapq
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from producer.dataset import Dataset
-from producer.entry import Refused
+from producer.entry import Entry, Refused
 from producer.errors import CommandError, UsageError
 from producer.settings import Settings
 
@@ -102,6 +102,14 @@ def choose(dataset: Dataset, cities: Collection[str] | None, posts: int | None, 
             smallest.add(post_id, post_id)
         ids = set(smallest.items())
     return Chosen(frozenset(ids), hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest(), repeated, tuple(unnamed))
+
+
+def take(entries: Iterator[Entry | Refused], left: set[str]) -> Iterator[Entry | Refused]:
+    """The entries with these ids, each once; they are taken out of the set."""
+    for entry in entries:
+        if entry.post_id in left:
+            left.remove(entry.post_id)
+            yield entry
 
 
 def chosen_cities(settings: SelectionSettings, dataset: Dataset) -> tuple[str, ...] | None:
