@@ -132,12 +132,9 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def estimate(row: Mapping[str, Any], name: str, low: str = "ci_low", high: str = "ci_high") -> str:
-    """A share of a table's row with its interval, where there is one."""
-    if row[name] is None or math.isnan(row[name]):
-        return MISSING
-    ends = row[low], row[high]
-    return percent(row[name]) + ("" if any(end is None or math.isnan(end) for end in ends) else f" ({interval(*ends)})")
+def points(value: float | None) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return MISSING if value is None or math.isnan(value) else f"{100 * value:+.1f}".replace("-", "−")
 
 
 def whole(value: float) -> str:
@@ -171,6 +168,6 @@ def _hash(text: str) -> str:
 
 _filters: Mapping[str, Any] = {
     "percent": percent, "interval": interval, "number": number, "whole": whole, "readable": readable, "share": share,
-    "estimate": estimate, "cell": cell,
+    "points": points, "cell": cell,
 }  # fmt: skip
 _environment.filters.update(_filters)

@@ -22,6 +22,10 @@ MAIN = "conditional 0.8/0.8"
 FATES = (("correct", "#009e73", ""), ("incorrect", "#d55e00", "//"), ("unjudged", "#b8b8b8", ".."),
          ("not_classified", "#ececec", ""))  # fmt: skip
 """Column, colour and hatch, in the order of the bars."""
+LEAST = 10
+"""Judged posts below which a curve over thresholds ends: an accuracy of three posts is noise."""
+TALKED_OF = ("OnlyImg", "Img x 0.8 + Text x 0.8", MAIN)
+"""The ensembles of the talk's findings: only they have bands and classes, for seven of them cover each other."""
 BAR_STEPS: dict[Scale, float] = {"raw": 0.2, "normalised": 0.1}
 
 
@@ -54,10 +58,10 @@ def thresholds(curves: pd.DataFrame, scale: Scale, measure: str) -> bytes | None
     figure = Figure(figsize=(WIDTH, 4.3), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name, look, of in _ensembles(rows):
-        x = of["threshold"]
-        _line(left, x, of["accuracy"], look, name)
-        left.fill_between(x, of["ci_low"], of["ci_high"], color=look.colour, alpha=FADED, linewidth=0)
-        _line(right, x, of["recovered"], look, None)
+        enough = of[of["correct"] + of["incorrect"] >= LEAST]
+        _line(left, enough["threshold"], enough["accuracy"], look, name)
+        _band(left, name, enough["threshold"], enough["ci_low"], enough["ci_high"], look)
+        _line(right, of["threshold"], of["recovered"], look, None)
     what = "raw score (weighted sum)" if scale == "raw" else "normalised confidence"
     for axes, title in ((left, f"{measure} of the classified"), (right, "share of posts that are classified")):
         _share_axis(axes, title)
@@ -76,7 +80,7 @@ def equal_coverage(coverage: pd.DataFrame, measure: str) -> bytes | None:
     axes = figure.subplots()
     for name, look, of in _ensembles(rows):
         _line(axes, of["coverage"], of["accuracy"], look, name)
-        axes.fill_between(of["coverage"], of["ci_low"], of["ci_high"], color=look.colour, alpha=FADED, linewidth=0)
+        _band(axes, name, of["coverage"], of["ci_low"], of["ci_high"], look)
     _share_axis(axes, measure)
     _coverage_axis(axes)
     _legend(figure)
@@ -103,7 +107,7 @@ def risk(coverage: pd.DataFrame, areas: pd.DataFrame) -> bytes | None:
         right.plot(row["optimum"], y, "|", color="black", markersize=12, label="least possible" if y == at[0] else None)
     right.set_yticks(at, [plain(name) for name in areas["ensemble"]])
     right.set_xlim(left=0)
-    right.set_xlabel("area under the risk-coverage curve (AURC)")
+    right.set_xlabel("AURC")
     right.grid(axis="x", color="#e4e4e4")
     _legend(figure)
     return png(figure)
@@ -151,7 +155,7 @@ def reliability(bins: pd.DataFrame, errors: dict[str, float], measure: str) -> b
             of["confidence"], of["accuracy"], spread, fmt=look.marker, color=look.colour, ms=4, lw=1, capsize=2
         )
         error = errors.get(name)
-        axes.set_title(plain(name) + ("" if error is None else f": ECE {error:.3f}"), loc="left", fontsize=10)
+        axes.set_title(plain(name) + ("" if error is None else f"\nECE {error:.3f}"), loc="left", fontsize=10)
         _share_axis(axes, measure)
         axes.set_xlim(0, 1)
         axes.set_xlabel("normalised confidence")
@@ -176,7 +180,7 @@ def denoising(table: pd.DataFrame, scale: Scale, areas: dict[str, float]) -> byt
     left.set_xlim(0, rows["threshold"].max())
     left.set_xlabel("threshold" + (" (raw)" if scale == "raw" else ""))
     left.set_title(plain(chosen), loc="left", fontsize=10)
-    left.legend(frameon=False, fontsize=8.5, loc="lower left")
+    left.legend(frameon=False, fontsize=8.5, loc="center right")
     for name, look, each in _ensembles(rows):
         area = areas.get(name)
         label = name if area is None else f"{name}: {area:.2f}"
@@ -212,6 +216,7 @@ def dilution(table: pd.DataFrame) -> bytes | None:
     ]
     axes.set_yticks(at, [plain(f"{name} ({posts:,})") for name, posts in zip(names_of, rows["posts"], strict=True)])
     axes.set_xlim(0, 1)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("mean probability")
     axes.grid(axis="x", color="#e4e4e4")
     _legend(figure)
@@ -223,7 +228,7 @@ def classes(top1: pd.DataFrame, measure: str, most: int = 3) -> bytes | None:
     rows = top1[(top1["stratum"] != "") & (top1["group"] == "all")]
     if rows.empty:
         return None
-    wanted = [name for name in ("OnlyImg", "Img x 0.8 + Text x 0.8", MAIN) if name in set(rows["ensemble"])]
+    wanted = [name for name in TALKED_OF if name in set(rows["ensemble"])]
     styles = looks(list(rows["ensemble"]))
     names = list(dict.fromkeys(rows["stratum"]))[::-1]
     figure = Figure(figsize=(WIDTH * 0.85, 1.3 + 0.44 * len(names)), layout="constrained")
@@ -267,6 +272,11 @@ def _line(axes: Axes, x: pd.Series, y: pd.Series, look: Look, name: str | None) 
     )  # fmt: skip
 
 
+def _band(axes: Axes, name: str, x: pd.Series, low: pd.Series, high: pd.Series, look: Look) -> None:
+    if name in TALKED_OF:
+        axes.fill_between(x, low, high, color=look.colour, alpha=FADED, linewidth=0)
+
+
 def _share_axis(axes: Axes, title: str) -> None:
     axes.set_ylim(0, 1.005)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
@@ -284,11 +294,11 @@ def _grid(panels: int, height: float) -> tuple[Figure, list[Axes]]:
     columns = min(3, panels)
     rows = -(-panels // columns)
     figure = Figure(figsize=(WIDTH, 0.5 + height * rows), layout="constrained")
-    every = list(np.ravel(figure.subplots(rows, columns, squeeze=False)))
+    every = list(np.ravel(figure.subplots(rows, columns, squeeze=False, sharey=True)))
     for axes in every[panels:]:
         axes.set_axis_off()
     return figure, every
 
 
 def _legend(figure: Figure) -> None:
-    figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=9)
+    figure.legend(loc="outside upper left", ncols=4, frameon=False, fontsize=9)

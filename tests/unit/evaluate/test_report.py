@@ -1,0 +1,233 @@
+import base64
+import csv
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consumer.evaluate import curves, report
+from consumer.evaluate.ensembles import ENSEMBLES, decide
+from consumer.evaluate.fates import fates
+from consumer.evaluate.report import TABLES, ReportSettings
+from consumer.evaluate.sample import Sample
+from consumer.evaluate.savings import savings
+from consumer.evaluate.scores import Scores
+from consumer.evaluate.truth import truth_of
+from producer.errors import CommandError, UsageError
+from producer.settings import load
+from tests.unit.evaluate.pictures import write_pictures
+from tests.unit.evaluate.simulated import Simulated, simulate
+
+CONDITIONAL = ENSEMBLES[4]
+
+
+def computed(of: Simulated, *flags: str) -> Path:
+    folder = of.scores.parent / "curves"
+    shared = [str(of.scores), str(of.sample), "-o", str(folder), "--rounds", "100", "--step", "0.1"]
+    assert curves.main([*shared, *flags]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def of_b(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
+    made = simulate(tmp_path_factory.mktemp("b") / "x", posts=200, per_class=8, no_place=0.2)
+    write_pictures(made.sample)
+    computed(made, "--marks", str(made.sheet), "--coverage", "0.5")
+    return made
+
+
+@pytest.fixture(scope="module")
+def of_a(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
+    made = simulate(tmp_path_factory.mktemp("a") / "x", "a", posts=120, per_class=5)
+    computed(made)
+    return made
+
+
+def write(of: Simulated, path: Path, *flags: str) -> str:
+    folder = of.scores.parent / "curves"
+    assert report.main([str(folder), "--sample", str(of.sample), "-o", str(path), *flags]) == 0
+    return path.read_text("utf-8")
+
+
+@pytest.fixture
+def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes seconds."""
+    monkeypatch.setattr(report, "_figures", lambda found: {})
+
+
+@pytest.fixture(scope="module")
+def written(of_b: Simulated) -> Path:
+    page = of_b.scores.parent / "report.html"
+    write(of_b, page)
+    return page
+
+
+def text_of(html: str) -> str:
+    body = re.sub(r"<style>.*?</style>|data:image/[a-z]+;base64,[^\"]+", "", html, flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", " ", body).split())
+
+
+def test_the_page_is_one_file_with_its_figures_and_loads_nothing(written: Path) -> None:
+    html = written.read_text("utf-8")
+    assert "<script" not in html
+    assert not re.search(r"(?:src|href)=(?!\"(?:data:image/(?:png|jpeg);base64,|#))", html)
+    inlined = {base64.b64decode(text) for text in re.findall(r"data:image/png;base64,([^\"]+)", html)}
+    figures = {path.read_bytes() for path in written.with_suffix("").glob("*.png")}
+    assert inlined == figures
+    assert len(figures) == 10
+
+
+def test_the_numbers_lie_beside_it(written: Path, of_b: Simulated) -> None:
+    for name in TABLES:
+        rows = [
+            list(csv.DictReader((folder / f"{name}.csv").read_text("utf-8").splitlines()))
+            for folder in (written.with_suffix(""), of_b.scores.parent / "curves")
+        ]
+        assert [list(row) for row in rows[0]] == [list(row) for row in rows[1]]
+        assert len(rows[0]) == len(rows[1])
+
+
+def test_figures_and_tables_say_how_to_read_them(written: Path) -> None:
+    html = written.read_text("utf-8")
+    assert html.count('<figcaption class="how">') == 10
+    assert html.count("<table>") == html.count("<caption>")
+    assert all(alt for alt in re.findall(r'<img [^>]*alt="([^"]*)"', html))
+
+
+def test_settings_seeds_model_label_set_fingerprint_and_versions_are_there(written: Path, of_b: Simulated) -> None:
+    text = text_of(written.read_text("utf-8"))
+    info = Scores.open(of_b.scores).info
+    for known in (
+        "simulated with ten@0123abcd", info.ids_sha256, Sample.open(of_b.sample).sha256, "seed 205", "rounds=100",
+        "scikit-learn", "matplotlib", "experiment B",
+    ):  # fmt: skip
+        assert known in text, known
+
+
+@pytest.mark.usefixtures("_no_figures")
+def test_the_verdicts_are_those_of_the_curves(of_b: Simulated, tmp_path: Path) -> None:
+    folder = tmp_path / "curves"
+    shutil.copytree(of_b.scores.parent / "curves", folder)
+    summary = json.loads((folder / "curves.json").read_text("utf-8"))
+    for finding, verdict in zip(summary["findings"], ("holds", "does not", "cannot tell"), strict=True):
+        finding["verdict"] = verdict
+    summary["findings"][2] |= {"estimate": None, "low": None, "high": None}
+    (folder / "curves.json").write_text(json.dumps(summary))
+    report.main([str(folder), "--sample", str(of_b.sample), "-o", str(tmp_path / "r.html"), "--no-pictures"])
+    text = text_of((tmp_path / "r.html").read_text("utf-8"))
+    assert "✓ holds : ensemble 2 is more accurate from 0.4 on" in text
+    assert "✗ does not : it recovers far fewer images" in text
+    assert "? cannot tell : the conditional does not beat it Too few posts" in text
+
+
+@pytest.mark.usefixtures("_no_figures")
+def test_agreement_is_never_called_accuracy(of_a: Simulated, written: Path, tmp_path: Path) -> None:
+    text = text_of(write(of_a, tmp_path / "a.html", "--no-pictures"))
+    assert "Agreement, not accuracy." in text
+    assert "everything here is agreement" in text
+    assert not re.search(r"ensemble weighting accuracy|accuracy of the classified", text)
+    text = text_of(written.read_text("utf-8"))
+    assert "everything here is accuracy" in text
+    assert "agreement with" not in text.lower()
+
+
+def test_the_gallery_counts_what_the_curves_count(of_b: Simulated) -> None:
+    sample, scores = Sample.open(of_b.sample), Scores.open(of_b.scores)
+    truth = truth_of(sample, of_b.sheet, True, scores.info.categories)
+    rows = csv.DictReader((of_b.scores.parent / "curves" / "curves.csv").read_text("utf-8").splitlines())
+    wanted = {
+        row["stratum"]: tuple(float(row[name]) for name in ("correct", "incorrect", "not_classified"))
+        for row in rows
+        if row["ensemble"] == CONDITIONAL.name and row["scale"] == "normalised" and row["threshold"] == "0.5"
+        if row["stratum"] and row["group"] == "all"
+    }
+    found = list(fates(sample, scores, truth, CONDITIONAL, 0.5, 3, 99))
+    assert {
+        each.place: (each.correct.total, each.incorrect.total, each.not_classified.total) for each in found
+    } == wanted
+    for each in found:
+        assert all(len(column.posts) <= 3 for column in (each.correct, each.incorrect, each.not_classified))
+        assert all(of_b.truth[post.post_id] == post.label for post in each.correct.posts)
+        assert all(of_b.truth[post.post_id] != post.label for post in each.incorrect.posts)
+        assert all(post.confidence < 0.5 for post in each.not_classified.posts)
+    assert list(fates(sample, scores, truth, CONDITIONAL, 0.5, 3, 2)) == found[:2]
+
+
+@pytest.mark.usefixtures("_no_figures")
+def test_the_gallery_has_three_columns_of_pictures_and_can_be_left_out(
+    written: Path, of_b: Simulated, tmp_path: Path
+) -> None:
+    html = written.read_text("utf-8")
+    assert html.count('class="correct"') == html.count('class="incorrect"') == html.count('class="rest"') == 10
+    assert html.count("data:image/jpeg") > 30
+    without = write(of_b, tmp_path / "without.html", "--no-pictures", "--dataset", str(tmp_path / "nowhere"))
+    assert "data:image/jpeg" not in without
+    assert "Gallery" not in without
+
+
+def test_captions_saved_are_those_of_sure_pictures(of_b: Simulated) -> None:
+    scores = Scores.open(of_b.scores)
+    part = scores.of(list(of_b.truth))
+    decided = decide(CONDITIONAL, part, scores.info)
+    (found,) = savings(scores.parts(), scores.info, (0.6,))
+    assert (found.posts, found.captions) == (200, int(part.has_text.sum()))
+    assert found.saved == int((decided.by_image & part.has_text).sum())
+    assert 0 < found.saved < found.captions
+
+
+def test_a_chosen_threshold_is_shown(written: Path) -> None:
+    assert "coverage ≥ 50 %" in text_of(written.read_text("utf-8"))
+
+
+@pytest.mark.usefixtures("_no_figures")
+def test_tables_of_compare_are_shown_as_they_are(of_b: Simulated, tmp_path: Path) -> None:
+    (tmp_path / "ab").mkdir()
+    (tmp_path / "ab" / "pairs.csv").write_text("a,b,p_holm\n<b>one</b>,two,0.0123456\n")
+    html = write(of_b, tmp_path / "r.html", "--no-pictures", "--compare", str(tmp_path / "ab"))
+    assert "<td>&lt;b&gt;one&lt;/b&gt;</td><td>two</td><td>0.01235</td>" in html
+
+
+def broken_summary(folder: Path, **changes: Any) -> None:
+    path = folder / "curves.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda folder: (folder / "curves.json").unlink(),
+            r"holds no curves \(no curves.json\): evaluate curves writes",
+        ),
+        (lambda folder: (folder / "curves.json").write_text("{"), r"curves.json cannot be read: "),
+        (lambda folder: broken_summary(folder, version=99), "curves.json is of version 99; this program reads 1"),
+        (lambda folder: broken_summary(folder, sample={"sha256": "0"}), "are the curves of another sample than"),
+        (lambda folder: broken_summary(folder, encoder="clip"), "are of clip with ten@0123abcd, .* is of simulated"),
+        (lambda folder: broken_summary(folder, measure="agreement"), "show agreement, but --marks would show accuracy"),
+        (lambda folder: (folder / "risk.csv").unlink(), "risk.csv cannot be read: .*; run evaluate curves again"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(
+    of_b: Simulated, tmp_path: Path, spoil: Callable[[Path], object], message: str
+) -> None:
+    folder = tmp_path / "curves"
+    shutil.copytree(of_b.scores.parent / "curves", folder)
+    spoil(folder)
+    with pytest.raises(CommandError, match=message):
+        report.main([str(folder), "--sample", str(of_b.sample), "-o", str(tmp_path / "r.html"), "--no-pictures"])
+
+
+def test_wrong_flags_are_one_line(of_b: Simulated, tmp_path: Path) -> None:
+    shared = [str(of_b.scores.parent / "curves"), "--sample", str(of_b.sample)]
+    for flags, message in (
+        (["-o", "report.pdf"], "must end in .html"),
+        (["-o", "r.html", "--ensemble", "majority"], "setting ENSEMBLE: --ensemble 'majority': must be"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            load(ReportSettings, "x", [*shared, *flags])
+    with pytest.raises(CommandError, match="no tables there"):
+        write(of_b, tmp_path / "r.html", "--no-pictures", "--compare", str(tmp_path))
