@@ -25,7 +25,8 @@ def curves(top: float = 1.6, scale: str = "raw", ensembles: tuple[str, ...] = ("
                 {
                     "measure": "accuracy", "scale": scale, "ensemble": name, "group": "all", "stratum": "",
                     "weighting": "balanced", "threshold": threshold, "correct": kept // 2,
-                    "incorrect": kept - kept // 2, "unjudged": 0, "not_classified": 100 - kept, "accuracy": 0.5 if kept else np.nan, "ci_low": 0.4,
+                    "incorrect": kept - kept // 2, "unjudged": 0, "not_classified": 100 - kept,
+                    "accuracy": 0.5 if kept else np.nan, "ci_low": 0.4,
                     "ci_high": 0.6, "recovered": kept / 100,
                 }
             )  # fmt: skip
