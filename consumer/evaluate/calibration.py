@@ -69,7 +69,7 @@ def equal_bins(confidence: NDArray[np.float64], usable: NDArray[np.bool_]) -> ND
 
     As `sklearn.calibration.calibration_curve` does with ``strategy="quantile"``, which takes no weights.
     """
-    edges = np.quantile(confidence[usable], np.linspace(0, 1, BINS + 1)[1:-1])
+    edges = np.percentile(confidence[usable], np.linspace(0, 1, BINS + 1) * 100)[1:-1]
     number = np.searchsorted(edges, confidence)
     return np.asarray((number[:, None] == np.arange(BINS)) & usable[:, None])
 

@@ -7,6 +7,7 @@ of each place given what was seen: the confidences are calibrated.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from consumer.evaluate.ensembles import ENSEMBLES, decide
+from consumer.evaluate.ensembles import ENSEMBLES, Ensemble, decide
+from consumer.evaluate.intervals import Bootstrap, Strata
 from consumer.evaluate.marks import PostMarks, Sheet, model_name
 from consumer.evaluate.sample import Kind, Sample, SampledPost, Stratum, write_sample
 from consumer.evaluate.scores import ScorePart, Scores, to_table
+from consumer.evaluate.truth import Judged, Truth, truth_of
 
 CATEGORIES = (
     "bridge", "viaduct", "harbor", "coast", "coffee_shop", "bar", "museum/indoor", "art_gallery", "skyscraper", "sky",
@@ -160,3 +163,37 @@ def _draw(
         prelabel = place if kind == "a" else None
         posts += [SampledPost(part.post_ids[number], part.cities[number], place, prelabel) for number in drawn]
     return write_sample(folder, kind, 1, scores, strata, posts, "simulated" if kind == "a" else None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """A simulated experiment as the tables take it."""
+
+    scores: Scores
+    sample: Sample
+    truth: Truth
+    part: ScorePart
+    strata: Strata
+    bootstrap: Bootstrap
+    answers: list[Judged]
+
+
+def opened(experiment: Simulated, rounds: int = 200) -> Opened:
+    """Let all ensembles of the talk answer, and hold them against the sheet."""
+    scores, sample = Scores.open(experiment.scores), Sample.open(experiment.sample)
+    truth = truth_of(sample, experiment.sheet, False, scores.info.categories)
+    part = scores.of([post.post_id for post in sample.posts])
+    strata = Strata.from_sample(sample)
+    answers = [Judged.of(ensemble, part, scores.info, truth) for ensemble in ENSEMBLES]
+    return Opened(scores, sample, truth, part, strata, Bootstrap.within(strata, rounds, 1), answers)
+
+
+def judged(confidence: Sequence[float], verdict: Sequence[int], name: str = "OnlyImg", scale: float = 1.0) -> Judged:
+    """Labels by hand: a confidence (nan: undecided) and 1, 0 or -1 for right, wrong or unjudged; raw is scaled."""
+    of = np.array(confidence)
+    return Judged(Ensemble(name, "only-image"), of, of * scale, np.array(verdict, np.int8))
+
+
+def everyone(posts: int) -> Strata:
+    """A sample of a whole dataset."""
+    return Strata((), np.zeros(posts, np.int64), np.array([float(posts)]))
