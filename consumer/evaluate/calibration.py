@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from consumer.evaluate.intervals import Bootstrap, Strata, percentiles, share, share_interval
+from consumer.evaluate.stacking import stacked
 from consumer.evaluate.truth import Judged, Measure
 
 BINS = 15
@@ -47,7 +49,8 @@ def reliability(
     groups: Mapping[str, NDArray[np.bool_]],
 ) -> tuple[pd.DataFrame, list[Calibration]]:  # fmt: skip
     """Reliability diagrams and calibration errors of every ensemble, group and weighting."""
-    frames, errors = [], []
+    blocks: list[dict[str, Any]] = []
+    errors: list[Calibration] = []
     for judged in answers:
         for group, inside in groups.items():
             usable = inside & judged.known & np.isfinite(judged.confidence)
@@ -56,12 +59,11 @@ def reliability(
             bins = equal_bins(judged.confidence, usable)
             for weighting in strata.weightings:
                 weights = strata.weights(weighting)
-                frame = _diagram(judged, bins, weights, bootstrap)
-                frames.append(frame.assign(ensemble=judged.ensemble.name, group=group, weighting=weighting))
+                names = {"measure": measure, "ensemble": judged.ensemble.name, "group": group, "weighting": weighting}
+                blocks.append(_diagram(judged, bins, weights, bootstrap) | names)
                 error = calibration_error(judged, bins, weights, bootstrap)
                 errors.append(Calibration(judged.ensemble.name, group, weighting, *error, int(usable.sum())))
-    diagrams = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(RELIABILITY))
-    return diagrams.assign(measure=measure)[list(RELIABILITY)], errors
+    return stacked(blocks, RELIABILITY), errors
 
 
 def equal_bins(confidence: NDArray[np.float64], usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -87,19 +89,18 @@ def calibration_error(
 
 def _diagram(
     judged: Judged, bins: NDArray[np.bool_], weights: NDArray[np.float64], bootstrap: Bootstrap
-) -> pd.DataFrame:  # fmt: skip
-    confident = np.where(bins, judged.confidence[:, None], 0.0)
-    accuracy, low, high = share_interval(bootstrap, weights, bins & judged.right[:, None], bins)
-    mass = weights @ bins
-    frame = pd.DataFrame(
-        {
-            "bin": np.arange(1, BINS + 1),
-            "posts": bins.sum(axis=0),
-            "weight": mass / mass.sum(),
-            "confidence": share(weights @ confident, mass),
-            "accuracy": accuracy,
-            "ci_low": low,
-            "ci_high": high,
-        }
-    )
-    return frame[frame["posts"] > 0]
+) -> dict[str, Any]:  # fmt: skip
+    """The bins that have posts: with ties some have none."""
+    filled = bins[:, bins.any(axis=0)]
+    confident = np.where(filled, judged.confidence[:, None], 0.0)
+    accuracy, low, high = share_interval(bootstrap, weights, filled & judged.right[:, None], filled)
+    mass = weights @ filled
+    return {
+        "bin": np.flatnonzero(bins.any(axis=0)) + 1,
+        "posts": filled.sum(axis=0),
+        "weight": mass / mass.sum(),
+        "confidence": share(weights @ confident, mass),
+        "accuracy": accuracy,
+        "ci_low": low,
+        "ci_high": high,
+    }

@@ -140,7 +140,8 @@ def main(argv: list[str]) -> int:
     check_fit(settings.scores, scores.info, sample)
     truth = truth_of(sample, settings.marks, settings.allow_unmarked, scores.info.categories)
     _check_free(settings.output)
-    _warn(scores, truth, settings)
+    if (warning := not_proposed(scores, truth)) is not None:
+        print(f"warning: {warning}", file=sys.stderr)
     curves = compute(settings, scores, sample, truth)
     _write(settings.output, curves, summary(settings, scores, sample, truth, curves))
     print(f"{settings.output}: {truth.measure} of {len(curves.tables['risk']['ensemble'].unique())} ensembles on "
@@ -179,6 +180,16 @@ def compute(settings: CurvesSettings, scores: Scores, sample: Sample, truth: Tru
     return Curves(tables, errors, separation, findings.findings(answers, strata, bootstrap, measure))
 
 
+def not_proposed(scores: Scores, truth: Truth) -> str | None:
+    """What to say when a sheet did not propose this model's labels; None when it did, or asked another question."""
+    if not truth.pooled or was_pooled(scores.info, truth):
+        return None
+    return (
+        f"the sheet did not propose the labels of {scores.info.encoder} with {scores.info.places}: "
+        "what nobody judged widens the bounds"
+    )
+
+
 def groups_of(part: ScorePart) -> dict[str, NDArray[np.bool_]]:
     """All posts, those with a caption and those without; a group without posts is left out."""
     groups: Mapping[Group, NDArray[np.bool_]] = {
@@ -201,7 +212,7 @@ def summary(
     return {
         "version": VERSION,
         "measure": truth.measure,
-        "settings": settings.model_dump(mode="json"),
+        "settings": settings.model_dump(mode="json") | _places_of(settings),
         "seed": settings.seed,
         "rounds": settings.rounds,
         "encoder": info.encoder,
@@ -236,6 +247,12 @@ def packages() -> dict[str, str]:
     return {"placestream": __version__, "python": platform.python_version()} | {name: version(name) for name in names}
 
 
+def _places_of(settings: CurvesSettings) -> dict[str, str | None]:
+    """Where everything is, so that it is found from any folder."""
+    paths = {"scores": settings.scores, "sample": settings.sample, "marks": settings.marks, "output": settings.output}
+    return {name: None if path is None else str(path.resolve()) for name, path in paths.items()}
+
+
 def _grids(step: float, chosen: tuple[Ensemble, ...]) -> dict[Scale, NDArray[np.float64]]:
     """Raw thresholds up to the talk's 1.6, or as far as some ensemble's weights reach; normalised ones up to 1."""
     sums = [sum(ensemble.weights) for ensemble in chosen if ensemble.kind in ("ensemble", "conditional")]
@@ -254,15 +271,6 @@ def _watched(scores: Scores) -> Iterator[ScorePart]:
         for part in scores.parts():
             yield part
             progress.advance(task, len(part))
-
-
-def _warn(scores: Scores, truth: Truth, settings: CurvesSettings) -> None:
-    if truth.pooled and not was_pooled(scores.info, truth):
-        print(
-            f"warning: {settings.marks} did not propose the labels of {scores.info.encoder} with {scores.info.places}: "
-            "what nobody judged widens the bounds",
-            file=sys.stderr,
-        )
 
 
 def _check_free(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from consumer.evaluate.intervals import Bootstrap, Strata, percentiles, share, share_interval
 from consumer.evaluate.marks import PostMarks
+from consumer.evaluate.stacking import stacked
 from consumer.evaluate.truth import Judged, Scale
 
 DENOISING = (
@@ -52,20 +54,20 @@ def denoising(
     """
     nothing = np.array([post.no_place and not post.cannot_tell for post in posts])
     places = np.array([not (post.unmarked or post.no_place or post.cannot_tell) for post in posts])
-    frames, separations = [], []
+    blocks: list[dict[str, Any]] = []
+    separations: list[Separation] = []
     if nothing.any() and places.any():
         for scale, thresholds in grids.items():
             for judged in answers:
                 scores = np.nan_to_num(judged.on(scale), nan=-1.0)
                 for weighting in strata.weightings:
                     weights = strata.weights(weighting)
-                    frame = _shares(scores, thresholds, nothing, places, weights, bootstrap)
-                    frames.append(frame.assign(scale=scale, ensemble=judged.ensemble.name, weighting=weighting))
+                    names = {"scale": scale, "ensemble": judged.ensemble.name, "weighting": weighting}
+                    blocks.append(_shares(scores, thresholds, nothing, places, weights, bootstrap) | names)
                     found = auroc(scores, nothing, places, weights, bootstrap)
                     counts = int(nothing.sum()), int(places.sum())
                     separations.append(Separation(scale, judged.ensemble.name, weighting, *found, *counts))
-    table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(DENOISING))
-    return table[list(DENOISING)], separations
+    return stacked(blocks, DENOISING), separations
 
 
 def auroc(
@@ -89,7 +91,7 @@ def auroc(
 def _shares(
     scores: NDArray[np.float64], thresholds: NDArray[np.float64], nothing: NDArray[np.bool_],
     places: NDArray[np.bool_], weights: NDArray[np.float64], bootstrap: Bootstrap,
-) -> pd.DataFrame:  # fmt: skip
+) -> dict[str, Any]:  # fmt: skip
     kept = scores[:, None] >= thresholds
     of_nothing = np.broadcast_to(nothing[:, None], kept.shape)
     of_places = np.broadcast_to(places[:, None], kept.shape)
@@ -98,4 +100,4 @@ def _shares(
     columns = ("rejected", "rejected_low", "rejected_high", "kept", "kept_low", "kept_high")
     shares = dict(zip(columns, (*rejected, *places_kept), strict=True))
     counts = {"no_place": int(nothing.sum()), "places": int(places.sum())}
-    return pd.DataFrame({"threshold": thresholds, **shares}).assign(**counts)
+    return {"threshold": thresholds, **shares, **counts}

@@ -122,8 +122,8 @@ def share_interval(
     effective = share(everything**2, weights**2 @ whole)
     counted = weights > 0
     flat = (counted @ part.astype(np.int64) == 0) | (counted @ (whole & ~part).astype(np.int64) == 0)
-    least, most = wilson(np.clip(found, 0, 1) * effective, effective)
-    return found, np.where(flat, least, low), np.where(flat, most, high)
+    low[flat], high[flat] = wilson(np.clip(found[flat], 0, 1) * effective[flat], effective[flat])
+    return found, low, high
 
 
 def percentiles(rounds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from consumer.evaluate.intervals import Bootstrap, Strata, percentiles, share
+from consumer.evaluate.stacking import stacked
 from consumer.evaluate.truth import Judged, Measure
 
 COVERAGE = (
@@ -67,7 +69,7 @@ def coverage_table(
     groups: Mapping[str, NDArray[np.bool_]], coverages: NDArray[np.float64],
 ) -> pd.DataFrame:  # fmt: skip
     """All ensembles at the same coverages, which no scale of confidences can distort."""
-    frames = []
+    blocks: list[dict[str, Any]] = []
     for judged in answers:
         for group, inside in groups.items():
             for weighting in strata.weightings:
@@ -77,8 +79,9 @@ def coverage_table(
                 low, high = percentiles(rounds[:, 0])
                 numbers = dict(zip(("accuracy", "accuracy_low", "accuracy_high"), found, strict=True))
                 names = {"ensemble": judged.ensemble.name, "group": group, "weighting": weighting}
-                frames.append(pd.DataFrame({"coverage": coverages, **numbers, "ci_low": low, "ci_high": high, **names}))
-    return pd.concat(frames, ignore_index=True).assign(measure=measure)[list(COVERAGE)]
+                intervals = {"measure": measure, "ci_low": low, "ci_high": high}
+                blocks.append({"coverage": coverages, **numbers, **intervals, **names})
+    return stacked(blocks, COVERAGE)
 
 
 def at_coverage(

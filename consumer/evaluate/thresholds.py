@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from consumer.evaluate.intervals import Bootstrap, Strata, Weighting, share, share_interval, wilson
+from consumer.evaluate.stacking import stacked
 from consumer.evaluate.truth import Judged, Measure, Scale
 
 CURVES = (
@@ -62,7 +63,7 @@ def table(
         groups: name -> the posts that are in it, ``[n]``.
         grids: scale -> its thresholds.
     """
-    frames = []
+    stack: list[dict[str, Any]] = []
     for scale, thresholds in grids.items():
         for judged in answers:
             kept = judged.on(scale)[:, None] >= thresholds  # what is not a number is never kept
@@ -72,8 +73,8 @@ def table(
                     weights = strata.weights(weighting) * inside
                     blocks.append(_overall(judged, kept, weights, bootstrap) | {"weighting": weighting})
                 names = {"scale": scale, "ensemble": judged.ensemble.name, "group": group, "measure": measure}
-                frames += [pd.DataFrame({"threshold": thresholds, **block, **names}) for block in blocks]
-    return pd.concat(frames, ignore_index=True)[list(CURVES)]
+                stack += [{"threshold": thresholds, **block, **names} for block in blocks]
+    return stacked(stack, CURVES)
 
 
 def without_threshold(curves: pd.DataFrame) -> pd.DataFrame:
@@ -85,12 +86,13 @@ def without_threshold(curves: pd.DataFrame) -> pd.DataFrame:
 def _classes(
     judged: Judged, kept: NDArray[np.bool_], inside: NDArray[np.bool_], strata: Strata
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    for number, name in enumerate(strata.names):
-        counted = ((strata.of == number) & inside).astype(np.float64)
-        if counted.any():
-            block = _counts(judged, kept, counted)
-            low, high = wilson(block["correct"], block["correct"] + block["incorrect"])
-            yield block | {"ci_low": low, "ci_high": high, "stratum": name, "weighting": ""}
+    counted = ((strata.of == np.arange(len(strata.names))[:, None]) & inside).astype(np.float64)
+    numbers = [number for number, posts in enumerate(counted) if posts.any()]
+    blocks = [_counts(judged, kept, counted[number]) for number in numbers]
+    if blocks:
+        right, wrong = (np.stack([block[name] for block in blocks]) for name in ("correct", "incorrect"))
+        for number, block, low, high in zip(numbers, blocks, *wilson(right, right + wrong), strict=True):
+            yield block | {"ci_low": low, "ci_high": high, "stratum": strata.names[number], "weighting": ""}
 
 
 def _overall(

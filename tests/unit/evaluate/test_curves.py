@@ -10,11 +10,13 @@ from consumer.evaluate import calibration, curves, denoising, dilution, risk, th
 from consumer.evaluate.curves import CurvesSettings
 from consumer.evaluate.ensembles import ENSEMBLES
 from consumer.evaluate.marks import Sheet
+from consumer.evaluate.sample import Sample
 from consumer.evaluate.scores import Scores
+from consumer.evaluate.truth import truth_of
 from producer.command import run
 from producer.errors import CommandError, UsageError
 from producer.settings import load
-from tests.unit.evaluate.simulated import Simulated, simulate, write_scores
+from tests.unit.evaluate.simulated import Simulated, simulate
 
 COLUMNS = {
     "curves": thresholds.CURVES, "top1": thresholds.TOP1, "coverage": risk.COVERAGE, "risk": risk.RISK,
@@ -22,6 +24,9 @@ COLUMNS = {
     "threshold_choice": thresholds.CHOICE,
 }  # fmt: skip
 CHEAP = ("--rounds", "100", "--step", "0.1")
+FURTHER = (
+    "--accuracy", "0.6", "--coverage", "0.5", "--ensemble", "conditional:0.8,0.5:0.6", "--ensemble", "ensemble:1,1",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -32,17 +37,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
 @pytest.fixture(scope="module")
 def written(experiment: Simulated) -> Path:
     folder = experiment.scores.parent / "curves"
-    flags = [
-        "--accuracy",
-        "0.6",
-        "--coverage",
-        "0.5",
-        "--ensemble",
-        "conditional:0.8,0.5:0.6",
-        "--ensemble",
-        "ensemble:1,1",
-    ]
-    assert curves.main(arguments(experiment, folder, *flags)) == 0
+    assert curves.main(arguments(experiment, folder, *FURTHER)) == 0
     return folder
 
 
@@ -81,6 +76,7 @@ def test_the_summary_says_all_that_one_needs_to_repeat_it(written: Path, experim
     assert found["ids_sha256"] == Scores.open(experiment.scores).info.ids_sha256
     assert found["sample"]["kind"] == "b"
     assert found["settings"]["text_threshold"] == 0.3
+    assert Path(found["settings"]["scores"]).is_absolute()
     assert (found["seed"], found["rounds"]) == (205, 100)
     assert found["weightings"] == ["balanced", "frequency"]
     assert found["groups"] == ["all", "with_caption", "without_caption"]
@@ -99,19 +95,15 @@ def test_ensembles_of_the_talk_the_sure_caption_and_those_given_are_in_every_tab
         assert list(pd.read_csv(written / f"{name}.csv")["ensemble"].unique()) == expected, name
 
 
-def test_raw_thresholds_run_as_far_as_the_weights_reach(written: Path, experiment: Simulated, tmp_path: Path) -> None:
+def test_raw_thresholds_run_as_far_as_the_weights_reach(written: Path) -> None:
     table = pd.read_csv(written / "curves.csv")
     assert table.groupby("scale")["threshold"].max().to_dict() == {"raw": 2.0, "normalised": 1.0}
-    curves.main(arguments(experiment, tmp_path / "plain"))
-    plain = pd.read_csv(tmp_path / "plain" / "curves.csv")
-    assert plain.groupby("scale")["threshold"].max().to_dict() == {"raw": 1.6, "normalised": 1.0}
 
 
 def test_the_same_seed_gives_the_same_bytes(written: Path, experiment: Simulated, tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        curves.main(arguments(experiment, tmp_path / name))
-    for path in (tmp_path / "one").glob("*.csv"):
-        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+    curves.main(arguments(experiment, tmp_path / "again", *FURTHER))
+    for path in written.glob("*.csv"):
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
 
 
 def test_pre_labels_give_agreement_everywhere_and_marks_accuracy(
@@ -126,6 +118,8 @@ def test_pre_labels_give_agreement_everywhere_and_marks_accuracy(
         assert summary(tmp_path / name)["measure"] == name
         for table in ("curves", "top1", "coverage", "risk", "reliability", "threshold_choice"):
             assert set(pd.read_csv(tmp_path / name / f"{table}.csv")["measure"]) == {name}, table
+    table = pd.read_csv(tmp_path / "accuracy" / "curves.csv")
+    assert table.groupby("scale")["threshold"].max().to_dict() == {"raw": 1.6, "normalised": 1.0}
     one, other = (pd.read_csv(tmp_path / name / "top1.csv")["accuracy"] for name in ("agreement", "accuracy"))
     assert (one != other).any()
     assert not len(pd.read_csv(tmp_path / "agreement" / "denoising.csv"))  # a pre-label cannot say 'no place'
@@ -189,16 +183,14 @@ def test_scores_of_other_posts_are_one_line(
     assert "is the sheet of another sample" in line
 
 
-def test_labels_that_the_sheet_did_not_propose_are_warned_of(
-    experiment: Simulated, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import numpy as np
-
-    places = Scores.open(experiment.scores).info.categories
-    true = np.array([-1 if place is None else places.index(place) for place in experiment.truth.values()])
-    write_scores(tmp_path / "other", true, 0.8, 2.0, 1.0, np.random.default_rng(9), encoder="other")
-    curves.main(arguments(replace(experiment, scores=tmp_path / "other"), tmp_path / "out"))
-    assert "did not propose the labels of other with ten@0123abcd" in capsys.readouterr().err
+def test_labels_that_the_sheet_did_not_propose_are_warned_of(experiment: Simulated) -> None:
+    scores, sample = Scores.open(experiment.scores), Sample.open(experiment.sample)
+    truth = truth_of(sample, experiment.sheet, False, scores.info.categories)
+    assert curves.not_proposed(scores, truth) is None
+    other = replace(scores, info=replace(scores.info, encoder="other"))
+    assert "did not propose the labels of other with ten@0123abcd" in (curves.not_proposed(other, truth) or "")
+    asked_for_prelabels = replace(truth, pooled=())
+    assert curves.not_proposed(other, asked_for_prelabels) is None
 
 
 def test_a_folder_of_something_else_is_left_alone(

@@ -11,9 +11,10 @@ from tests.unit.evaluate.simulated import everyone, judged, opened, simulate
 N = 600
 
 
-def verdicts(image: Judged, both: Judged, conditional: Judged, posts: int = N) -> list[Finding]:
+def verdicts(*answers: Judged, posts: int = N) -> list[Finding]:
+    """Of picture, both and conditional."""
     strata = everyone(posts)
-    return findings([image, both, conditional], strata, Bootstrap.within(strata, 300, 1), "accuracy")
+    return findings(answers, strata, Bootstrap.within(strata, 200, 1), "accuracy")
 
 
 def answer(name: str, accuracy: float, raw: tuple[float, float] = (0.4, 1.0), seed: int = 1, posts: int = N) -> Judged:
@@ -40,7 +41,7 @@ def test_a_difference_within_noise_cannot_be_told() -> None:
         answer(IMAGE, 0.7, posts=60),
         answer(BOTH, 0.72, seed=2, posts=60),
         answer(CONDITIONAL, 0.7, seed=3, posts=60),
-        60,
+        posts=60,
     )
     assert [finding.verdict for finding in (found[0], found[2])] == ["cannot tell", "cannot tell"]
 
@@ -57,7 +58,7 @@ def test_a_gain_that_turns_into_a_sure_loss_at_some_threshold_does_not_hold() ->
 def test_the_same_labels_gain_nothing_when_there_are_enough_of_them() -> None:
     """Not one post differs: the bootstrap sees no spread, but sixty posts could still hide a gain of a point."""
     many = verdicts(answer(IMAGE, 0.7), answer(BOTH, 0.7), answer(CONDITIONAL, 0.7))
-    few = verdicts(*(answer(name, 0.7, posts=60) for name in (IMAGE, BOTH, CONDITIONAL)), 60)
+    few = verdicts(*(answer(name, 0.7, posts=60) for name in (IMAGE, BOTH, CONDITIONAL)), posts=60)
     assert [finding.verdict for finding in (many[0], many[2])] == ["does not", "holds"]
     assert [finding.verdict for finding in (few[0], few[2])] == ["cannot tell", "cannot tell"]
 
@@ -75,7 +76,7 @@ def test_far_fewer_is_less_than_half() -> None:
 
 def test_too_few_posts_cannot_tell_anything() -> None:
     posts = LEAST - 1
-    found = verdicts(*(answer(name, 0.7, posts=posts) for name in (IMAGE, BOTH, CONDITIONAL)), posts)
+    found = verdicts(*(answer(name, 0.7, posts=posts) for name in (IMAGE, BOTH, CONDITIONAL)), posts=posts)
     assert [finding.verdict for finding in found] == ["cannot tell"] * 3
     assert found[0].estimate is None
 
