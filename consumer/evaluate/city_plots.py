@@ -11,6 +11,8 @@ from consumer.evaluate.page import readable
 
 FEW = 10
 """Posts of a cell below which it is marked: its share is mostly chance."""
+LONGEST = 24
+"""Characters of a city's name beside the distances."""
 MOST_NAMED = 12
 """Cities up to which the distances are written into their fields."""
 
@@ -87,7 +89,7 @@ def distances(found: list[Distance]) -> bytes:
     figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(np.where(np.eye(len(cities), dtype=bool), np.nan, table), cmap="viridis_r", vmin=0)
-    names = [plain(city) for city in cities]
+    names = [plain(city if len(city) <= LONGEST else f"{city[:LONGEST]}…") for city in cities]
     axes.set_xticks(range(len(cities)), names, rotation=45, ha="right")
     axes.set_yticks(range(len(cities)), names)
     axes.tick_params(length=0)

@@ -125,13 +125,6 @@ def number(value: float | None, digits: int = 2) -> str:
     return "∞" if math.isinf(value) else f"{value:,.{digits}f}"
 
 
-def cell(value: Any) -> str:
-    """Whatever a table has in a field: numbers short, the rest as it is."""
-    if isinstance(value, float):
-        return MISSING if math.isnan(value) else f"{value:.4g}"
-    return str(value)
-
-
 def points(value: float | None) -> str:
     """A difference of shares in percentage points, with its sign."""
     return MISSING if value is None or math.isnan(value) else f"{100 * value:+.1f}".replace("-", "−")
@@ -168,6 +161,6 @@ def _hash(text: str) -> str:
 
 _filters: Mapping[str, Any] = {
     "percent": percent, "interval": interval, "number": number, "whole": whole, "readable": readable, "share": share,
-    "points": points, "cell": cell,
+    "points": points,
 }  # fmt: skip
 _environment.filters.update(_filters)

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import CliPositionalArg
 
 from consumer.evaluate import ensembles, page
+from consumer.evaluate.compare import COMPARED
 from consumer.evaluate.curves import SUMMARY
 from consumer.evaluate.curves import VERSION as CURVES_VERSION
 from consumer.evaluate.fates import Fates, fates
@@ -27,7 +28,7 @@ from producer.errors import CommandError, UsageError
 from producer.settings import load
 
 TABLES = ("curves", "top1", "coverage", "risk", "reliability", "denoising", "dilution", "threshold_choice")
-TEXTS = ("measure", "scale", "ensemble", "group", "stratum", "weighting", "cluster", "wanted")
+TEXTS = ("measure", "scale", "ensemble", "group", "stratum", "weighting", "cluster", "wanted", "one", "other")
 """Columns of text: an empty field is an empty text there, and no missing number."""
 THUMBNAIL = 170
 """Longest side of a picture in the gallery, in pixels."""
@@ -44,7 +45,7 @@ class ReportSettings(page.PageSettings):
     curves: CliPositionalArg[Path] = Field(description="folder of evaluate curves")
     sample: Path = Field(description="sample folder that the curves are of")
     marks: Path | None = Field(None, description="its filled sheet (default: the one the curves were computed from)")
-    compare: list[Path] = Field([], description="folder of evaluate compare to show as well; may be repeated")
+    compare: list[Path] = Field([], description="CSV of evaluate compare -o to show as well; may be repeated")
     scores: Path | None = Field(None, description="where the score folder is now (default: where curves read it)")
     dataset: Path | None = Field(None, description="where the pictures are now (default: where they were scored)")
     pictures: bool = Field(True, description="show the gallery; --no-pictures makes a page without anybody's pictures")
@@ -102,7 +103,7 @@ def main(argv: list[str]) -> int:
     saved = savings(found.scores.parts(), found.scores.info)
     columns = _columns(settings, found) if settings.pictures else []
     thumbnails = _thumbnails(settings, found, columns)
-    compared = [_compared(path) for path in settings.compare]
+    compared = [row for path in settings.compare for row in _compared(path)]
     figures = _figures(found)
     for name, png in figures.items():
         page.write(settings.folder / f"{name}.png", png)
@@ -174,11 +175,11 @@ def _summary(folder: Path) -> dict[str, Any]:
     return summary
 
 
-def _table(path: Path) -> pd.DataFrame:
+def _table(path: Path, by: str = "evaluate curves") -> pd.DataFrame:
     try:
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
-        raise CommandError(f"{path} cannot be read: {error}; run evaluate curves again") from None
+        raise CommandError(f"{path} cannot be read: {error}; run {by} again") from None
     texts = [column for column in TEXTS if column in table]
     return table.astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
 
@@ -266,21 +267,14 @@ def _by_ensemble(rows: Sequence[Mapping[str, Any]], weighting: str, **wanted: st
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A folder of `compare`: its tables, as they are."""
+def _compared(path: Path) -> list[dict[str, Any]]:
+    """The rows that `compare` wrote.
 
-    name: str
-    tables: list[tuple[str, list[str], list[list[str]]]]
-
-
-def _compared(folder: Path) -> Compared:
-    paths = sorted(folder.glob("*.csv"))
-    if not paths:
-        raise CommandError(f"--compare {folder}: no tables there; evaluate compare writes them")
-    tables = []
-    for path in paths:
-        table = _table(path)
-        cells = [[page.cell(value) for value in row] for row in table.itertuples(index=False)]
-        tables.append((path.stem, [column.replace("_", " ") for column in table.columns], cells))
-    return Compared(folder.name, tables)
+    Raises:
+        CommandError: it did not write this.
+    """
+    table = _table(path, "evaluate compare -o")
+    if missing := [column for column in COMPARED if column not in table]:
+        raise CommandError(f"--compare {path}: no column {', '.join(missing)}: evaluate compare -o writes such a CSV")
+    rows: list[dict[str, Any]] = table.to_dict("records")
+    return rows

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from consumer.evaluate import sheet
+from consumer.count.cities import load_zones
+from consumer.count.store import Counters
+from consumer.count.tally import tally
+from consumer.evaluate import curves, popularity, report, sheet
 from consumer.evaluate.marks import PostMarks, Sheet
+from tests.labels import labeled
 from tests.unit.evaluate.pictures import NASTY, write_pictures
 from tests.unit.evaluate.simulated import CATEGORIES, simulate, write_scores
 
@@ -270,7 +274,10 @@ LOW_CONTRAST = """() => {
 """WCAG 2.2, 1.4.3: text has a contrast of 4.5 to 1; what is disabled is excepted."""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_text_can_be_told_from_its_background(
     marking: Page, folder: Path, scheme: Literal["light", "dark"]
 ) -> None:
@@ -279,3 +286,45 @@ def test_every_text_can_be_told_from_its_background(
     marking.keyboard.press("1")
     marking.keyboard.press("Shift+Digit2")
     assert marking.evaluate(LOW_CONTRAST) == []
+
+
+def test_the_report_opens_and_shows_all_its_pictures(page: Page, tmp_path: Path) -> None:
+    experiment = simulate(tmp_path / "x", posts=80, per_class=4, no_place=0.2)
+    write_pictures(experiment.sample)
+    numbers = tmp_path / "curves"
+    shared = [str(experiment.scores), str(experiment.sample), "--marks", str(experiment.sheet), "-o", str(numbers)]
+    assert curves.main([*shared, "--rounds", "100", "--step", "0.1"]) == 0
+    written = tmp_path / "report.html"
+    assert report.main([str(numbers), "--sample", str(experiment.sample), "-o", str(written)]) == 0
+    assert_readable(page, written)
+    assert page.locator(".thumbs img").count() > 20
+    page.get_by_role("link", name="Gallery").click()
+    assert page.locator("#gallery").is_visible()
+
+
+def test_the_popularity_page_opens_and_shows_all_its_pictures(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posts = [{"city": city, "place": place} for city in ("sydney", NASTY[:90]) for place in ("coast", "bridge", None)]
+    counted = tally((labeled(**each) for each in posts), load_zones())
+    of_posts, of_sentiment, of_hours = (
+        {city: dict(kind.get(city, {})) for city in counted.posts}
+        for kind in (counted.posts, counted.sentiment, counted.hours)
+    )
+    counters = Counters(of_posts, of_sentiment, of_hours, dict(counted.stamps), {}, "x")
+    monkeypatch.setattr(popularity, "_from_redis", lambda settings: popularity.Counted(counters, "counters", {}))
+    assert popularity.main(["-o", str(tmp_path / "cities.html"), "--heat-maps", "1"]) == 0
+    assert_readable(page, tmp_path / "cities.html")
+    assert page.get_by_role("heading", name=NASTY[:90]).is_visible()
+
+
+def assert_readable(page: Page, written: Path) -> None:
+    """Every picture is there, nothing is wider than a narrow window, and every text has contrast in both schemes."""
+    page.goto(written.as_uri())
+    broken = "[...document.images].filter((each) => !each.naturalWidth).map((each) => each.alt)"
+    assert page.evaluate(broken) == []
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate(LOW_CONTRAST) == []
+    page.set_viewport_size({"width": 400, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400

@@ -39,8 +39,10 @@ def counters(posts: dict[str, dict[str, int]], **changes: Any) -> Counters:
 
 def counted(*posts: dict[str, Any]) -> Counters:
     of = tally((labeled(**post) for post in posts), load_zones())
-    kinds = ({city: dict(kind.get(city, {})) for city in of.posts} for kind in (of.posts, of.sentiment, of.hours))
-    return Counters(*kinds, dict(of.stamps), {}, "x")  # type: ignore[arg-type, call-arg]
+    of_posts, of_sentiment, of_hours = (
+        {city: dict(kind.get(city, {})) for city in of.posts} for kind in (of.posts, of.sentiment, of.hours)
+    )
+    return Counters(of_posts, of_sentiment, of_hours, dict(of.stamps), {}, "x")
 
 
 def of_place(found: list[CityReport], city: str, place: str) -> PlaceReport:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from consumer.evaluate import curves, report
+from consumer.evaluate.compare import COMPARED
 from consumer.evaluate.ensembles import ENSEMBLES, decide
 from consumer.evaluate.fates import fates
 from consumer.evaluate.report import TABLES, ReportSettings
@@ -184,11 +185,18 @@ def test_a_chosen_threshold_is_shown(written: Path) -> None:
 
 
 @pytest.mark.usefixtures("_no_figures")
-def test_tables_of_compare_are_shown_as_they_are(of_b: Simulated, tmp_path: Path) -> None:
-    (tmp_path / "ab").mkdir()
-    (tmp_path / "ab" / "pairs.csv").write_text("a,b,p_holm\n<b>one</b>,two,0.0123456\n")
-    html = write(of_b, tmp_path / "r.html", "--no-pictures", "--compare", str(tmp_path / "ab"))
-    assert "<td>&lt;b&gt;one&lt;/b&gt;</td><td>two</td><td>0.01235</td>" in html
+def test_what_compare_wrote_is_shown(of_b: Simulated, tmp_path: Path) -> None:
+    row = dict.fromkeys(COMPARED, "0") | {"one": "<b>one</b>", "other": "two", "coverage": "", "difference": "-0.05"}
+    row |= {"posts": "80", "p": "0.0123", "p_holm": "0.0246", "measure": "accuracy", "ensemble": "OnlyImg"}
+    table = tmp_path / "compared.csv"
+    table.write_text(f"{','.join(row)}\n{','.join(row.values())}\n")
+    html = write(of_b, tmp_path / "r.html", "--no-pictures", "--compare", str(table))
+    assert "&lt;b&gt;one&lt;/b&gt; two OnlyImg no threshold accuracy 80" in text_of(html)
+    assert "−5.0" in html
+    assert "0.025" in html
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(CommandError, match="no column measure, ensemble, .*: evaluate compare -o writes such a CSV"):
+        write(of_b, tmp_path / "r.html", "--no-pictures", "--compare", str(tmp_path / "other.csv"))
 
 
 def broken_summary(folder: Path, **changes: Any) -> None:
@@ -221,7 +229,7 @@ def test_what_does_not_fit_is_one_line(
         report.main([str(folder), "--sample", str(of_b.sample), "-o", str(tmp_path / "r.html"), "--no-pictures"])
 
 
-def test_wrong_flags_are_one_line(of_b: Simulated, tmp_path: Path) -> None:
+def test_wrong_flags_are_one_line(of_b: Simulated) -> None:
     shared = [str(of_b.scores.parent / "curves"), "--sample", str(of_b.sample)]
     for flags, message in (
         (["-o", "report.pdf"], "must end in .html"),
@@ -229,5 +237,3 @@ def test_wrong_flags_are_one_line(of_b: Simulated, tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=message):
             load(ReportSettings, "x", [*shared, *flags])
-    with pytest.raises(CommandError, match="no tables there"):
-        write(of_b, tmp_path / "r.html", "--no-pictures", "--compare", str(tmp_path))
