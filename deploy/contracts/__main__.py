@@ -1,0 +1,13 @@
+"""`python -m deploy.contracts`: write the schemas' files anew."""
+
+import sys
+
+from deploy.contracts.schemas import write
+from producer.errors import CommandError
+
+if __name__ == "__main__":
+    try:
+        print("\n".join(write()))
+    except CommandError as error:
+        print(f"python -m deploy.contracts: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
