@@ -1,0 +1,96 @@
+"""The folder of an export: what it is an export of, and that only one process writes there."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from consumer.export.settings import ExportSettings
+from consumer.export.write import UNFINISHED, sync
+from producer.errors import CommandError, UsageError
+from producer.post import format_time
+
+ABOUT = "_export.json"
+"""Says what the files are of; pandas and pyarrow pass over names that begin with ``_``."""
+
+
+class About(BaseModel):
+    """What the files of a folder are of.
+
+    Attributes:
+        topic: its name.
+        topic_id: a topic created anew under its name has other records at the same offsets.
+        format: of the files.
+        since: labels written before are not in them; None: all are.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    topic: str
+    topic_id: str
+    format: Literal["parquet", "jsonl"]
+    since: datetime | None
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Create the folder when it is missing, and keep others from exporting there; a kill ends that, too.
+
+    Raises:
+        CommandError: it cannot be created or written, or another export runs there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise CommandError(f"FOLDER {folder} cannot be used: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(f"another export writes to {folder}") from None
+        with suppress(FileNotFoundError):
+            (folder / UNFINISHED).unlink()  # of an export that was killed
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def go_on(settings: ExportSettings, topic_id: str) -> About:
+    """What the folder is an export of: of what it was before, else of what is asked for now.
+
+    Raises:
+        UsageError: the folder is of something else than is asked for.
+    """
+    asked = About(topic=settings.output_topic, topic_id=topic_id, format=settings.format, since=settings.since)
+    file = settings.folder / ABOUT
+    try:
+        before = About.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        if any(settings.folder.glob(f"{settings.output_topic}-*.{settings.format}")):
+            raise UsageError(
+                f"{settings.folder} has files of an export but no {ABOUT}, which says of what: take another folder"
+            ) from None
+        beside = file.with_name(UNFINISHED)
+        beside.write_text(asked.model_dump_json() + "\n", encoding="utf-8")
+        os.replace(beside, file)
+        sync(settings.folder)
+        return asked
+    except ValidationError:
+        raise UsageError(f"{file} cannot be read: take another folder") from None
+    if (before.topic, before.format) != (asked.topic, asked.format):
+        raise UsageError(f"{settings.folder} holds {before.topic} as {before.format}: take another folder")
+    if before.topic_id != asked.topic_id:
+        raise UsageError(
+            f"{settings.folder} is of an earlier topic {before.topic}, which was created anew since: "
+            "take another folder"
+        )
+    if asked.since is not None and asked.since != before.since:
+        began = f"with --since {format_time(before.since)}" if before.since else "without --since"
+        raise UsageError(f"{settings.folder} was begun {began}: leave --since out to go on, or take another folder")
+    return before

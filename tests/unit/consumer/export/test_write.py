@@ -1,0 +1,64 @@
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from consumer.export import write
+from consumer.export.table import COLUMNS, to_row
+from consumer.export.write import UNFINISHED, Unfinished
+from tests.labels import labeled, labeled_value
+
+
+def rows(number: int) -> list[dict[str, Any]]:
+    return [
+        to_row(SimpleNamespace(topic="l", partition=0, offset=n, timestamp=1, value=labeled(post_id=str(n)).to_value()))
+        for n in range(number)
+    ]
+
+
+def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    file = Unfinished(tmp_path, "parquet")
+    file.add(rows(3))
+
+    assert [path.name for path in tmp_path.iterdir()] == [UNFINISHED]
+    file.finish("whole.parquet")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["whole.parquet"]
+    assert pq.read_table(tmp_path / "whole.parquet").column("post_id").to_pylist() == ["0", "1", "2"]
+
+
+def test_rows_of_many_calls_go_into_few_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write, "GROUP", 4)
+    file = Unfinished(tmp_path, "parquet")
+    for _ in range(5):
+        file.add(rows(2))
+    file.finish("p")
+
+    found = pq.ParquetFile(tmp_path / "p")
+    assert found.schema_arrow.equals(COLUMNS)
+    assert [found.metadata.row_group(n).num_rows for n in range(found.num_row_groups)] == [4, 4, 2]
+
+
+def test_a_line_of_json_has_the_columns_and_instants_as_on_the_wire(tmp_path: Path) -> None:
+    file = Unfinished(tmp_path, "jsonl")
+    file.add(rows(2))
+    file.finish("j")
+
+    lines = [json.loads(line) for line in (tmp_path / "j").read_text("utf-8").splitlines()]
+    assert [list(line) for line in lines] == [COLUMNS.names] * 2
+    wire = labeled_value()
+    for name in ("city", "place", "confidence", "sentiment", "created_at", "labeled_at", "decision", "source"):
+        assert lines[1][name] == wire[name]
+    assert lines[1]["record_time"] == "1970-01-01T00:00:00.001Z"
+
+
+@pytest.mark.parametrize("format", ["parquet", "jsonl"])
+def test_a_file_that_is_given_up_leaves_nothing_behind(tmp_path: Path, format: str) -> None:
+    file = Unfinished(tmp_path, format)
+    file.add(rows(2))
+    file.discard()
+
+    assert list(tmp_path.iterdir()) == []
