@@ -181,10 +181,10 @@ def _choose(
     if not len(good):
         return row
     chosen = int(good[0])
-    classified = kept[:, [chosen]] & ~first[:, None]
+    classified, on_second = kept[:, [chosen]], weights * ~first
     known = classified & judged.known[:, None]
-    accuracy = share_interval(bootstrap, weights * ~first, known & judged.right[:, None], known)
-    recovered = share_interval(bootstrap, weights * ~first, classified, np.broadcast_to(~first[:, None], known.shape))
+    accuracy = share_interval(bootstrap, on_second, known & judged.right[:, None], known)
+    recovered = share_interval(bootstrap, on_second, classified, np.ones_like(classified))
     return row | {
         "threshold": candidates[chosen],
         "accuracy_there": of_first["accuracy"][chosen],
