@@ -142,7 +142,7 @@ def _rows(classifier: Classifier, batch: list[Decoded]) -> list[Row | Failure]:
         if len(batch) == 1:
             return [Failure(batch[0].post.post_id, "encode_failed", message)]
     else:
-        return [Row(decoded.post, image[index], text[index]) for index, decoded in enumerate(batch)]
+        return [Row.of(decoded.post, image[index], text[index]) for index, decoded in enumerate(batch)]
     middle = len(batch) // 2  # outside of `except`: the error holds what the failed attempt had allocated
     return _rows(classifier, batch[:middle]) + _rows(classifier, batch[middle:])
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,33 @@ PART_POSTS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One post's scores: cosines ``[P]`` of picture and caption, the latter NaN without a caption."""
+    """One post's scores, without its picture: a part of them waits in memory.
 
-    post: Post
+    Attributes:
+        caption_length: characters that the model reads; None without a caption.
+        image: cosines of the picture, ``[P]``.
+        text: cosines of the caption, ``[P]``; NaN without one.
+    """
+
+    post_id: str
+    city: str
+    created_at: datetime | None
+    caption_length: int | None
     image: NDArray[np.float32]
     text: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, post: Post, image: NDArray[np.float32], text: NDArray[np.float32]) -> "Row":
+        """What is kept of a post."""
+        caption = readable(post.caption)
+        return cls(
+            post.post_id,
+            post.city,
+            post.created_at,
+            None if caption is None else len(caption),
+            image.copy(),
+            text.copy(),
+        )
 
 
 @dataclass(slots=True)
@@ -195,15 +218,14 @@ def _failed_rows(failures: Sequence[Failure]) -> str:
 
 
 def _part(rows: Sequence[Row]) -> ScorePart:
-    captions = [readable(row.post.caption) for row in rows]
     return ScorePart(
-        [row.post.post_id for row in rows],
-        [row.post.city for row in rows],
-        [row.post.created_at for row in rows],
-        np.array([len(caption or "") for caption in captions], np.int32),
+        [row.post_id for row in rows],
+        [row.city for row in rows],
+        [row.created_at for row in rows],
+        np.array([row.caption_length or 0 for row in rows], np.int32),
         np.stack([row.image for row in rows]),
         np.stack([row.text for row in rows]),
-        np.array([caption is not None for caption in captions]),
+        np.array([row.caption_length is not None for row in rows]),
     )
 
 
