@@ -77,7 +77,7 @@ def fill(folder: Path) -> Sheet:
 
 def test_from_the_dataset_to_the_report(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores, drawn, sheet, curves, page = (tmp_path / name for name in ("scores", "c", "sheet", "curves", "report.html"))
-    evaluate("score", dataset, "--encoder", "conse", "-o", scores)
+    evaluate("score", dataset, "--encoder", "conse", "--templates", "talk", "-o", scores)
     evaluate("sample-c", scores, "--posts", POSTS, "-o", drawn)
     evaluate("sheet", drawn, "-o", sheet)
     filled = fill(sheet)
