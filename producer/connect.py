@@ -16,6 +16,7 @@ from kafka.errors import (
 )
 
 from producer.errors import CommandError
+from producer.refusal import refusal
 from producer.settings import KafkaSettings
 
 T = TypeVar("T")
@@ -42,6 +43,8 @@ def connect(settings: KafkaSettings, build: Callable[[], T]) -> T:
         except HOPELESS as error:
             raise CommandError(f"the broker at {settings.bootstrap_servers} refused: {error}") from None
         except (KafkaError, OSError) as error:
+            if why := refusal(settings):
+                raise CommandError(why) from None
             if time.monotonic() + pause >= deadline:
                 raise CommandError(
                     f"no Kafka broker answers at {settings.bootstrap_servers} "
