@@ -14,7 +14,12 @@ from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import AbortTransactionSpec, ProducerState, TransactionState
-from kafka.errors import AuthorizationError, TransactionalIdNotFoundError
+from kafka.errors import (
+    AuthorizationError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailedError,
+    TransactionalIdNotFoundError,
+)
 
 from producer.logs import event
 
@@ -63,7 +68,10 @@ def init_transactions(
     except AuthorizationError as error:
         event(log, logging.WARNING, "may not look for transactions that the broker forgot", why=error)
         before = None
-    producer.init_transactions()
+    try:
+        producer.init_transactions()
+    except TransactionalIdAuthorizationFailedError:  # the broker does not say which
+        raise TransactionalIdAuthorizationFailedError(f"transactional id {transactional_id}") from None
     if before is None:
         return []
     try:
@@ -105,9 +113,13 @@ def _end_hanging(admin: Any, transactional_id: str, topics: Sequence[str], befor
 
 
 def _open(admin: Any, producer_id: int, topics: Sequence[str]) -> dict[TopicPartition, tuple[int, ProducerState]]:
+    described = admin.describe_topics(list(topics))
+    for topic in described:
+        if topic.get("error_code") == TopicAuthorizationFailedError.errno:  # it has no partitions then
+            event(log, logging.WARNING, "may not look for transactions that the broker forgot", topic=topic["name"])
     partitions = [
         TopicPartition(topic["name"], partition["partition_index"])
-        for topic in admin.describe_topics(list(topics))
+        for topic in described
         for partition in topic["partitions"]
     ]
     return {

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kafka.admin import ConfigResource, KafkaAdminClient
-from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 from pydantic import Field
 
 from producer.connect import bootstrap_timeout_ms, connect
@@ -104,12 +104,17 @@ def describe(admin: Any, names: Sequence[str]) -> dict[str, Topic]:
         described = {topic["name"]: topic for topic in admin.describe_topics(list(names))}
         found = {name: topic["partitions"] for name, topic in described.items() if topic["error_code"] == 0}
         for name, topic in described.items():
+            if topic["error_code"] == TopicAuthorizationFailedError.errno:
+                raise CommandError(f"topic {name}: not even DESCRIBE is allowed (TopicAuthorizationFailedError)")
             if topic["error_code"] not in (0, UNKNOWN_TOPIC):
                 raise CommandError(f"topic {name}: {for_code(topic['error_code']).__name__}")
         resources = [ConfigResource("TOPIC", name) for name in found]
         configs = admin.describe_configs(resources, config_filter="all")["topic"] if resources else {}
     except KafkaError as error:
         raise CommandError(f"the topics cannot be looked at: {error}") from None
+    for name in found:
+        if not configs.get(name):
+            log.warning("topic %s: DESCRIBE_CONFIGS is not allowed, so its limits are not known and not checked", name)
     return {
         name: Topic(
             name,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, for_code
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
@@ -203,7 +203,7 @@ class Reader:
                 f"topic {self._topic} does not exist at this broker; `python -m producer topics` creates it"
             )
         if described["error_code"]:
-            raise KafkaError(f"topic {self._topic}: error {described['error_code']}")
+            raise for_code(described["error_code"])(f"topic {self._topic}")
         return str(described["topic_id"])
 
     def _partition(self, number: int) -> TopicPartition:

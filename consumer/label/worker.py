@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from kafka.errors import (
+    AuthorizationError,
     CommitFailedError,
     KafkaError,
     LogTruncationError,
@@ -167,6 +168,8 @@ class Worker:
             except ProducerFencedError as error:
                 raise CommandError(f"fenced: another worker uses replica {self._settings.replica} ({error})") from None
             except Recoverable as error:
+                if isinstance(error, AuthorizationError) and not self._health.ready:
+                    raise CommandError(f"the broker refused: {error}") from None
                 self._refused.clear()  # the broker is away: that is no refusal
                 event(log, logging.WARNING, "the broker does not let it go on", why=error, again_in=f"{pause:g}s")
                 self._stop.wait(pause)
