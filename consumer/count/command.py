@@ -1,6 +1,7 @@
 """The command `count`: labelled topic -> Redis counters, each post once, until it is stopped."""
 
 import logging
+import ssl
 import time
 from collections.abc import Mapping
 from threading import Event
@@ -153,6 +154,11 @@ def wait_for_redis(settings: RedisSettings, client: redis.Redis, timeout: float)
         except (redis.AuthenticationError, redis.ResponseError) as error:
             raise CommandError(f"Redis at {settings.redis_address} refused: {error} (REDIS_URL)") from None
         except (redis.RedisError, OSError) as error:
+            cause = error.__context__
+            if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):  # no waiting mends that
+                raise CommandError(
+                    f"no TLS with Redis at {settings.redis_address} (REDIS_URL, REDIS_SSL_CAFILE): {error}"
+                ) from None
             if time.monotonic() > deadline:
                 raise CommandError(
                     f"no Redis answers at {settings.redis_address} (tried for {timeout:g} s; set REDIS_URL): {error}"

@@ -1,11 +1,11 @@
 """The settings of the counters: where Redis is, whose topic is counted."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 import redis
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -32,9 +32,21 @@ class RedisSettings(Settings):
     redis_url: Annotated[SecretStr, AfterValidator(_check_url)] = Field(
         SecretStr("redis://localhost:6379/0"), description="Redis, redis://host:port/0"
     )
+    redis_ssl_cafile: Path | None = Field(
+        None, description="PEM file of the authorities that may sign Redis' certificate (rediss://)"
+    )
     counter_prefix: str = Field(
         "{placestream}", min_length=1, description="what the counters' keys begin with; keep a hash tag on a cluster"
     )
+
+    @model_validator(mode="after")
+    def _cafile_fits(self) -> Self:
+        if self.redis_ssl_cafile is not None:
+            if urlsplit(self.redis_url.get_secret_value()).scheme != "rediss":
+                raise ValueError("REDIS_SSL_CAFILE is set, but REDIS_URL does not begin with rediss://")
+            if not self.redis_ssl_cafile.is_file():
+                raise ValueError(f"REDIS_SSL_CAFILE {self.redis_ssl_cafile} is not a file")
+        return self
 
     @property
     def redis_address(self) -> str:
@@ -44,12 +56,14 @@ class RedisSettings(Settings):
 
     def redis_client(self) -> redis.Redis:
         """A client that decodes to text and never retries by itself: a script may not run twice unseen."""
+        tls: dict[str, Any] = {"ssl_ca_certs": str(self.redis_ssl_cafile)} if self.redis_ssl_cafile else {}
         return redis.Redis.from_url(
             self.redis_url.get_secret_value(),
             decode_responses=True,
             socket_timeout=10,
             socket_connect_timeout=5,
             retry=Retry(NoBackoff(), 0),
+            **tls,
         )
 
 

@@ -1,4 +1,5 @@
 import traceback
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +56,23 @@ def test_the_address_for_messages_has_no_password(url: str, address: str) -> Non
 def test_count_listens_on_a_port_of_its_own() -> None:
     settings = load(CountSettings, "x", [])
     assert (settings.metrics_host, settings.metrics_port, settings.stop_at_end) == ("127.0.0.1", 9102, False)
+
+
+@pytest.mark.parametrize(
+    ("url", "file", "why"),
+    [
+        ("redis://localhost", "ca.pem", "REDIS_SSL_CAFILE is set, but REDIS_URL does not begin with rediss://"),
+        ("rediss://localhost", "missing.pem", "missing.pem is not a file"),
+        ("rediss://localhost", "ca.pem", None),
+    ],
+)
+def test_an_authority_needs_tls_and_a_file(tmp_path: Path, url: str, file: str, why: str | None) -> None:
+    (tmp_path / "ca.pem").touch()
+    flags = ["--redis-url", url, "--redis-ssl-cafile", str(tmp_path / file)]
+
+    if why is None:
+        client = load(RedisSettings, "x", flags).redis_client()
+        assert client.connection_pool.connection_kwargs["ssl_ca_certs"] == str(tmp_path / file)
+    else:
+        with pytest.raises(UsageError, match=why):
+            load(RedisSettings, "x", flags)
