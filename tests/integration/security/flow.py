@@ -1,0 +1,101 @@
+"""Every role on a secured broker and Redis, in the order in which data goes through them."""
+
+import re
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.conftest import ROOT, clean_environment
+from tests.integration.security.secured import PASSWORD, REDIS_PASSWORD, Right, Secured, user_of
+from tests.wire import picture
+
+ONCE = ("--stop-at-end", "--metrics-port", "0")
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Topics, counters and folders of its own.
+
+    Attributes:
+        secured: the servers.
+        folder: for the dataset and the export.
+        names: setting -> name, of topics and group.
+    """
+
+    secured: Secured
+    folder: Path
+    names: Mapping[str, str] = field(default_factory=lambda: fresh_names())
+
+    def commands(self) -> dict[str, tuple[str, ...]]:
+        """Role -> module and arguments; a later one needs what an earlier one has written."""
+        return {
+            "topics": ("producer", "topics", "--partitions", "1"),
+            "replay": ("producer", "replay", str(self._dataset())),
+            "label": ("tests.light", *ONCE, "--session-timeout", "6", "--group-id", self.names["GROUP_ID"]),
+            "count": ("consumer", "count", *ONCE),
+            "popularity": ("consumer", "popularity"),
+            "verify": ("consumer", "verify"),
+            "recount": ("consumer", "recount"),
+            "export": ("tests.integration.export.held", "finish", "0", "-", "-o", str(self.folder / "labels")),
+            "dead-letters list": ("consumer", "dead-letters", "list", "--json"),
+            "dead-letters replay": ("consumer", "dead-letters", "replay"),
+        }
+
+    def run(self, role: str, *flags: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        """The role's command to its end, as its own user; whatever comes of it, no secret is in what it writes."""
+        topics = {f"PLACESTREAM_{name}": topic for name, topic in self.names.items() if name.endswith("TOPIC")}
+        more = {"PLACESTREAM_COUNTER_PREFIX": "{" + self.names["GROUP_ID"] + "}", "PLACESTREAM_STARTUP_TIMEOUT": "10"}
+        secured = self.secured.kafka(user_of(role)) | self.secured.counters()
+        changed = {f"PLACESTREAM_{name}": value for name, value in changes.items()}
+        ended = subprocess.run(
+            [sys.executable, "-m", *self.commands()[role], *flags],
+            env=clean_environment() | topics | more | secured | changed,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        written = ended.stdout + ended.stderr
+        assert not any(secret in written for secret in (PASSWORD, REDIS_PASSWORD, "hunter2")), written
+        assert "Traceback" not in written, written
+        return ended
+
+    def allow(self, role: str, *rights: Right) -> None:
+        """Let the role's user do just this."""
+        self.secured.allow(user_of(role), rights, self.names)
+
+    def resolved(self, right: Right) -> str:
+        """The name that a right is about."""
+        return right.resolved(self.names)
+
+    def _dataset(self) -> Path:
+        folder = self.folder / "data"
+        if not folder.exists():
+            folder.mkdir()
+            for colour in ("red", "green", "blue"):
+                (folder / f"{colour}.png").write_bytes(picture(colour))
+            for name in ("broken", "cut"):
+                (folder / f"{name}.jpg").write_bytes(b"\xff\xd8\xff no picture")
+        return folder
+
+
+def fresh_names() -> dict[str, str]:
+    """Setting -> a name that nobody has."""
+    unique = uuid.uuid4().hex[:8]
+    return {
+        "INPUT_TOPIC": f"{unique}-posts",
+        "OUTPUT_TOPIC": f"{unique}-labeled",
+        "DEAD_LETTER_TOPIC": f"{unique}-dlt",
+        "GROUP_ID": f"{unique}-group",
+    }
+
+
+def one_line(ended: subprocess.CompletedProcess[str]) -> str:
+    """The only line beside the log and its warnings with which a command ended; exit code 1."""
+    assert ended.returncode == 1, ended.stderr
+    log = re.compile(r"\d\d:\d\d:\d\d |topic \S+: DESCRIBE_CONFIGS is not allowed")  # `producer` has no times
+    (line,) = (line for line in ended.stderr.splitlines() if not log.match(line))
+    return line

@@ -1,0 +1,110 @@
+"""The rights of ``deploy/contracts/acls.yml``: with exactly these every role runs, without one the error names it."""
+
+import subprocess
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from tests.integration.security.flow import Flow, fresh_names, one_line
+from tests.integration.security.secured import ROLES, Right, rights_of
+
+Ended = subprocess.CompletedProcess[str]
+
+LEFT_OUT = {
+    "topics": ("OUTPUT_TOPIC", "DEAD_LETTER_TOPIC"),  # one of three topics is enough
+    "label": ("INPUT_TOPIC", "DEAD_LETTER_TOPIC", "GROUP_ID"),  # a run takes seconds
+}
+CASES = [
+    (role, right)
+    for role in ROLES
+    for right in rights_of(role)
+    if not right.optional and right.name not in LEFT_OUT.get(role, ())
+]
+
+
+@pytest.fixture(scope="module")
+def ran(flow: Flow) -> Mapping[str, Ended]:
+    """How every role ended, each with what it needs and nothing more; in turn by SCRAM and by PLAIN."""
+    ended = {}
+    for number, role in enumerate(flow.commands()):
+        if role in ROLES:
+            flow.allow(role, *(right for right in rights_of(role) if not right.optional))
+        flags = ("--ids", "broken") if role == "dead-letters replay" else ()  # the other one waits
+        ended[role] = flow.run(role, *flags, SASL_MECHANISM=("SCRAM-SHA-512", "PLAIN")[number % 2])
+    return ended
+
+
+@pytest.mark.parametrize(
+    ("role", "says"),
+    [
+        ("topics", "-dlt: created"),
+        ("replay", "sent 5, failed 0"),
+        ("label", "ended labeled=3 dead=2"),
+        ("count", "ended counted=3"),
+        ("popularity", "data: 3 posts"),
+        ("verify", "the counters equal the 3 labelled posts"),
+        ("recount", "recounted 3 labelled posts"),
+        ("export", "3 labelled posts"),
+        ("dead-letters list", "truncated_image"),
+        ("dead-letters replay", "replayed 1 dead letter"),
+    ],
+)
+def test_a_role_runs_with_exactly_what_it_needs(ran: Mapping[str, Ended], role: str, says: str) -> None:
+    ended = ran[role]
+
+    assert ended.returncode == 0, ended.stderr
+    assert says in ended.stdout + ended.stderr
+
+
+def test_what_is_optional_is_missed_with_a_warning_and_not_when_it_is_there(
+    flow: Flow, ran: Mapping[str, Ended]
+) -> None:
+    without = ran["label"].stderr
+    assert without.count("DESCRIBE_CONFIGS is not allowed") == 3
+    assert "may not look for transactions that the broker forgot topic=__consumer_offsets" in without
+
+    flow.allow("label", *rights_of("label"))
+    again = flow.run("label")
+
+    assert again.returncode == 0
+    assert "allowed" not in again.stderr
+    assert "may not" not in again.stderr
+
+
+@pytest.fixture(scope="module")
+def refused(flow: Flow, ran: Mapping[str, Ended]) -> Mapping[tuple[str, Right], tuple[Flow, Ended]]:
+    """How each role ended without one right at a time: one role beside the other, for each has a user of its own."""
+    assert flow.run("replay").returncode == 0  # something to label
+
+    def run_all(role: str) -> dict[tuple[str, Right], tuple[Flow, Ended]]:
+        return {(role, right): run_without(flow, role, right) for of, right in CASES if of == role}
+
+    with ThreadPoolExecutor(3) as threads:
+        return {case: found for each in threads.map(run_all, ROLES) for case, found in each.items()}
+
+
+def run_without(flow: Flow, role: str, right: Right) -> tuple[Flow, Ended]:
+    if right.operation == "CREATE":  # of what is not there yet
+        flow = replace(flow, names=fresh_names())
+        if role != "topics":
+            with flow.secured.admin() as admin:
+                topics = [name for setting, name in flow.names.items() if setting.endswith("TOPIC")]
+                admin.create_topics(dict.fromkeys(topics, {"num_partitions": 1, "replication_factor": 1}))
+                admin.wait_for_topics(topics)
+    flow.allow(role, *(each for each in rights_of(role) if each != right and not each.optional))
+    return flow, flow.run(role)
+
+
+@pytest.mark.parametrize(
+    ("role", "right"), CASES, ids=[f"{role}-{right.operation}-{right.name}" for role, right in CASES]
+)
+def test_without_a_right_the_error_names_what_it_is_of(
+    refused: Mapping[tuple[str, Right], tuple[Flow, Ended]], role: str, right: Right
+) -> None:
+    flow, ended = refused[role, right]
+
+    line = one_line(ended)
+    assert flow.resolved(right) in line
+    assert "uthorization" in line
