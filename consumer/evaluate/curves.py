@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import AliasChoices, Field, field_validator
-from pydantic_settings import CliPositionalArg, SettingsConfigDict
+from pydantic_settings import CliPositionalArg, NoDecode, SettingsConfigDict
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -63,7 +63,8 @@ class CurvesSettings(Settings):
     sample: CliPositionalArg[Path] = Field(description="sample folder (of evaluate sample-a, sample-b or sample-c)")
     marks: Path | None = Field(None, description="the filled sheet, a CSV; without it: the pre-labels of a sample-a")
     allow_unmarked: bool = Field(False, description="count posts that nobody marked as unjudged")
-    ensemble: list[str] = Field(
+    # NoDecode: the worker's variable PLACESTREAM_ENSEMBLE is no JSON, and may well be set.
+    ensemble: Annotated[list[str], NoDecode] = Field(
         [], description="a further ensemble, KIND[:IMAGE,TEXT[:GATE[:TEXT_THRESHOLD]]]; may be repeated"
     )
     text_threshold: float = Field(
@@ -81,11 +82,12 @@ class CurvesSettings(Settings):
     seed: int = Field(205, ge=0, description="of the bootstrap and of the halves for choosing a threshold")
     output: Path = Field(validation_alias=AliasChoices("output", "o"), description="folder to write: new, or of curves")
 
-    @field_validator("ensemble", mode="after")
+    @field_validator("ensemble", mode="before")
     @classmethod
-    def _ensembles_are_whole(cls, given: list[str]) -> list[str]:
-        """Put together what was split at the comma of the weights."""
-        together = [text for text in re.split(r",(?=\s*[a-z])", ",".join(given)) if text]
+    def _ensembles_are_whole(cls, given: str | list[str]) -> list[str]:
+        """Put together what was split at the comma of the weights: a comma before a letter begins another one."""
+        whole = given if isinstance(given, str) else ",".join(given)
+        together = [text for text in re.split(r",(?=\s*[a-z])", whole) if text]
         for text in together:
             try:
                 ensembles.parse(text)

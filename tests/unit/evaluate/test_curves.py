@@ -226,6 +226,12 @@ def test_ensembles_may_be_given_together_or_one_by_one() -> None:
     assert names == [ensemble.name for ensemble in twice.all_ensembles()]
 
 
+def test_the_workers_own_ensemble_in_the_environment_is_one_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLACESTREAM_ENSEMBLE", "conditional")
+    settings = load(CurvesSettings, "curves", ["s", "t", "-o", "u"])
+    assert len(settings.all_ensembles()) == len(ENSEMBLES) + 1  # it is among the talk's
+
+
 def test_no_sample_is_one_line(experiment: Simulated, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="is no sample folder"):
         curves.main(arguments(replace(experiment, sample=tmp_path), tmp_path / "out"))
