@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ import yaml
 
 from deploy.local.kafka_jars import find_kafka
 from deploy.local.process import HOST, Process, free_ports, tail
-from tests.conftest import wait_until
 from tests.tools import require
 from tests.unit.deploy.compose import ROOT, health_check, services
 
@@ -53,7 +53,7 @@ class Composed:
         """Start a service that goes on."""
         self.running[name] = Process(self._command(name), self.log(name), self.environment(name))
 
-    def run(self, name: str, timeout: float = 60) -> str:
+    def run(self, name: str, timeout: float = 120) -> str:
         """Run a service that ends by itself; its output. Fails when its exit code is not 0."""
         done = subprocess.run(
             self._command(name),
@@ -75,14 +75,14 @@ class Composed:
         done = subprocess.run(command, env=self.environment(name), capture_output=True, timeout=30)
         return done.returncode == 0
 
-    def wait_until_well(self, name: str, timeout: float = 60) -> None:
+    def wait_until_well(self, name: str, timeout: float = 120) -> None:
         """Wait for its health check; fails when it ends before."""
 
-        def well() -> bool:
+        deadline = time.monotonic() + timeout
+        while not self.is_well(name):
             assert self.running[name].poll() is None, f"{name} ended:\n{tail(self.log(name))}"
-            return self.is_well(name)
-
-        wait_until(well, timeout, f"the health check of {name}")
+            assert time.monotonic() < deadline, f"the health check of {name}: not within {timeout:g} s"
+            time.sleep(0.5)  # each check is a program, and the services need the processor
 
     def log(self, name: str) -> Path:
         """Where a service's output goes."""
@@ -153,7 +153,7 @@ class Composed:
         setup = kafka.command(
             "kafka.docker.KafkaDockerWrapper", "setup", "-D", default, "-M", mounted, "-F", final, temp=final
         )
-        done = subprocess.run(setup, env=self.environment("kafka"), capture_output=True, text=True, timeout=60)
+        done = subprocess.run(setup, env=self.environment("kafka"), capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         return kafka.command("kafka.Kafka", final / "server.properties", temp=final)
 

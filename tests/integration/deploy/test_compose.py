@@ -22,6 +22,9 @@ from tests.wire import picture
 POSTS = 24
 BROKEN = 1
 
+LONG = 120.0
+"""Seconds that anything may take; about five do on a machine with nothing else to do."""
+
 GO_ON = ("kafka", "redis", "label", "count", "prometheus")
 """Started here, in this order. Not here: grafana (no package of a registry has it) and label-gpu (no GPU)."""
 
@@ -45,6 +48,11 @@ class Running(Composed):
         found = self.ask("query", query=expression)["result"]
         values = [(series["metric"], float(series["value"][1])) for series in found]
         return [(labels, value) for labels, value in values if not math.isnan(value)]
+
+
+def wait_for(running: Running, expression: str, what: str) -> None:
+    """Wait until an expression gives something; the model may take long to load on a busy machine."""
+    wait_until(lambda: running.query(expression), LONG, what)
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +93,11 @@ def running(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Iterator
             composed.start(name)
         for name in ("label", "count", "prometheus"):
             composed.wait_until_well(name)
-        wait_until(lambda: composed.query("placestream_counter_lag_records"), what="a first scrape of the counter")
-        wait_until(lambda: composed.query("placestream_assigned_partitions > 0"), what="a worker that has joined")
+        wait_for(composed, "placestream_counter_lag_records", "a first scrape of the counter")
+        wait_for(composed, "placestream_assigned_partitions > 0", "a worker that has joined")
         composed.run("producer")
-        wait_until(lambda: composed.query(f"placestream_counted_posts_total == {POSTS}"), what="every post, counted")
-        wait_until(lambda: composed.query("placestream:not_classified:ratio1d"), what="the last of the recording rules")
+        wait_for(composed, f"placestream_counted_posts_total == {POSTS}", "every post, counted")
+        wait_for(composed, "placestream:not_classified:ratio1d", "the last of the recording rules")
         yield composed
     finally:
         composed.close()
@@ -117,10 +125,7 @@ def test_prometheus_can_evaluate_every_rule(running: Running) -> None:
 
 
 def test_the_first_dead_letter_is_told_and_nothing_else(running: Running) -> None:
-    def fires() -> bool:
-        return bool(running.query('ALERTS{alertname="PlacestreamFirstDeadLetter", reason="not_an_image"}'))
-
-    wait_until(fires, what="the alert")
+    wait_for(running, 'ALERTS{alertname="PlacestreamFirstDeadLetter", reason="not_an_image"}', "the alert")
     firing = running.query('ALERTS{alertstate="firing"}')
     assert {labels["alertname"] for labels, _ in firing} == {"PlacestreamFirstDeadLetter"}
 
