@@ -268,7 +268,13 @@
     else go(to);
   }
 
-  const say = (text) => { byId("said").textContent = text; };
+  let saidAt = 0;
+  function say(text) {
+    byId("said").textContent = text;
+    clearTimeout(saidAt);
+    saidAt = setTimeout(() => { byId("said").textContent = ""; }, 5_000);
+  }
+
   function complain(text) {
     byId("notice").textContent = text;
     byId("notice").hidden = !text;
