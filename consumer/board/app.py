@@ -1,0 +1,203 @@
+"""The pages as a Starlette application: which address shows what, and what every answer says to the browser."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from consumer.board import render
+from consumer.board.album import Album, Picture
+from consumer.board.cities import Cities
+from consumer.board.events import CARDS, Events, filter_of
+from consumer.board.fetch import Away, Gone
+from consumer.board.settings import BoardSettings
+from consumer.board.wall import Shown, Wall
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+EXPIRED = "The picture has expired."
+AWAY = "The broker does not answer; trying again."
+TEXT_WAIT = 3.0
+"""Seconds that a post's page waits for its caption."""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What the pages show."""
+
+    settings: BoardSettings
+    wall: Wall
+    album: Album
+    cities: Cities
+    is_ending: Callable[[], bool]
+
+
+def build(board: Board) -> Starlette:
+    """The application."""
+    events = Events(board.wall, board.settings.captions, board.is_ending)
+    pages = _Pages(board)
+    return Starlette(
+        routes=[
+            Route("/", pages.live),
+            Route("/events", events.answer),
+            Route("/post/{partition:int}/{offset:int}", pages.post),
+            Route("/picture/{partition:int}/{offset:int}", pages.picture),
+            Route("/caption/{partition:int}/{offset:int}", pages.caption),
+            Route("/cities", pages.cities),
+            Route("/cities/figures", pages.figures),
+            Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
+        ],
+        middleware=[
+            Middleware(_Headers),
+            Middleware(TrustedHostMiddleware, allowed_hosts=board.settings.hosts, www_redirect=False),
+            Middleware(_GetOnly),
+        ],
+        exception_handlers={404: pages.not_found},
+    )
+
+
+class _Pages:
+    """Each method answers one address."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    async def live(self, request: Request) -> Response:
+        wall, wanted = self._board.wall, filter_of(request)
+        shown, number = wall.latest(wanted, CARDS)
+        cities, places = wall.choices()
+        cards = render.cards(shown, self._board.settings.captions)
+        return self._page("live.html.j2", cards=cards, number=number, filter=wanted, cities=cities, places=places)
+
+    async def post(self, request: Request) -> Response:
+        try:
+            shown = await self._shown(request)
+        except Gone:
+            return self._page("problem.html.j2", 404, title="No such post", refresh=False, text=(
+                "There is no labelled post at this address: it has expired, or it never was there."
+            ))  # fmt: skip
+        except Away:
+            text = "The broker does not answer, and this post is no longer on the wall. This page keeps trying."
+            return self._page("problem.html.j2", 503, title="The broker does not answer", refresh=True, text=text)
+        caption = None
+        if self._board.settings.captions:
+            try:
+                async with asyncio.timeout(TEXT_WAIT):
+                    caption = (await self._picture(shown)).caption
+            except (Gone, Away, TimeoutError):
+                caption = None
+        return self._page("post.html.j2", shown=shown, caption=caption, captions=self._board.settings.captions)
+
+    async def picture(self, request: Request) -> Response:
+        try:
+            picture = await self._picture(await self._shown(request))
+        except Gone:
+            return _text(EXPIRED, 410)
+        except Away:
+            return _text(AWAY, 503)
+        if picture.jpeg is None:
+            return _text("The picture cannot be read.", 415)
+        return Response(picture.jpeg, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
+
+    async def caption(self, request: Request) -> Response:
+        if not self._board.settings.captions:
+            return _text("Captions are shown with --captions only.", 404)
+        try:
+            return _text((await self._picture(await self._shown(request))).caption or "")
+        except Gone:
+            return _text("The caption has expired.", 410)
+        except Away:
+            return _text(AWAY, 503)
+
+    async def cities(self, request: Request) -> Response:
+        return self._page("cities.html.j2", **await self._city_values(request))
+
+    async def figures(self, request: Request) -> Response:
+        """The part of the Cities page that changes."""
+        return _html("figures.html.j2", 200, **await self._city_values(request))
+
+    async def not_found(self, request: Request, error: Exception) -> Response:
+        text = "There is no such page. The wall and the cities are above."
+        return self._page("problem.html.j2", 404, title="No such page", text=text, refresh=False)
+
+    async def _city_values(self, request: Request) -> dict[str, Any]:
+        figures = await asyncio.to_thread(self._board.cities.figures)
+        named = request.query_params.get("city")
+        city = next((each for each in figures.cities if each.city == named), None)
+        if city is None and named is None and figures.cities:
+            city = figures.cities[0]
+        return {"figures": figures, "city": city, "named": named}
+
+    async def _shown(self, request: Request) -> Shown:
+        """The post of an address: from the wall, or from the topic."""
+        partition, offset = request.path_params["partition"], request.path_params["offset"]
+        if partition >= 2**31 or offset >= 2**63:  # no such number is on Kafka's wire
+            raise Gone("no such record")
+        topic = self._board.settings.output_topic
+        return self._board.wall.find(partition, offset) or await self._board.album.label(topic, partition, offset)
+
+    async def _picture(self, shown: Shown) -> Picture:
+        return await self._board.album.picture(shown.post.source, shown.post.post_id)
+
+    def _page(self, template: str, code: int = 200, **values: Any) -> Response:
+        return _html(template, code, status=render.status(self._board.wall), **values)
+
+
+def _html(template: str, code: int, **values: Any) -> Response:
+    return HTMLResponse(render.page(template, **values), code, {"cache-control": "no-store"})
+
+
+def _text(text: str, code: int = 200) -> Response:
+    return PlainTextResponse(text, code, {"cache-control": "no-store"})
+
+
+class _Headers:
+    """Adds `HEADERS` to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                more = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+                message["headers"] = [*message["headers"], *more]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class _GetOnly:
+    """Refuses whatever could change something."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
+            refused: Callable[[Scope, Receive, Send], Awaitable[None]] = PlainTextResponse(
+                "GET only", 405, {"allow": "GET, HEAD"}
+            )
+            await refused(scope, receive, send)
+        elif scope["type"] != "websocket":
+            await self._app(scope, receive, send)

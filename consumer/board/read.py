@@ -1,0 +1,162 @@
+"""The stage that reads the labelled topic onto the wall: read_committed, without a group, going on whatever happens."""
+
+import logging
+import threading
+import time
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import OffsetSpec
+from kafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError, for_code
+from pydantic import ValidationError
+
+from consumer.board.settings import BoardSettings
+from consumer.board.wall import Wall
+from consumer.labeled_post import LabeledPost
+from producer.connect import bootstrap_timeout_ms, connect
+from producer.logs import event
+
+log = logging.getLogger(__name__)
+
+POLL_MS = 250
+CHUNK = 500
+"""Most records of a poll."""
+LOOK_EVERY = 2.0
+"""Seconds without a record after which the broker is asked whether it is there: a poll does not say."""
+LOOK_AT_LEAST = 30.0
+"""Seconds between two looks at the topic in any case: it may have grown partitions."""
+ANSWER_MS = 3_000
+
+
+def build_consumer(settings: BoardSettings, name: str) -> KafkaConsumer:
+    """A consumer that commits nothing and is in no group.
+
+    Args:
+        settings: where the broker is.
+        name: what it does, for the broker's log.
+
+    Raises:
+        KafkaError: the broker cannot be reached.
+    """
+    return KafkaConsumer(
+        **settings.kafka(),
+        allow_auto_create_topics=False,
+        client_id=f"placestream-board-{name}",
+        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
+        isolation_level="read_committed",
+        auto_offset_reset="none",
+        enable_auto_commit=False,
+        request_timeout_ms=5_000,
+        metrics_enabled=False,
+    )
+
+
+class Reader:
+    """Follows every partition of the labelled topic."""
+
+    def __init__(self, settings: BoardSettings, wall: Wall) -> None:
+        """Connect; that the topic does not exist is no error, it may still come.
+
+        Raises:
+            CommandError: the broker cannot be reached, or refuses who we are.
+        """
+        self._settings = settings
+        self._topic = settings.output_topic
+        self._wall = wall
+        self._consumer = connect(settings, lambda: build_consumer(settings, "labels"))
+        self._admin = connect(
+            settings,
+            lambda: KafkaAdminClient(
+                **settings.kafka(), client_id="placestream-board-admin", request_timeout_ms=ANSWER_MS,
+                bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
+            ),
+        )  # fmt: skip
+        self._known: dict[TopicPartition, int] = {}  # where each partition was begun
+        self._topic_id: str | None = None
+        self._is_first_look = True
+        self._looked_at = self._heard_at = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Read until `stop` is set; whatever fails is said on the wall and tried again."""
+        pause, said = 0.2, ""
+        while not stop.is_set():
+            try:
+                self._turn()
+                pause, said = 0.2, ""
+            except OffsetOutOfRangeError:  # expired, or the topic was created anew: go on with what there is
+                self._known, self._looked_at = {}, 0.0
+            except Exception as error:  # the thread may not end: nobody would put another post on the wall
+                why = self._explain(error)
+                self._wall.say(why)
+                if why != said:
+                    event(log, logging.WARNING, "cannot read", topic=self._topic, why=error)
+                said, self._looked_at = why, 0.0
+                stop.wait(pause)
+                pause = min(pause * 2, 2.0)
+
+    def close(self) -> None:
+        """Close the clients."""
+        self._consumer.close(timeout_ms=1_000)
+        self._admin.close()
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        since = now - self._looked_at
+        if since > LOOK_AT_LEAST or (since > LOOK_EVERY and now - self._heard_at > LOOK_EVERY):
+            self._look()
+            self._looked_at = time.monotonic()
+            self._wall.say(None)
+        for partition, records in self._consumer.poll(timeout_ms=POLL_MS, max_records=CHUNK).items():
+            self._heard_at = time.monotonic()
+            for record in records:
+                self._show(partition.partition, record)
+
+    def _look(self) -> None:
+        """Make sure that the broker answers, and that every partition of the topic as it is now is read."""
+        (described,) = self._admin.describe_topics([self._topic])
+        if described["error_code"]:
+            raise for_code(described["error_code"])(f"topic {self._topic}")
+        topic_id = str(described["topic_id"])
+        if topic_id != self._topic_id:
+            self._known = {}
+        found = [TopicPartition(self._topic, each["partition_index"]) for each in described["partitions"]]
+        new = [partition for partition in found if partition not in self._known]
+        if new:
+            begins = self._begins(new)
+            going_on = {partition: self._consumer.position(partition) for partition in self._known}
+            self._consumer.assign(found)
+            for partition, offset in (going_on | begins).items():
+                self._consumer.seek(partition, offset)
+            self._known |= begins
+        self._topic_id, self._is_first_look = topic_id, False
+
+    def _begins(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """At the first look where SINCE says or the end; what came into being later is read from its beginning."""
+        if not self._is_first_look:
+            return self._offsets(partitions, OffsetSpec.EARLIEST)
+        ends = self._offsets(partitions, OffsetSpec.LATEST)
+        if self._settings.since is None:
+            return ends
+        found = self._offsets(partitions, max(0, int(self._settings.since.timestamp() * 1000)))
+        return {partition: offset if offset >= 0 else ends[partition] for partition, offset in found.items()}
+
+    def _offsets(self, partitions: list[TopicPartition], when: Any) -> dict[TopicPartition, int]:
+        found = self._admin.list_partition_offsets(dict.fromkeys(partitions, when), timeout_ms=ANSWER_MS)
+        return {partition: each.offset for partition, each in found.items()}
+
+    def _show(self, partition: int, record: Any) -> None:
+        value = record.value or b""
+        try:
+            self._wall.add(partition, record.offset, LabeledPost.model_validate_json(value), value)
+        except ValidationError as error:
+            event(
+                log, logging.WARNING, "no labelled post; passed over", topic=self._topic, partition=partition,
+                offset=record.offset, why=error.errors()[0]["msg"],
+            )  # fmt: skip
+
+    def _explain(self, error: Exception) -> str:
+        if isinstance(error, UnknownTopicOrPartitionError):
+            return f"The topic {self._topic} does not exist yet; “python -m producer topics” creates it."
+        if isinstance(error, KafkaError | OSError):
+            return f"The broker at {self._settings.bootstrap_servers} does not answer. The board keeps trying."
+        return f"The topic {self._topic} cannot be read: {type(error).__name__}. The board keeps trying."

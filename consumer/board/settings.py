@@ -1,0 +1,72 @@
+"""The settings of `board`."""
+
+import ipaddress
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from consumer.count.settings import RedisSettings
+from producer.logs import LogSettings
+from producer.post import parse_time
+from producer.settings import TopicSettings
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def _since(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if found := re.fullmatch(r"(\d{1,6})([smhd])", value.strip()):
+        return datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
+    try:
+        return parse_time(value)
+    except ValueError:
+        raise ValueError("must be an ISO 8601 time such as 2026-11-24T09:00:00Z, or 30s, 15m, 2h, 1d") from None
+
+
+class BoardSettings(TopicSettings, RedisSettings, LogSettings):
+    """Show what the stream is seeing now, as pages for a browser, until SIGTERM or Ctrl-C."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="address that the pages answer at")
+    port: int = Field(8090, ge=0, le=65535, description="port of the pages; 0 = any free one, printed")
+    allowed_hosts: str | None = Field(
+        None, description="names under which browsers may ask: a,b (default: the loopback names, and HOST)"
+    )
+    since: Annotated[datetime | None, BeforeValidator(_since)] = Field(
+        None, description="begin with labels of this time: ISO 8601, or 15m, 2h (default: the end of the topic)"
+    )
+    captions: bool = Field(False, description="show captions as well")
+    keep_posts: int = Field(1_000, ge=1, le=100_000, description="posts that are kept, the latest")
+    keep_bytes: int = Field(
+        64 * 2**20, ge=2**20, description="most bytes of their small pictures, and as many of their records"
+    )
+
+    @model_validator(mode="after")
+    def _knows_its_names(self) -> Self:
+        if self.allowed_hosts is None and self.host in ("0.0.0.0", "::"):
+            raise ValueError(f"HOST {self.host} needs ALLOWED_HOSTS: the names under which browsers may ask, a,b")
+        if any("*" in name for name in self.hosts):
+            raise ValueError("ALLOWED_HOSTS takes names, no patterns")
+        return self
+
+    @property
+    def hosts(self) -> list[str]:
+        """What a request's Host header may name; IPv6 addresses in the brackets that it has there."""
+        named = [self.host] if self.allowed_hosts is None else self.allowed_hosts.split(",")
+        names = dict.fromkeys([*LOOPBACK, *(name.strip() for name in named if name.strip())])
+        return [f"[{name}]" if _is_ipv6(name) else name for name in names]
+
+    @property
+    def address(self) -> str:
+        """How HOST is written in an address."""
+        return f"[{self.host}]" if _is_ipv6(self.host) else self.host
+
+
+def _is_ipv6(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).version == 6
+    except ValueError:
+        return False

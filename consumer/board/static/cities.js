@@ -1,0 +1,35 @@
+// Keeps the figures fresh: what has not changed is left alone, so that nobody loses the place they read at.
+
+const EVERY = 5000;
+const figures = document.getElementById("figures");
+const said = document.getElementById("said");
+let shown = null;
+
+async function refresh() {
+  try {
+    const answer = await fetch(`/cities/figures${location.search}`, { cache: "no-store" });
+    const text = answer.ok ? await answer.text() : null;
+    if (text !== null && text !== shown) {
+      const before = document.activeElement;
+      const path = before && figures.contains(before) ? before.getAttribute("href") || before.getAttribute("aria-label") : null;
+      const left = [...figures.querySelectorAll(".scroll")].map((each) => each.scrollLeft);
+      figures.innerHTML = text; // rendered and escaped by the board
+      [...figures.querySelectorAll(".scroll")].forEach((each, i) => { each.scrollLeft = left[i] || 0; });
+      if (path) {
+        [...figures.querySelectorAll("a, .scroll")]
+          .find((each) => (each.getAttribute("href") || each.getAttribute("aria-label")) === path)?.focus({ preventScroll: true });
+      }
+      shown = text;
+    }
+    if (said.textContent) said.textContent = "";
+  } catch {
+    said.textContent = "The board does not answer; trying again.";
+    said.className = "notice";
+    setTimeout(refresh, EVERY);
+    return;
+  }
+  said.className = "unseen";
+  setTimeout(refresh, EVERY);
+}
+
+setTimeout(refresh, EVERY);

@@ -1,0 +1,3 @@
+import { watch } from "./pictures.js";
+
+watch(document.querySelector(".post"));
