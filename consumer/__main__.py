@@ -11,7 +11,9 @@ COMMANDS = {
     "popularity": ("consumer.count.report:main", "print which places a city photographs, when, and in what mood"),
     "recount": ("consumer.count.recount:main", "rebuild the counters from the labelled topic"),
     "verify": ("consumer.count.verify:main", "compare the counters with the labelled topic"),
+    "evaluate": ("consumer.evaluate.command:main", "repeat the talk's experiments on your own dataset"),
     "benchmark": ("consumer.benchmark.command:main", "measure the pipeline beside the bare model"),
+    "export": ("consumer.export.command:main", "write the labelled topic as files for analysts"),
     "dead-letters": ("consumer.dead_letters.command:main", "list, show and replay what could not be labelled"),
 }
 

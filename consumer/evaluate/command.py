@@ -1,6 +1,12 @@
 """The command group `evaluate`: which sub-commands there are, in the order in which one uses them."""
 
+from importlib.util import find_spec
+
 from producer.command import run
+from producer.errors import CommandError
+
+PACKAGES = ("jinja2", "matplotlib", "pandas", "sklearn", "statsmodels", "torchvision")
+"""What the extra brings."""
 
 COMMANDS = {
     "score": ("consumer.evaluate.score:main", "store how similar each post's picture and caption are to every place"),
@@ -25,5 +31,13 @@ def main(argv: list[str]) -> int:
 
     Returns:
         0 done, 2 wrong usage or settings, 1 anything else.
+
+    Raises:
+        CommandError: the extra is not installed.
     """
+    if missing := [package for package in PACKAGES if find_spec(package) is None]:
+        raise CommandError(
+            f"evaluate needs the package{'s' * (len(missing) > 1)} {', '.join(missing)}: "
+            "pip install 'placestream[evaluate]'"
+        )
     return run("python -m consumer evaluate", COMMANDS, argv)
