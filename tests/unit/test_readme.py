@@ -17,6 +17,18 @@ from consumer.count.settings import CountSettings
 from consumer.count.verify import VerifySettings
 from consumer.dead_letters.replay import ReplaySettings as DeadLetterReplaySettings
 from consumer.dead_letters.report import ListSettings, ShowSettings
+from consumer.evaluate.agreement import AgreementSettings
+from consumer.evaluate.compare import CompareSettings
+from consumer.evaluate.curves import CurvesSettings
+from consumer.evaluate.popularity import PopularityPageSettings
+from consumer.evaluate.prelabel import PrelabelSettings
+from consumer.evaluate.report import ReportSettings
+from consumer.evaluate.sample_a import SampleASettings
+from consumer.evaluate.sample_b import SampleBSettings
+from consumer.evaluate.sample_c import SampleCSettings
+from consumer.evaluate.score import ScoreSettings
+from consumer.evaluate.sheet import SheetSettings
+from consumer.export.settings import ExportSettings
 from consumer.label.settings import LabelSettings
 from consumer.metrics import CountMetrics, LabelMetrics
 from producer.__main__ import COMMANDS as PRODUCER
@@ -37,6 +49,18 @@ COMMANDS: dict[str, type[BaseSettings]] = {
     "popularity": PopularitySettings,
     "classify": ClassifyCommand,
     "benchmark": BenchmarkSettings,
+    "export": ExportSettings,
+    "evaluate score": ScoreSettings,
+    "evaluate prelabel": PrelabelSettings,
+    "evaluate sample-a": SampleASettings,
+    "evaluate sample-b": SampleBSettings,
+    "evaluate sample-c": SampleCSettings,
+    "evaluate sheet": SheetSettings,
+    "evaluate agreement": AgreementSettings,
+    "evaluate curves": CurvesSettings,
+    "evaluate report": ReportSettings,
+    "evaluate compare": CompareSettings,
+    "evaluate popularity": PopularityPageSettings,
     "dead-letters list": ListSettings,
     "dead-letters show": ShowSettings,
     "dead-letters replay": DeadLetterReplaySettings,
