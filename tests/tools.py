@@ -14,6 +14,7 @@ PACKAGES = {
     "chromium": "chromium",
     "kubectl": "kubectl",
     "node": "npm",
+    "openssl": "openssl",
     "npm": "npm",
     "prometheus": "prometheus",
     "promtool": "prometheus",

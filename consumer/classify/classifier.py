@@ -16,6 +16,8 @@ from consumer.classify.captions import readable
 from consumer.classify.encoder import Encoder, EncoderBug, NotFinite
 from consumer.classify.ensemble import Decision, probabilities
 from consumer.classify.label import Label, Ranking
+from consumer.classify.levels import levels as levels_of
+from consumer.classify.levels import plain_jpeg
 from consumer.classify.pictures import PictureError, PictureLimits
 from consumer.classify.places import Places
 from consumer.classify.sentiment import sentiment
@@ -50,7 +52,7 @@ class Classifier:
         templates: prompts of the places; None for the encoder's own.
         top: places named in each ranking.
         observe: told the seconds that each batch spends in the stages ``image`` and ``text``.
-        decode_jpeg: decodes usual JPEGs in Pillow's place; see `pictures.plain_jpeg`.
+        decode_jpeg: decodes usual JPEGs in Pillow's place; see `levels.plain_jpeg`.
 
     Attributes:
         encoder_name: which model and weights.
@@ -113,9 +115,9 @@ class Classifier:
         """
         levels = None
         if self._decode_jpeg is not None:
-            levels = pictures.plain_jpeg(post.picture, self._limits, self._decode_jpeg)
+            levels = plain_jpeg(post.picture, self._limits, self._decode_jpeg)
         if levels is None:
-            levels = pictures.levels(pictures.decode(post.picture, self._limits))
+            levels = levels_of(pictures.decode(post.picture, self._limits))
         return Decoded(post, self._encoder.prepare(levels))
 
     def label(self, batch: Sequence[Decoded]) -> list[Label]:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision.transforms.functional import to_pil_image
 
-from consumer.classify import pictures
 from consumer.classify.encoder import in_chunks_by_length
+from consumer.classify.levels import levels as levels_of
 from consumer.classify.places import TEMPLATES
 from producer.errors import CommandError
 
@@ -76,7 +76,7 @@ class Conse:
         left, top = (width - side) / 2, (height - side) / 2
         # Pillow's resize, although torch's is faster: this box has fractions of a pixel
         square = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC, (left, top, left + side, top + side))
-        return pictures.levels(square).contiguous()
+        return levels_of(square).contiguous()
 
     @torch.inference_mode()
     def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ from consumer.classify import engine as engines
 from consumer.classify.device import LENGTHS, PART, SIZES, Device
 from consumer.classify.encoder import in_chunks_by_length
 from consumer.classify.engine import Engine, Precision, Tower
-from consumer.classify.pictures import middle_square
+from consumer.classify.levels import middle_square
 from consumer.classify.places import TEMPLATES
 from consumer.classify.tokenizer import with_fast_words
 from producer.errors import CommandError

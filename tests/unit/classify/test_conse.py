@@ -11,7 +11,8 @@ from consumer.classify import conse as module
 from consumer.classify.classifier import Classifier
 from consumer.classify.conse import Conse
 from consumer.classify.ensemble import Decision
-from consumer.classify.pictures import PictureLimits, decode, levels
+from consumer.classify.levels import levels
+from consumer.classify.pictures import PictureLimits, decode
 from consumer.classify.places import Places
 from producer.errors import CommandError
 from producer.post import Post

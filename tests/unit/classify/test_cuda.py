@@ -8,8 +8,9 @@ import torch
 
 from consumer.classify import nvjpeg
 from consumer.classify.engine import Precision
+from consumer.classify.levels import levels, plain_jpeg
 from consumer.classify.open_clip import OpenClip
-from consumer.classify.pictures import PictureLimits, decode, levels, plain_jpeg
+from consumer.classify.pictures import PictureLimits, decode
 from tests.unit.classify.pictures import photo
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

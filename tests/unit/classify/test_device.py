@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from consumer.classify.device import LENGTHS, PART, SIZES, Device
 from consumer.classify.engine import Engine, Precision, suffix
+from consumer.classify.levels import levels
 from consumer.classify.open_clip import OpenClip
-from consumer.classify.pictures import levels
 from tests.unit.classify.pictures import photo
 
 CONTEXT = 77

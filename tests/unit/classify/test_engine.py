@@ -226,7 +226,10 @@ def test_other_vectors_than_torchs_are_refused(monkeypatch: pytest.MonkeyPatch) 
         (["--precision=bf16"], "PRECISION bf16: ENGINE torch computes in fp32 only on DEVICE cpu"),
         (["--engine=openvino", "--device=cuda"], "DEVICE cuda"),
         (["--engine=openvino", "--compile"], "COMPILE: ENGINE openvino compiles by itself"),
-        (["--engine=openvino", "--precision=fp16"], "PRECISION fp16: ENGINE openvino computes in fp32 or bf16; set one"),
+        (
+            ["--engine=openvino", "--precision=fp16"],
+            "PRECISION fp16: ENGINE openvino computes in fp32 or bf16",
+        ),
         (["--jpeg-decoder=nvjpeg"], "JPEG_DECODER nvjpeg: it decodes on CUDA devices, not on DEVICE cpu"),
         (
             ["--encoder=conse", "--engine=openvino"],

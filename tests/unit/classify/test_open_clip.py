@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.classify import open_clip as module
+from consumer.classify.levels import levels
 from consumer.classify.open_clip import CPU_TEXTS, OpenClip, Preprocessing, imagenet_class_names
-from consumer.classify.pictures import levels
 from producer.errors import CommandError
 from tests.unit.classify.pictures import photo
 

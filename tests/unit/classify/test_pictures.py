@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
+from consumer.classify.levels import levels, middle_square, plain_jpeg
 from consumer.classify.pictures import (
     MAX_ELONGATION,
     ImageTooLarge,
@@ -20,9 +21,6 @@ from consumer.classify.pictures import (
     PictureLimits,
     TruncatedImage,
     decode,
-    levels,
-    middle_square,
-    plain_jpeg,
 )
 from producer.photographs import PHOTOGRAPHS
 from tests.unit.classify.pictures import encoded, photo, plain
