@@ -82,7 +82,8 @@ def calibration_error(
     """The error and its interval: the bins' gaps are absolute sums of weight · (confidence - right)."""
     gaps = np.where(bins, (judged.confidence - judged.right)[:, None], 0.0)
     found = float(np.abs(weights @ gaps).sum() / (weights @ bins).sum())
-    rounds = np.abs(bootstrap.sums(weights, gaps)).sum(axis=1) / bootstrap.sums(weights, bins).sum(axis=1)
+    with np.errstate(invalid="ignore"):  # of few posts, a round may draw none that can be used: it is no number then
+        rounds = np.abs(bootstrap.sums(weights, gaps)).sum(axis=1) / bootstrap.sums(weights, bins).sum(axis=1)
     low, high = percentiles(rounds)
     return found, float(low), float(high)
 
