@@ -22,6 +22,7 @@ from consumer.board.events import CARDS, Events, filter_of
 from consumer.board.fetch import Away, Gone
 from consumer.board.settings import BoardSettings
 from consumer.board.wall import Shown, Wall
+from consumer.labeled_post import SourceRecord
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -61,8 +62,8 @@ def build(board: Board) -> Starlette:
             Route("/", pages.live),
             Route("/events", events.answer),
             Route("/post/{partition:int}/{offset:int}", pages.post),
-            Route("/picture/{partition:int}/{offset:int}", pages.picture),
-            Route("/caption/{partition:int}/{offset:int}", pages.caption),
+            Route("/picture/{topic}/{partition:int}/{offset:int}", pages.picture),
+            Route("/caption/{topic}/{partition:int}/{offset:int}", pages.caption),
             Route("/cities", pages.cities),
             Route("/cities/figures", pages.figures),
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
@@ -103,14 +104,15 @@ class _Pages:
         if self._board.settings.captions:
             try:
                 async with asyncio.timeout(TEXT_WAIT):
-                    caption = (await self._picture(shown)).caption
+                    post = shown.post
+                    caption = (await self._board.album.picture(post.source, post.post_id)).caption
             except (Gone, Away, TimeoutError):
                 caption = None
         return self._page("post.html.j2", shown=shown, caption=caption, captions=self._board.settings.captions)
 
     async def picture(self, request: Request) -> Response:
         try:
-            picture = await self._picture(await self._shown(request))
+            picture = await self._picture(request)
         except Gone:
             return _text(EXPIRED, 410)
         except Away:
@@ -123,7 +125,7 @@ class _Pages:
         if not self._board.settings.captions:
             return _text("Captions are shown with --captions only.", 404)
         try:
-            return _text((await self._picture(await self._shown(request))).caption or "")
+            return _text((await self._picture(request)).caption or "")
         except Gone:
             return _text("The caption has expired.", 410)
         except Away:
@@ -149,18 +151,26 @@ class _Pages:
         return {"figures": figures, "city": city, "named": named}
 
     async def _shown(self, request: Request) -> Shown:
-        """The post of an address: from the wall, or from the topic."""
-        partition, offset = request.path_params["partition"], request.path_params["offset"]
-        if partition >= 2**31 or offset >= 2**63:  # no such number is on Kafka's wire
-            raise Gone("no such record")
+        """The post whose label lies at an address: from the wall, or from the topic."""
+        partition, offset = _coordinates(request)
         topic = self._board.settings.output_topic
         return self._board.wall.find(partition, offset) or await self._board.album.label(topic, partition, offset)
 
-    async def _picture(self, shown: Shown) -> Picture:
-        return await self._board.album.picture(shown.post.source, shown.post.post_id)
+    async def _picture(self, request: Request) -> Picture:
+        """The picture whose post lies at an address; its id is in the query, for another post may lie there later."""
+        partition, offset = _coordinates(request)
+        source = SourceRecord(topic=request.path_params["topic"], partition=partition, offset=offset)
+        return await self._board.album.picture(source, request.query_params.get("post", ""))
 
     def _page(self, template: str, code: int = 200, **values: Any) -> Response:
         return _html(template, code, status=render.status(self._board.wall), **values)
+
+
+def _coordinates(request: Request) -> tuple[int, int]:
+    partition, offset = request.path_params["partition"], request.path_params["offset"]
+    if partition >= 2**31 or offset >= 2**63:  # no such number is on Kafka's wire
+        raise Gone("no such record")
+    return partition, offset
 
 
 def _html(template: str, code: int, **values: Any) -> Response:

@@ -77,7 +77,8 @@ class Cities:
         cities = popularity(counters)
         if not cities:
             return Figures(trouble=f"Nothing is counted yet at {where}: “python -m consumer count” counts.")
-        return Figures(cities, {city: _week(fields) for city, fields in counters.hours.items()}, counters.stamps)
+        weeks = {city: _week(fields) for city, fields in counters.hours.items() if fields}
+        return Figures(cities, weeks, counters.stamps)
 
 
 def _week(fields: Mapping[str, int]) -> list[list[int]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumer.board.album import Album
 from consumer.board.cities import Cities
-from consumer.board.fetch import Fetcher
+from consumer.board.fetch import AHEAD, Fetcher
 from consumer.board.read import Reader, build_consumer
 from consumer.board.settings import BoardSettings
 from consumer.board.wall import Wall
@@ -37,12 +37,12 @@ def main(argv: list[str]) -> int:
     """
     settings = load(BoardSettings, "python -m consumer board", argv)
     _check_extra()
-    begin(settings)
     listening = _listen(settings)
+    begin(settings)
     wall = Wall(settings.keep_posts, settings.keep_bytes)
     stop = threading.Event()
     reader = Reader(settings, wall)
-    fetcher = Fetcher(connect(settings, lambda: build_consumer(settings, "pictures")))
+    fetcher = Fetcher(connect(settings, lambda: build_consumer(settings, "pictures", AHEAD)))
     cities = Cities(settings)
     threads = [
         threading.Thread(target=run, args=(stop,), name=name, daemon=True)

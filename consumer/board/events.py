@@ -13,12 +13,14 @@ from consumer.board import render
 from consumer.board.wall import Filter, Wall
 
 CARDS = 48
-"""Most posts that a page shows, and so most that one event carries: nobody reads more in half a second."""
+"""Most posts that a page shows."""
+CARDS_LATER = 12
+"""Most posts that an event adds to them: nobody sees more in half a second. Of a faster stream a page shows a part."""
 TICK = 0.5
 """Seconds between two events."""
 STATUS_EVERY = 1.0
 """Seconds after which there is one without new posts: the browser sees that the board is there."""
-CHOICES_EVERY = 5.0
+CHOICES_EVERY = 2.0
 """Seconds between two looks at the cities and places that may be chosen."""
 MOST_VIEWERS = 64
 
@@ -59,10 +61,10 @@ class Events:
             seen, told_at, choices, chosen_at = 0, 0.0, None, 0.0
             yield "retry: 2000\n\n"
             while not self._is_ending():
-                shown, number = self._wall.latest(wanted, CARDS, seen)
+                shown, number = self._wall.latest(wanted, CARDS_LATER if seen else CARDS, seen)
                 now = time.monotonic()
                 if shown or now - told_at >= STATUS_EVERY:
-                    told: dict[str, Any] = {"cards": render.cards(shown, self._captions), "new": number - seen}
+                    told: dict[str, Any] = {"cards": render.cards(shown, self._captions)}
                     told |= render.status(self._wall)
                     if now - chosen_at >= CHOICES_EVERY:
                         chosen_at = now

@@ -18,7 +18,9 @@ MOST_WAITING = 512
 """Records that may be asked for at once; a browser asks again."""
 PATIENCE = 5.0
 """Seconds after which the broker counts as lost."""
-NEAR = 100
+AHEAD = 256 * 1024
+"""Bytes of a partition that one answer of the broker brings: a few pictures; a seek drops the rest."""
+NEAR = 20
 """Offsets that are read over rather than sought: a seek drops what has been fetched ahead."""
 
 Wanted = dict[TopicPartition, dict[int, list[Future[Any]]]]

@@ -5,6 +5,7 @@ The limits are those of `consumer.classify.pictures`, which cannot be imported h
 
 import io
 
+import numpy as np
 from PIL import Image, ImageOps
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
@@ -34,6 +35,8 @@ def small_jpeg(data: bytes) -> bytes:
             image.draft("RGB", (2 * SIDE, 2 * SIDE))  # a JPEG decodes to an eighth as well as to all
             upright = ImageOps.exif_transpose(image)
             upright.thumbnail((SIDE, SIDE))
+            if upright.mode.startswith("I") or upright.mode == "F":
+                upright = _stretched(upright)
             if upright.has_transparency_data:
                 above = upright.convert("RGBA")
                 upright = Image.alpha_composite(Image.new("RGBA", above.size, "white"), above)
@@ -46,3 +49,10 @@ def small_jpeg(data: bytes) -> bytes:
         raise
     except Exception as error:  # Pillow's decoders raise anything from EOFError to SystemError on broken data
         raise Unreadable(" ".join(str(error).split())[:200] or type(error).__name__) from None
+
+
+def _stretched(deep: Image.Image) -> Image.Image:
+    """Deep greyscale with its own darkest level black and its lightest white: Pillow's conversion clips to white."""
+    levels = np.nan_to_num(np.asarray(deep).astype(np.float32), posinf=0.0, neginf=0.0)
+    levels -= levels.min()
+    return Image.fromarray((levels * (255 / max(float(levels.max()), 1e-9))).astype(np.uint8))

@@ -28,12 +28,13 @@ LOOK_AT_LEAST = 30.0
 ANSWER_MS = 3_000
 
 
-def build_consumer(settings: BoardSettings, name: str) -> KafkaConsumer:
+def build_consumer(settings: BoardSettings, name: str, ahead: int = 2**20) -> KafkaConsumer:
     """A consumer that commits nothing and is in no group.
 
     Args:
         settings: where the broker is.
         name: what it does, for the broker's log.
+        ahead: bytes of a partition that one answer brings, if no single batch is larger.
 
     Raises:
         KafkaError: the broker cannot be reached.
@@ -46,6 +47,7 @@ def build_consumer(settings: BoardSettings, name: str) -> KafkaConsumer:
         isolation_level="read_committed",
         auto_offset_reset="none",
         enable_auto_commit=False,
+        max_partition_fetch_bytes=ahead,
         request_timeout_ms=5_000,
         metrics_enabled=False,
     )

@@ -3,12 +3,14 @@
 import json
 import re
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from consumer.board import cities, explain
 from consumer.board.wall import Shown, Wall
 from consumer.count.tally import NOT_CLASSIFIED
+from consumer.labeled_post import LabeledPost
 from producer.post import format_time
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -67,6 +69,12 @@ def place(category: str | None) -> str:
     return "not classified" if category in (None, NOT_CLASSIFIED) else explain.readable(str(category))
 
 
+def _source(post: LabeledPost) -> str:
+    """Where picture and caption of a post are, behind ``/picture/`` and ``/caption/``."""
+    source = post.source
+    return f"{quote(source.topic, safe='')}/{source.partition}/{source.offset}?post={quote(post.post_id, safe='')}"
+
+
 def _whole(value: int) -> str:
     return f"{value:,}"
 
@@ -79,7 +87,7 @@ def _pretty(value: bytes) -> str:
 _filters: dict[str, Any] = {
     "place": place, "number": explain.number, "percent": _percent, "signed": _signed, "whole": _whole,
     "time": format_time, "parts": explain.parts, "share_of": explain.share_of, "why": explain.why, "pretty": _pretty,
-    "mood": cities.mood, "step": cities.step, "leaning": cities.leaning,
+    "source": _source, "mood": cities.mood, "step": cities.step, "leaning": cities.leaning,
 }  # fmt: skip
 environment.filters.update(_filters)
 environment.globals.update(NOT_CLASSIFIED=NOT_CLASSIFIED, WEEKDAYS=WEEKDAYS)

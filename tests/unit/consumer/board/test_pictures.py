@@ -1,0 +1,91 @@
+import io
+
+import pytest
+from PIL import Image
+
+from consumer.board import pictures
+from consumer.board.pictures import SIDE, Unreadable, small_jpeg
+from consumer.classify.pictures import FORMATS, PictureLimits
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def shown(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(small_jpeg(data)))
+    assert image.format == "JPEG"
+    return image.convert("RGB")
+
+
+def test_a_large_picture_becomes_small_and_keeps_its_shape() -> None:
+    assert shown(encoded(Image.new("RGB", (3000, 1000), "red"), "JPEG")).size == (SIDE, SIDE // 3)
+
+
+def test_a_small_picture_stays_as_large_as_it_is() -> None:
+    assert shown(encoded(Image.new("L", (30, 20), 128))).size == (30, 20)
+
+
+def test_what_is_transparent_is_white() -> None:
+    red, green, blue = shown(encoded(Image.new("RGBA", (8, 8), (0, 0, 0, 0)))).getpixel((4, 4))  # type: ignore[misc]
+    assert min(red, green, blue) > 250
+
+
+def test_a_turned_picture_is_upright_and_loses_what_the_camera_wrote() -> None:
+    camera = Image.Exif()
+    camera[0x0112] = 6  # turned by a quarter
+    camera[0x010F] = "SECRET CAMERA"
+    data = encoded(Image.new("RGB", (40, 20), "blue"), "JPEG", exif=camera, comment=b"SECRET COMMENT")
+    assert shown(data).size == (20, 40)
+    assert b"SECRET" not in small_jpeg(data)
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "CMYK", "I;16", "F", "LA"])
+def test_every_kind_of_pixels_can_be_shown(mode: str) -> None:
+    assert shown(encoded(Image.new(mode, (8, 8)), "TIFF")).size == (8, 8)
+
+
+def test_deep_greyscale_is_not_all_white() -> None:
+    deep = Image.new("I;16", (8, 8), 1_000)
+    deep.paste(60_000, (0, 0, 4, 8))  # type: ignore[arg-type]  # a level
+    picture = shown(encoded(deep)).convert("L")
+    assert picture.getpixel((7, 4)) == 0
+    assert picture.getpixel((1, 4)) == pytest.approx(255, abs=5)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n",
+        encoded(Image.effect_noise((64, 64), 90), "JPEG")[:-900],
+    ],
+    ids=["nothing", "SVG", "EPS", "truncated"],
+)
+def test_what_is_no_whole_raster_picture_is_not_shown(data: bytes) -> None:
+    with pytest.raises(Unreadable):
+        small_jpeg(data)
+
+
+def test_what_is_too_large_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def decode(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(Image.Image, "load", decode)
+    with pytest.raises(Unreadable, match="pixels"):
+        small_jpeg(encoded_without_load(8_000, 8_000))
+    with pytest.raises(Unreadable, match="bytes"):
+        small_jpeg(bytes(pictures.MAX_BYTES + 1))
+
+
+def encoded_without_load(width: int, height: int) -> bytes:
+    """A PPM of which there is the header alone."""
+    return f"P6 {width} {height} 255\n".encode()
+
+
+def test_the_limits_are_those_of_the_worker() -> None:
+    assert PictureLimits() == PictureLimits(pictures.MAX_BYTES, pictures.MAX_PIXELS)
+    assert pictures.FORMATS == FORMATS

@@ -1,0 +1,74 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import consumer.board
+import consumer.evaluate
+from consumer.board import render
+from consumer.board.cities import leaning, mood, step
+from consumer.board.wall import Shown
+from tests.labels import labeled, labeled_value
+
+NASTY = "<script>document.title='owned'</script>\"'><img src=x onerror=alert(1)>"
+
+
+def card(**changes: object) -> str:
+    value = json.dumps(labeled_value(**changes)).encode()
+    return render.cards([Shown(3, 4711, labeled(**changes), value)], captions=True)[0]
+
+
+def test_cities_and_places_are_text() -> None:
+    html = card(city=NASTY, place=NASTY, top=[[NASTY, 0.9]])
+    assert "<script" not in html
+    assert html.count("<img") == 1
+    assert "&lt;script&gt;" in html
+
+
+def test_a_card_says_in_words_what_its_bar_shows() -> None:
+    assert 'aria-label="confidence 0.83; threshold 0.3; the picture alone was 0.83 sure, the gate is 0.6"' in card(
+        confidence=0.83, decided_by="image", image={"place": "bridge", "confidence": 0.83, "top": [["bridge", 0.83]]},
+        decision={"ensemble": "conditional", "weights": [0.8, 0.8], "gate": 0.6, "threshold": 0.3},
+    )  # fmt: skip
+
+
+def test_a_post_without_a_place_says_so_and_what_came_nearest() -> None:
+    html = card(place=None, confidence=0.1, top=[["art_gallery", 0.1]])
+    assert "<strong>not classified</strong>" in html
+    assert "nearest: art gallery" in html
+
+
+def test_the_record_is_shown_whole_with_fields_that_are_not_known_yet() -> None:
+    value = json.dumps({"later": 1, "top": [['a "b', 0.5], ["c", 1.0]]}).encode()
+    assert (
+        render.environment.filters["pretty"](value)
+        == '{\n  "later": 1,\n  "top": [\n    ["a \\"b", 0.5],\n    ["c", 1.0]\n  ]\n}'
+    )
+
+
+@pytest.mark.parametrize(("mean", "expected"), [(-0.7, -3), (-0.5, -2), (-0.05, 0), (0.05, 0), (0.06, 1), (0.9, 3)])
+def test_moods_have_seven_steps(mean: float, expected: int) -> None:
+    assert mood(mean) == expected
+
+
+def test_the_heat_maps_steps_begin_with_one_post() -> None:
+    assert [step(posts, 60) for posts in (0, 1, 10, 11, 60)] == [0, 1, 1, 2, 6]
+
+
+def test_quotients_lean_alike_in_both_directions_and_end() -> None:
+    assert [leaning(q) for q in (1.0, 2.0, 0.5, 4.0, 100.0, 0.001)] == pytest.approx([0, 0.5, -0.5, 1, 1, -1])
+
+
+def test_the_board_has_the_sheets_colours() -> None:
+    here = (Path(consumer.board.__path__[0]) / "static" / "board.css").read_text("utf-8")
+    sheet = (Path(consumer.evaluate.__path__[0]) / "templates" / "sheet.css").read_text("utf-8")
+    for theirs, ours in zip(blocks(sheet), blocks(here), strict=True):
+        shared = {name: value for name, value in theirs.items() if name in ours}
+        assert {"--paper", "--card", "--ink", "--soft", "--line", "--edge", "--accent"} <= set(shared)
+        assert shared == {name: ours[name] for name in shared}
+
+
+def blocks(css: str) -> list[dict[str, str]]:
+    """The custom properties of both schemes."""
+    return [dict(re.findall(r"(--[\w-]+): ([^;]+);", block)) for block in re.findall(r":root \{(.*?)\}", css, re.S)]

@@ -1,0 +1,77 @@
+from datetime import UTC, datetime, timedelta
+
+from consumer.board.wall import Filter, Wall
+from consumer.count.tally import NOT_CLASSIFIED
+from tests.labels import labeled
+
+
+def filled(posts: int, most: int = 100, size: int = 2**20) -> Wall:
+    wall = Wall(most, size)
+    for number in range(posts):
+        wall.add(0, number, labeled(post_id=str(number)), b"x" * 1000)
+    return wall
+
+
+def offsets(wall: Wall, wanted: Filter | None = None, limit: int = 100, after: int = 0) -> list[int]:
+    return [shown.offset for shown in wall.latest(wanted or Filter(), limit, after)[0]]
+
+
+def test_the_latest_posts_stay_newest_first() -> None:
+    assert offsets(filled(25, most=10)) == list(range(24, 14, -1))
+    assert offsets(filled(25, most=10), limit=3) == [24, 23, 22]
+
+
+def test_posts_leave_when_their_records_take_too_many_bytes() -> None:
+    assert offsets(filled(25, size=5_500)) == [24, 23, 22, 21, 20]
+
+
+def test_only_what_came_since_is_told() -> None:
+    wall = filled(5)
+    _, number = wall.latest(Filter(), 100)
+    assert offsets(wall, after=number) == []
+    wall.add(1, 7, labeled(), b"{}")
+    assert offsets(wall, after=number) == [7]
+
+
+def test_filters_choose_by_city_place_and_what_decided() -> None:
+    wall = Wall(100, 2**20)
+    sure = {"place": "bridge", "city": "london", "decided_by": "image"}
+    for offset, changes in enumerate(
+        ({}, {"place": None}, {"place": None, "city": "sydney"}, {"decided_by": "ensemble"}, {"place": "alley"})
+    ):
+        wall.add(0, offset, labeled(**(sure | changes)), b"{}")
+    assert offsets(wall, Filter(city="sydney")) == [2]
+    assert offsets(wall, Filter(place=NOT_CLASSIFIED)) == [2, 1]
+    assert offsets(wall, Filter(place="bridge", by="image")) == [0]
+    assert offsets(wall, Filter(by="ensemble")) == [3]
+    assert wall.choices() == (["london", "sydney"], ["alley", "bridge"])
+
+
+def test_a_post_is_found_while_it_is_on_the_wall() -> None:
+    wall = filled(25, most=10)
+    found = wall.find(0, 20)
+    assert found is not None
+    assert found.post.post_id == "20"
+    assert wall.find(0, 3) is None
+    assert wall.find(1, 20) is None
+
+
+def test_the_age_is_the_newest_labels() -> None:
+    wall = Wall(10, 2**20)
+    assert wall.status().age is None
+    now = datetime.now(UTC)
+    for seconds in (100, 20, 60):
+        wall.add(0, seconds, labeled(labeled_at=(now - timedelta(seconds=seconds)).isoformat()), b"{}")
+    age = wall.status().age
+    assert age is not None
+    assert 20 <= age < 25
+    assert wall.status().kept == 3
+
+
+def test_what_is_wrong_is_told_until_it_is_right() -> None:
+    wall = Wall(10, 2**20)
+    assert wall.status().trouble, "nothing has been heard of the broker yet"
+    wall.say(None)
+    assert wall.status().trouble is None
+    wall.say("lost")
+    assert wall.status().trouble == "lost"
