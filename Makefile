@@ -16,12 +16,13 @@ demo: $(INSTALLED)  ## a real broker, real pictures, every post labelled and cou
 # OpenVINO's tests in a process of their own: with them in one, tests/unit/producer/test_replay.py ended it (SIGSEGV).
 ENGINE = tests/unit/classify/test_engine.py
 
-# Two files of tests at once: most of them wait, for a broker to come back or for a group to notice that somebody is gone.
+# So many files of tests at once: most tests wait for something. Those with faults are let alone: they time one another out.
 AT_ONCE ?= 2
 
 test: lint  ## the whole suite, the real broker and Redis included
 	$(BIN)/python -m pytest $(ENGINE)
-	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile --ignore $(ENGINE)
+	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile tests/unit tests/integration --ignore $(ENGINE)
+	$(BIN)/python -m pytest tests/faults
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -30,7 +31,7 @@ lint: $(INSTALLED)
 
 unit: $(INSTALLED)  ## the tests that need no broker: under a minute
 	$(BIN)/python -m pytest $(ENGINE)
-	$(BIN)/python -m pytest -n $(AT_ONCE) tests/unit --ignore $(ENGINE)
+	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile tests/unit --ignore $(ENGINE)
 
 mutants: $(INSTALLED)  ## take out one guard at a time: the tests that name it must fail; about 20 minutes
 	$(BIN)/python -m tests.mutants
