@@ -1,0 +1,83 @@
+"""Workers and counter are replaced by another version, one after the other, forth and back, under load."""
+
+import subprocess
+import tarfile
+from contextlib import closing
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import redis
+
+from consumer.dead_letter import SOURCE
+from deploy.local.stack import Stack
+from tests.conftest import ROOT, Background, MakeTopics, RunCli, StartCli, wait_until
+from tests.faults.feed import Feed
+from tests.faults.pool import Pool
+from tests.wire import read_all
+
+EARLIER = "d8ff8d4a31511642e060405391e5fc83f0495d4c"
+"""Before workers read their own outputs and dead letters named their source: that is how one tells who wrote them."""
+PER_SECOND = 60
+COUNT = ("count", "--metrics-port", "0")
+
+Version = dict[str, str]
+"""The variables with which Python takes the program from a folder."""
+PRESENT: Version = {}
+
+
+@pytest.fixture
+def earlier(tmp_path: Path) -> Version:
+    """The program of an earlier commit, laid out beside."""
+    archived = subprocess.run(["git", "archive", EARLIER], cwd=ROOT, capture_output=True, check=False)
+    if archived.returncode != 0:
+        pytest.skip(f"left out: commit {EARLIER[:7]} is not in this repository (a shallow clone, or none)")
+    folder = tmp_path / "earlier"
+    with tarfile.open(fileobj=BytesIO(archived.stdout)) as files:
+        files.extractall(folder, filter="data")
+    return {"PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}  # safe: not from the working directory
+
+
+def test_a_rolling_upgrade_and_its_rollback_neither_lose_nor_double_a_post(
+    stack: Stack,
+    make_topics: MakeTopics,
+    start_cli: StartCli,
+    run_cli: RunCli,
+    redis_client: redis.Redis,
+    counter_prefix: str,
+    earlier: Version,
+) -> None:
+    pool = Pool(stack, make_topics(4), start_cli)
+    env = pool.topics.environment | {"PLACESTREAM_COUNTER_PREFIX": counter_prefix}
+
+    def count(version: Version) -> Background:
+        return start_cli("consumer", *COUNT, env=env | version)
+
+    def start(name: str, version: Version) -> None:
+        pool.start(name, flags=("--batch-deadline", "0.2"), **version)
+
+    def counted() -> int:
+        return sum(map(int, redis_client.hvals(f"{counter_prefix}:stamps")))
+
+    with closing(Feed(stack, pool.topics, seed=205, per_second=PER_SECOND, at_least=0)) as feed:
+        feed.start()
+        for name in ("a", "b"):
+            start(name, earlier)
+        counter = count(earlier)
+        pool.wait_published("a", "b")
+        for name, version in (("a", PRESENT), ("b", PRESENT), ("b", earlier), ("b", PRESENT)):
+            assert pool.workers[name].end() == 0, pool.workers[name].output
+            start(name, version)
+            pool.wait_published("a", "b")
+            if name == "b":
+                counter.wait_for_output(" counted ")
+                assert counter.end() == 0, counter.output
+                counter = count(version)
+        pool.finish(feed)
+        assert not pool.mended, "a worker ended by itself"
+
+    labels, dead = (read_all(stack, topic) for topic in (pool.topics.output, pool.topics.dead_letter))
+    assert {SOURCE in dict(record.headers) for record in dead} == {False, True}, "both versions wrote dead letters"
+    wait_until(lambda: counted() == len(labels), 30, "every label counted")
+    verified = run_cli("consumer", "verify", env=env)
+    assert f"equal the {len(labels):,} labelled posts" in verified.stdout, verified.stdout + verified.stderr
