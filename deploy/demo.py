@@ -42,6 +42,7 @@ def main() -> int:
             _account_for([str(entry.post_id) for entry in open_dataset(dataset).entries()], [*labeled, *dead])
         _type("consumer", "verify")
         _type("consumer", "popularity", "--top", "5")
+        print("To look at it in a browser, with posts that keep coming: make board")
     except CommandError as error:
         print(f"demo: {error}", file=sys.stderr)
         return error.exit_code
