@@ -166,8 +166,8 @@ def _bridge(chance: random.Random) -> Image.Image:
             part = step / 40
             points.append((left + (right - left) * part, line - 290 + 4 * 210 * part * (1 - part)))
         draw.line(points, red, 6)
-        for x, y in points[::3]:
-            draw.line([(x, y), (x, deck)], red, 2)
+        for rope, sag in points[::3]:
+            draw.line([(rope, sag), (rope, deck)], red, 2)
     draw.rectangle([0, deck, SIDE, deck + 16], red)
     for y in range(line + 8, SIDE, 12):
         x = chance.randrange(SIDE)

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from consumer.board.wall import Filter, Wall
 from consumer.count.tally import NOT_CLASSIFIED
@@ -35,10 +36,11 @@ def test_only_what_came_since_is_told() -> None:
 
 def test_filters_choose_by_city_place_and_what_decided() -> None:
     wall = Wall(100, 2**20)
-    sure = {"place": "bridge", "city": "london", "decided_by": "image"}
-    for offset, changes in enumerate(
-        ({}, {"place": None}, {"place": None, "city": "sydney"}, {"decided_by": "ensemble"}, {"place": "alley"})
-    ):
+    sure: dict[str, Any] = {"place": "bridge", "city": "london", "decided_by": "image"}
+    posts: list[dict[str, Any]] = [
+        {}, {"place": None}, {"place": None, "city": "sydney"}, {"decided_by": "ensemble"}, {"place": "alley"},
+    ]  # fmt: skip
+    for offset, changes in enumerate(posts):
         wall.add(0, offset, labeled(**(sure | changes)), b"{}")
     assert offsets(wall, Filter(city="sydney")) == [2]
     assert offsets(wall, Filter(place=NOT_CLASSIFIED)) == [2, 1]
