@@ -3,15 +3,21 @@ PYTHON ?= python3
 INSTALLED = .venv/.installed
 BIN = .venv/bin
 
-.PHONY: demo test lint unit mutants soak benchmark clean
+.PHONY: demo board screenshots test lint unit mutants soak benchmark clean
 
 $(INSTALLED): pyproject.toml deploy/constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --disable-pip-version-check -c deploy/constraints.txt -e '.[conse,evaluate,local,openvino,sample,test]'
+	$(BIN)/pip install --disable-pip-version-check -c deploy/constraints.txt -e '.[board,conse,evaluate,local,openvino,sample,test]'
 	touch $@
 
 demo: $(INSTALLED)  ## a real broker, real pictures, every post labelled and counted
 	$(BIN)/python -m deploy.local run -- $(BIN)/python -m deploy.demo
+
+board: $(INSTALLED)  ## live pages on http://127.0.0.1:8090/ and posts that keep coming, until Ctrl-C
+	$(BIN)/python -m deploy.local run -- $(BIN)/python -m deploy.board show
+
+screenshots: $(INSTALLED)  ## every view of the board, light and dark
+	$(BIN)/python -m deploy.local run -- $(BIN)/python -m deploy.board screenshots screenshots
 
 # OpenVINO's tests in a process of their own: with them in one, tests/unit/producer/test_replay.py ended it (SIGSEGV).
 ENGINE = tests/unit/classify/test_engine.py

@@ -9,6 +9,7 @@ COMMANDS = {
     "count": ("consumer.count.command:main", "count labelled posts into Redis"),
     "classify": ("consumer.classify.command:main", "label pictures from the command line, without Kafka"),
     "popularity": ("consumer.count.report:main", "print which places a city photographs, when, and in what mood"),
+    "board": ("consumer.board.command:main", "show the stream as live pages for a browser"),
     "recount": ("consumer.count.recount:main", "rebuild the counters from the labelled topic"),
     "verify": ("consumer.count.verify:main", "compare the counters with the labelled topic"),
     "evaluate": ("consumer.evaluate.command:main", "repeat the talk's experiments on your own dataset"),

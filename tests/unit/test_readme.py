@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings
 
 from consumer.__main__ import COMMANDS as CONSUMER
 from consumer.benchmark.settings import BenchmarkSettings
+from consumer.board.settings import BoardSettings
 from consumer.classify.command import ClassifyCommand
 from consumer.count.recount import RecountSettings
 from consumer.count.report import PopularitySettings
@@ -50,6 +51,7 @@ COMMANDS: dict[str, type[BaseSettings]] = {
     "classify": ClassifyCommand,
     "benchmark": BenchmarkSettings,
     "export": ExportSettings,
+    "board": BoardSettings,
     "evaluate score": ScoreSettings,
     "evaluate prelabel": PrelabelSettings,
     "evaluate sample-a": SampleASettings,
