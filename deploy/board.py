@@ -31,6 +31,8 @@ SIZE = {"width": 1280, "height": 900}
 SCHEMES = ("light", "dark")
 QUIET = ("--metrics-port", "0", "--log-level", "warning")
 STOP_TIMEOUT = 30.0
+ALL_LOADED = """[...document.images].filter(one => one.getBoundingClientRect().top < innerHeight)
+  .every(one => one.complete && one.naturalWidth)"""
 
 
 class ShowSettings(TopicSettings):
@@ -152,10 +154,11 @@ def _shoot(
 
 def _settled(page: "Page") -> None:
     """Wait until every picture in view is there, and the first event has been shown."""
-    page.wait_for_function(
-        "[...document.images].filter(one => one.getBoundingClientRect().top < innerHeight)"
-        ".every(one => one.complete && one.naturalWidth)"
-    )
+    deadline = time.monotonic() + 30
+    while not page.evaluate(ALL_LOADED):  # `wait_for_function` would need what the pages' own policy forbids
+        if time.monotonic() > deadline:
+            raise CommandError(f"the pictures of {page.url} do not come")
+        page.wait_for_timeout(100)
     page.wait_for_timeout(1_200)
 
 

@@ -15,7 +15,7 @@ from consumer.board.wall import Filter, Wall
 CARDS = 48
 """Most posts that a page shows."""
 CARDS_LATER = 12
-"""Most posts that an event adds to them: nobody sees more in half a second. Of a faster stream a page shows a part."""
+"""Most posts that an event adds to a full page: nobody sees more in half a second. A faster stream is shown in part."""
 TICK = 0.5
 """Seconds between two events."""
 STATUS_EVERY = 1.0
@@ -58,10 +58,10 @@ class Events:
     async def _stream(self, wanted: Filter) -> AsyncIterator[str]:
         self._viewers += 1
         try:
-            seen, told_at, choices, chosen_at = 0, 0.0, None, 0.0
+            sent, seen, told_at, choices, chosen_at = 0, 0, 0.0, None, 0.0
             yield "retry: 2000\n\n"
             while not self._is_ending():
-                shown, number = self._wall.latest(wanted, CARDS_LATER if seen else CARDS, seen)
+                shown, number = self._wall.latest(wanted, max(CARDS_LATER, CARDS - sent), seen)
                 now = time.monotonic()
                 if shown or now - told_at >= STATUS_EVERY:
                     told: dict[str, Any] = {"cards": render.cards(shown, self._captions)}
@@ -72,7 +72,7 @@ class Events:
                             choices = found
                             told["cities"] = found[0]
                             told["places"] = [(place, render.place(place)) for place in found[1]]
-                    seen, told_at = number, now
+                    sent, seen, told_at = sent + len(shown), number, now
                     yield f"data: {json.dumps(told)}\n\n"
                 await asyncio.sleep(TICK)
         finally:

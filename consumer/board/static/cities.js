@@ -1,6 +1,6 @@
 // Keeps the figures fresh: what has not changed is left alone, so that nobody loses the place they read at.
 
-const EVERY = 5000;
+const EVERY = 3000;
 const figures = document.getElementById("figures");
 const said = document.getElementById("said");
 let shown = null;

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from deploy.local.stack import Stack
 from producer.post import Post
 from producer.topics import CreateSettings, create_topics
-from tests.conftest import Background, background, clean_environment
+from tests.conftest import Background, background, clean_environment, wait_until
 from tests.integration.evaluate.test_browser import FLAGS
 from tests.labels import labeled_value
 from tests.tools import require
@@ -161,6 +161,12 @@ def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
     yield opened
     context.close()
     assert complaints == []
+
+
+def wait_for_pictures(page: Page, count: int) -> None:
+    """Wait until so many pictures are there; Playwright's own waiting needs what the pages' policy forbids."""
+    shown = "[...document.images].filter(one => one.naturalWidth === 60).length"
+    wait_until(lambda: page.evaluate(shown) == count, 30, f"{count} pictures")
 
 
 def _is_complaint(kind: str, text: str) -> bool:

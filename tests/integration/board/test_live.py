@@ -13,7 +13,7 @@ from consumer.board.events import CARDS
 from consumer.board.explain import readable
 from deploy.local.stack import Stack
 from tests.conftest import wait_until
-from tests.integration.board.conftest import KEEP, Board
+from tests.integration.board.conftest import KEEP, Board, wait_for_pictures
 from tests.integration.evaluate.test_browser import LOW_CONTRAST
 
 NASTY = "<script>document.title='owned'</script>\"'><img src=x onerror=alert(1)>"
@@ -41,9 +41,7 @@ def test_a_labelled_post_appears_by_itself_with_its_picture(page: Page, board: B
     assert time.monotonic() - began < 5
     assert card.locator("strong").inner_text() == "bridge"
     expect(card.locator(".caption")).to_have_text("a walk over the bridge")
-    page.wait_for_function(
-        "id => document.querySelector(`#${id} img`).naturalWidth === 60", arg=f"p{partition}-{offset}"
-    )
+    wait_for_pictures(page, 1)
     expect(page.locator("#age")).to_have_text(re.compile(r"newest \d+(\.\d)? s old"))
     assert re.fullmatch(r"[\d.]+ posts/s", page.locator("#rate").inner_text())
 
@@ -157,7 +155,7 @@ def test_a_picture_that_has_expired_says_so(page: Page, board: Board, stack: Sta
     board.feed.show(1, city="expired")
     page.goto(f"{board.url}/?city=expired")
     expect(page.get_by_text("The picture has expired.")).to_have_count(2)
-    page.wait_for_function("[...document.images].filter(one => one.naturalWidth).length === 1")
+    wait_for_pictures(page, 1)
     page.locator(".card", has_text="The picture has expired.").first.get_by_role("link").click()
     page.wait_for_url("**/post/*/*")
     expect(page.get_by_text("The picture has expired.")).to_be_visible()

@@ -15,7 +15,7 @@ from consumer.count.store import Store
 from consumer.count.tally import tally
 from consumer.labeled_post import LabeledPost
 from deploy.local.stack import Stack
-from tests.integration.board.conftest import Board
+from tests.integration.board.conftest import Board, wait_for_pictures
 from tests.integration.board.test_live import BOTH
 from tests.integration.evaluate.test_browser import LOW_CONTRAST
 from tests.labels import labeled
@@ -39,7 +39,7 @@ def test_a_posts_page_shows_who_decided_and_the_record(page: Page, board: Board)
     expect(page.locator(".caption")).to_have_text("mowed\nthe lawn")
     record = json.loads(page.locator("pre").inner_text())
     assert LabeledPost.model_validate(record).city == "why"
-    page.wait_for_function("document.images[0].naturalWidth === 60")
+    wait_for_pictures(page, 1)
 
 
 def test_a_post_that_left_the_wall_is_read_from_the_topic(page: Page, board: Board) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from deploy.local.stack import Stack
 from tests.conftest import RunCli, StartCli
-from tests.integration.board.conftest import Board, Feed, address, environment, make_topics
+from tests.integration.board.conftest import Board, Feed, address, environment, make_topics, wait_for_pictures
 
 
 def test_a_topic_that_comes_later_is_shown_and_a_stop_ends_open_pages(
@@ -55,7 +55,7 @@ def test_the_wall_goes_on_after_a_restart_of_the_broker(page: Page, board: Board
     expect(page.locator("#notice")).to_be_hidden(timeout=30_000)
     board.feed.show(2, city="restart")
     expect(page.locator(".card")).to_have_count(4, timeout=30_000)
-    page.wait_for_function("[...document.images].filter(one => one.naturalWidth).length === 4", timeout=30_000)
+    wait_for_pictures(page, 4)
     print(f"new posts and pictures {time.monotonic() - back:.1f} s after the broker was back")
 
 
