@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from consumer.dead_letter import SOURCE
 from consumer.label.settings import LabelSettings
@@ -94,7 +94,12 @@ class Published:
 
     def _last(self, inputs: Mapping[TopicPartition, TopicPartition]) -> dict[TopicPartition, Out]:
         """The last committed record of each output partition that this group has made of its input partition."""
-        ends = self._consumer.end_offsets(list(inputs), timeout_ms=ROUND_TRIP_MS)
+        try:
+            ends = self._consumer.end_offsets(list(inputs), timeout_ms=ROUND_TRIP_MS)
+        except KeyError as missing:  # so kafka-python 3.0.12 calls a partition that its metadata lacks
+            raise UnknownTopicOrPartitionError(
+                f"{missing}: the input has grown, and this output has not, or not long ago"
+            ) from None
         begins = self._consumer.beginning_offsets(list(inputs), timeout_ms=ROUND_TRIP_MS)
         left = {output for output in inputs if begins[output] < ends[output]}
         last: dict[TopicPartition, Out] = {}
@@ -140,5 +145,6 @@ def _build(settings: LabelSettings) -> KafkaConsumer:
         auto_offset_reset="none",
         enable_auto_commit=False,
         fetch_max_wait_ms=50,
+        metadata_max_age_ms=ROUND_TRIP_MS,  # new partitions of the outputs are asked for at once
         metrics_enabled=False,
     )
