@@ -30,6 +30,7 @@ def run(program: str, commands: Mapping[str, tuple[str, str]], argv: Sequence[st
     try:
         return getattr(importlib.import_module(module), function)(list(argv[1:])) or 0
     except CommandError as error:
+        sys.stdout.flush()  # where both outputs go into one file, the error comes last
         print(f"{program} {argv[0]}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
