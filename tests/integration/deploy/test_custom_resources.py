@@ -37,6 +37,7 @@ class Schemas:
         self._folder = folder
         self._node = require("node")
         npm = [str(require("npm")), "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
+        npm += ["--fetch-timeout=20000", "--fetch-retries=5"]  # an answer that never comes would take five minutes
         command = [*npm, "--prefix", str(folder), *PACKAGES]
         done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=folder)
         assert done.returncode == 0, done.stderr

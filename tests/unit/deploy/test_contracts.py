@@ -284,7 +284,12 @@ def specification(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """AsyncAPI's own schema of version 3 documents."""
     npm, folder = require("npm"), tmp_path_factory.mktemp("asyncapi")
     packed = subprocess.run(
-        [npm, "pack", SPECS, "--silent"], cwd=folder, capture_output=True, text=True, timeout=120, check=True
+        [npm, "pack", SPECS, "--silent", "--fetch-timeout=20000", "--fetch-retries=4"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     with tarfile.open(folder / packed.stdout.split()[-1]) as archive:
         member = archive.extractfile("package/schemas/3.0.0.json")
