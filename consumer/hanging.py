@@ -16,6 +16,7 @@ from kafka import KafkaProducer, TopicPartition
 from kafka.admin import AbortTransactionSpec, ProducerState, TransactionState
 from kafka.errors import (
     AuthorizationError,
+    ProducerFencedError,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailedError,
     TransactionalIdNotFoundError,
@@ -149,3 +150,8 @@ def _write_commit_marker(admin: Any, spec: AbortTransactionSpec) -> None:
         admin._abort_transaction_process_response(await admin._manager.send(request, node_id=leader), spec)
 
     admin._manager.run(write)
+
+
+def is_fenced(error: Exception) -> bool:
+    """Whether the broker has given the transactional id to another process; kafka-python may wrap that."""
+    return any(isinstance(each, ProducerFencedError) for each in (error, *error.args))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
+from kafka.errors import InvalidProducerEpochError, KafkaError
 from pydantic import Field
 
 from consumer.dead_letter import ATTEMPTS, Headers
@@ -21,7 +21,7 @@ from consumer.dead_letters import receipts
 from consumer.dead_letters.letter import Letter
 from consumer.dead_letters.read import read_whole
 from consumer.dead_letters.settings import ChosenSettings
-from consumer.hanging import init_transactions
+from consumer.hanging import init_transactions, is_fenced
 from consumer.label.watchdog import Watchdog
 from consumer.start import check_checksum, stop_on_signals
 from producer.connect import bootstrap_timeout_ms, close_at_once, connect, keep_asking_for_coordinator
@@ -103,14 +103,13 @@ def main(argv: list[str]) -> int:
     try:
         with admin_client(settings) as admin:
             _replay(settings, admin, ids, tally, stop)
-    except (ProducerFencedError, InvalidProducerEpochError):
-        _print(settings, tally)
-        raise CommandError(
-            f"another replay of {settings.dead_letter_topic} has taken over, or a transaction outlived its timeout; "
-            "run it again for what is left, nothing is sent twice"
-        ) from None
     except KafkaError as error:
         _print(settings, tally)
+        if is_fenced(error) or isinstance(error, InvalidProducerEpochError):
+            raise CommandError(
+                f"another replay of {settings.dead_letter_topic} has taken over, or a transaction outlived its "
+                "timeout; run it again for what is left, nothing is sent twice"
+            ) from None
         raise CommandError(f"{error}; run it again for what is left, nothing is sent twice") from None
     _print(settings, tally)
     if stop.is_set():

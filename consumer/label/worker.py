@@ -23,6 +23,7 @@ from kafka.errors import (
 
 from consumer.classify.classifier import Classifier
 from consumer.dead_letter import DeadLetter
+from consumer.hanging import is_fenced
 from consumer.health import Health
 from consumer.label.breaker import Breaker
 from consumer.label.encode import Inference, InFlight
@@ -129,7 +130,7 @@ class Worker:
             with self._watchdog.limit(PUBLISH_LIMIT, "publishing a batch"):
                 self._sink.publish(batch, records)
         except (KafkaError, ValueError) as error:
-            if _is_fenced(error):
+            if is_fenced(error):
                 raise CommandError(
                     f"fenced: another worker uses replica {self._settings.replica} of group {self._settings.group_id}, "
                     f"or the transaction outlived its timeout; nothing of this batch was published ({error})"
@@ -295,11 +296,6 @@ class Worker:
         if isinstance(cause, Stuck):
             return "stuck"
         return "publish" if isinstance(cause, PublishFailed) else "broker"
-
-
-def _is_fenced(error: Exception) -> bool:
-    """Whether the broker has given the transactional id to another process; kafka-python may wrap that."""
-    return any(isinstance(each, ProducerFencedError) for each in (error, *error.args))
 
 
 def _why(cause: Exception) -> str:

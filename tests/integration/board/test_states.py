@@ -47,7 +47,7 @@ def test_the_wall_goes_on_after_a_restart_of_the_broker(page: Page, board: Board
             f"The broker at {stack.broker.address} does not answer. The board keeps trying."
         )
         expect(page.locator(".card")).to_have_count(2)
-        left = page.request.get(f"{board.url}/post/1/0")
+        left = page.request.get(f"{board.url}/post/1/999999")  # on no wall
         assert (left.status, "The broker does not answer" in left.text()) == (503, True)
     finally:
         stack.broker.restart()
