@@ -22,13 +22,13 @@ screenshots: $(INSTALLED)  ## every view of the board, light and dark
 # OpenVINO's tests in a process of their own: with them in one, tests/unit/producer/test_replay.py ended it (SIGSEGV).
 ENGINE = tests/unit/classify/test_engine.py
 
-# So many files of tests at once: most tests wait for something. Those with faults are let alone: they time one another out.
+# So many files of tests at once: most tests wait for something. Those with faults come last, apart from what loads models.
 AT_ONCE ?= 2
 
 test: lint  ## the whole suite, the real broker and Redis included
 	$(BIN)/python -m pytest $(ENGINE)
 	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile tests/unit tests/integration --ignore $(ENGINE)
-	$(BIN)/python -m pytest tests/faults
+	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile tests/faults
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
