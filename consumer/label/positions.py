@@ -50,6 +50,23 @@ class Positions:
         """
         return topic_id_of(self._admin, self._topic) != self._topic_id
 
+    def look_again(self) -> None:
+        """Take note of the topic that the name means now.
+
+        Raises:
+            KafkaError: the broker did not answer, or has no such topic now.
+        """
+        now = topic_id_of(self._admin, self._topic)
+        if now == self._topic_id:
+            return
+        event(
+            log, logging.WARNING, "the topic was deleted and created anew: going on with the new one", stage="read",
+            topic=self._topic, before=self._topic_id, now=now,
+        )  # fmt: skip
+        self._topic_id = now
+        self._said.clear()
+        self._known.clear()
+
     def after(self, offset: int) -> OffsetAndMetadata:
         """The offset to commit after a record.
 
@@ -67,7 +84,6 @@ class Positions:
         partitions = sorted(consumer.assignment())
         if not partitions:
             return {}, {}
-        self._look_again()
         committed = {partition: self._committed(consumer, partition) for partition in partitions}
         self._go_beyond(committed)
         # Afterwards: what others commit in between would lie beyond ends that were asked for before.
@@ -113,17 +129,6 @@ class Positions:
         """The id of the topic that an offset was committed for; without one, of this topic."""
         metadata = committed.metadata or ""
         return str(metadata.removeprefix(_ID)) if metadata.startswith(_ID) else self._topic_id
-
-    def _look_again(self) -> None:
-        now = topic_id_of(self._admin, self._topic)
-        if now != self._topic_id:
-            event(
-                log, logging.WARNING, "the topic was deleted and created anew: going on with the new one", stage="read",
-                topic=self._topic, before=self._topic_id, now=now,
-            )  # fmt: skip
-            self._topic_id = now
-            self._said.clear()
-            self._known.clear()
 
     def _start(
         self, consumer: KafkaConsumer, partition: TopicPartition, committed: OffsetAndMetadata | None, ends: Ends

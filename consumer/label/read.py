@@ -175,8 +175,11 @@ class Source:
         Raises:
             KafkaError: the broker did not answer; ask again.
         """
-        seen = self._rebalances.count
         self._collected.clear()
+        if self._positions.is_recreated():
+            self.rejoin()  # the consumer may hold records of the old topic at the very offsets where the new one begins
+            self._positions.look_again()
+        seen = self._rebalances.count
         starts, latest = self._positions.starts(self._consumer)
         for partition, offset in starts.items():
             self._seek(partition, offset)
@@ -241,6 +244,7 @@ class Source:
             CommandError: the broker cannot be reached within STARTUP_TIMEOUT.
         """
         self._consumer.close(timeout_ms=ROUND_TRIP_MS)
+        self._rebalances, self._synced = Rebalances(), 0
         self._consumer = build_consumer(self._settings)
         self.join()
 

@@ -55,6 +55,7 @@ class GroupConsumer:
         self.generation = 0
         self.during_poll: deque[Callable[[], None]] = deque()
         self.listener: Any = None
+        self.closed = False
 
     def give(self, *numbers: int) -> None:
         """The group is rebalanced: these partitions are ours now."""
@@ -63,6 +64,9 @@ class GroupConsumer:
         committed = {tp: after.offset for tp, after in self.broker.committed.items()}
         self.positions = {at(number): self.positions.get(at(number), committed[at(number)]) for number in numbers}
         self.listener.on_partitions_assigned(set(self.positions))
+
+    def close(self, timeout_ms: int) -> None:
+        self.closed = True
 
     def subscribe(self, topics: list[str], listener: Any) -> None:
         self.listener = listener
@@ -259,6 +263,7 @@ def test_an_offset_that_was_committed_for_a_deleted_topic_of_this_name_is_not_us
 
     assert places(batch)[0] == (0, 0)
     assert batch.offsets[at(0)].metadata == "topic_id=second"
+    assert line.consumer.closed  # and with it what it had fetched of the old topic
 
 
 def test_what_others_commit_while_it_looks_is_no_offset_of_an_earlier_topic(monkeypatch: pytest.MonkeyPatch) -> None:
