@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.security.flow import Flow
+from tests.integration.security.flow import Flow, write_dataset
 from tests.integration.security.secured import Secured, started
 from tests.tools import require
 
@@ -18,4 +18,6 @@ def secured() -> Iterator[Secured]:
 
 @pytest.fixture(scope="package")
 def flow(secured: Secured, tmp_path_factory: pytest.TempPathFactory) -> Flow:
-    return Flow(secured, tmp_path_factory.mktemp("flow"))
+    folder = tmp_path_factory.mktemp("flow")
+    write_dataset(folder)
+    return Flow(secured, folder)

@@ -21,7 +21,7 @@ class Flow:
 
     Attributes:
         secured: the servers.
-        folder: for the dataset and the export.
+        folder: where the dataset is (``write_dataset``) and the export goes.
         names: setting -> name, of topics and group.
     """
 
@@ -33,7 +33,7 @@ class Flow:
         """Role -> module and arguments; a later one needs what an earlier one has written."""
         return {
             "topics": ("producer", "topics", "--partitions", "1"),
-            "replay": ("producer", "replay", str(self._dataset())),
+            "replay": ("producer", "replay", str(self.folder / "data")),
             "label": ("tests.light", *ONCE, "--session-timeout", "6", "--group-id", self.names["GROUP_ID"]),
             "count": ("consumer", "count", *ONCE),
             "popularity": ("consumer", "popularity"),
@@ -71,15 +71,15 @@ class Flow:
         """The name that a right is about."""
         return right.resolved(self.names)
 
-    def _dataset(self) -> Path:
-        folder = self.folder / "data"
-        if not folder.exists():
-            folder.mkdir()
-            for colour in ("red", "green", "blue"):
-                (folder / f"{colour}.png").write_bytes(picture(colour))
-            for name in ("broken", "cut"):
-                (folder / f"{name}.jpg").write_bytes(b"\xff\xd8\xff no picture")
-        return folder
+
+def write_dataset(folder: Path) -> None:
+    """Three pictures and two that are none, for every command of a flow."""
+    data = folder / "data"
+    data.mkdir()
+    for colour in ("red", "green", "blue"):
+        (data / f"{colour}.png").write_bytes(picture(colour))
+    for name in ("broken", "cut"):
+        (data / f"{name}.jpg").write_bytes(b"\xff\xd8\xff no picture")
 
 
 def fresh_names() -> dict[str, str]:
