@@ -33,6 +33,8 @@ CAPTIONS = (
     "a " * 200,  # longer than the tower
     "湖の上のお寺 🙏",
 )
+LEVEL = {"fp32": 1.0001, "bf16": 1.05}
+"""By what factor one place is likelier than another and rounding may still swap them."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -94,9 +96,10 @@ def test_vectors_and_labels_are_torchs(
             assert others.dtype == np.float32
             assert cosines(vectors, others).min() >= 0.999
             assert precision != "fp32" or np.abs(vectors - others).max() < 1e-5
-    equal = [left.place == right.place for left, right in zip(one.label(batch), other.label(batch), strict=True)]
-    assert len(equal) > 100
-    assert sum(equal) >= 0.98 * len(equal)
+    labels = list(zip(one.label(batch), other.label(batch), strict=True))
+    assert len(labels) > 100
+    for left, right in labels:  # random weights: the likeliest two places are often level, and rounding may swap them
+        assert left.confidence <= LEVEL[precision] * dict(left.top)[right.top[0][0]]
 
 
 def test_a_text_costs_what_its_length_costs(tiny_models: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
