@@ -64,7 +64,14 @@ MUTANTS = (
     Mutant(
         "metadata-when-polled",
         "the group metadata of a batch is that of the poll, not of later",
-        (Edit(READ, "offsets, self._group, by)", "offsets, self._consumer.group_metadata(), by)"),),
+        (
+            Edit(
+                READ,
+                "        self._metrics.batch_closed",
+                "        object.__setattr__(batch, 'group', self._consumer.group_metadata())\n"
+                "        self._metrics.batch_closed",
+            ),
+        ),
         (f"{TEST_READ}::test_a_batch_has_the_group_metadata_of_the_poll_not_of_later",),
     ),
     Mutant(

@@ -12,11 +12,12 @@ from prometheus_client import CollectorRegistry
 from consumer.benchmark.memory import Watched, watching
 from consumer.classify.classifier import Classifier
 from consumer.health import Health
+from consumer.label.batch import Batch, Working
 from consumer.label.encode import Inference
 from consumer.label.live import Live
 from consumer.label.preflight import check_topics
 from consumer.label.publish import Outgoing, Sink
-from consumer.label.read import Batch, Source, Working
+from consumer.label.read import Source
 from consumer.label.settings import LabelSettings
 from consumer.label.watchdog import Watchdog
 from consumer.label.worker import Worker

@@ -11,8 +11,8 @@ from consumer.classify.classifier import Classifier, Decoded
 from consumer.classify.encoder import EncoderBug
 from consumer.classify.label import Label
 from consumer.dead_letter import DeadLetter
+from consumer.label.batch import Batch
 from consumer.label.decode import decode
-from consumer.label.read import Batch
 from consumer.metrics import LabelMetrics
 from producer.errors import CommandError
 from producer.post import Post

@@ -15,9 +15,9 @@ from kafka.errors import KafkaError
 
 from consumer.dead_letter import DeadLetter, to_record
 from consumer.hanging import ENDED, init_transactions, look
+from consumer.label.batch import Batch
 from consumer.label.group import build_admin
 from consumer.label.preflight import Topics
-from consumer.label.read import Batch
 from consumer.label.settings import LabelSettings
 from consumer.labeled_post import LabeledPost
 from producer.connect import bootstrap_timeout_ms, close_at_once, connect, keep_asking_for_coordinator

@@ -1,4 +1,4 @@
-"""Stage `read`: the consumer. It collects records into batches and knows what each batch allows to commit.
+"""Stage `read`: the consumer. It polls, closes batches, and goes back to what is committed when it must.
 
 The traps of kafka-python that shape this file are listed in the design notes and named where they apply.
 """
@@ -6,12 +6,11 @@ The traps of kafka-python that shape this file are listed in the design notes an
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
 
-from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import CorruptRecordError, UnsupportedCodecError
 
+from consumer.label.batch import Batch, ClosedBy, Collected, Working
 from consumer.label.group import Reassigned, Rebalances, TooSlow, build_admin, build_consumer
 from consumer.label.lag import Lag
 from consumer.label.positions import Positions
@@ -40,32 +39,6 @@ class Stuck(Exception):
     """A partition has records, but none come: the consumer, or an open transaction of another producer."""
 
 
-class Working(Protocol):
-    """A batch in flight, as far as reading needs to know."""
-
-    def done(self) -> bool:
-        """Whether its outcomes are there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Records, and what committing them takes: both travel together.
-
-    Attributes:
-        records: at least one, in the order of their partitions.
-        offsets: the next offset of each partition that has records here.
-        group: the group's metadata taken when the records were polled, never later.
-        closed_by: full, first record waited long enough, or nothing more can come.
-        polled_at: when it was closed, in monotonic seconds.
-    """
-
-    records: tuple[Any, ...]
-    offsets: dict[TopicPartition, OffsetAndMetadata]
-    group: ConsumerGroupMetadata
-    closed_by: Literal["size", "deadline", "ready"]
-    polled_at: float = field(default_factory=time.monotonic)
-
-
 class Source:
     """The input topic as batches. Owned by the main thread."""
 
@@ -83,9 +56,7 @@ class Source:
         self._stop = stop
         self._rebalances = Rebalances()
         self._synced = 0  # the count of rebalances that the last good resync has seen
-        self._collected: list[Any] = []
-        self._group: ConsumerGroupMetadata | None = None
-        self._first_at = 0.0
+        self._collected = Collected()
         self._outside_since: float | None = None  # not in the group, in monotonic seconds
         self._lag = Lag(metrics, settings.stuck_after)
         self._admin = connect(settings, lambda: build_admin(settings))
@@ -122,7 +93,7 @@ class Source:
             self._raise_if_reassigned()
             if len(self._collected) >= settings.batch_size:
                 return self._close("size")
-            waited = time.monotonic() - self._first_at
+            waited = self._collected.waited()
             if self._collected and waited >= settings.batch_deadline:
                 return self._close("deadline")
             if self._stop.is_set() or (oldest is not None and oldest.done()):
@@ -275,24 +246,14 @@ class Source:
         self._raise_if_reassigned()
         if not found:
             return False
-        if not self._collected:
-            self._first_at = time.monotonic()
-        self._group = group
-        for records in found.values():
-            self._collected.extend(records)
+        self._collected.add(found, group)
         return True
 
-    def _close(self, by: Literal["size", "deadline", "ready"]) -> Batch:
-        assert self._group is not None
-        offsets = {
-            TopicPartition(record.topic, record.partition): self._positions.after(record.offset)
-            for record in self._collected
-        }
-        batch = Batch(tuple(self._collected), offsets, self._group, by)
-        self._collected = []
+    def _close(self, by: ClosedBy) -> Batch:
+        self._metrics.stage_seconds.labels("read").observe(self._collected.waited())
+        batch = self._collected.close(by, self._positions.after)
         self._metrics.batch_closed.labels(by).inc()
         self._metrics.batch_posts.observe(len(batch.records))
-        self._metrics.stage_seconds.labels("read").observe(time.monotonic() - self._first_at)
         return batch
 
     def _at_end(self) -> bool:

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from consumer.label import publish
+from consumer.label.batch import Batch, Working
 from consumer.label.encode import Inference, InFlight
 from consumer.label.publish import Outgoing, Sink
-from consumer.label.read import Batch, Source, Working
+from consumer.label.read import Source
 from tests.light import run
 
 WINDOWS = (

@@ -13,8 +13,8 @@ from consumer.classify.classifier import Classifier, Decoded
 from consumer.classify.ensemble import Decision
 from consumer.classify.label import Label
 from consumer.dead_letter import DeadLetter
+from consumer.label.batch import Batch
 from consumer.label.encode import BrokenModel, Inference, Labeled, label_batch
-from consumer.label.read import Batch
 from consumer.metrics import LabelMetrics
 from producer.post import Post
 from tests.light import PLACES, LightEncoder

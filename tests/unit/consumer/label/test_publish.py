@@ -6,8 +6,8 @@ import pytest
 from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaTimeoutError
 
+from consumer.label.batch import Batch
 from consumer.label.publish import LeadersChanged, Outgoing, Sink
-from consumer.label.read import Batch
 from consumer.label.settings import LabelSettings
 from tests.unit.consumer.label.records import record
 

@@ -11,8 +11,9 @@ from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
 from prometheus_client import CollectorRegistry
 
 from consumer.label import read
+from consumer.label.batch import Batch
 from consumer.label.group import Reassigned
-from consumer.label.read import Batch, Source
+from consumer.label.read import Source
 from consumer.label.settings import LabelSettings
 from consumer.label.watchdog import Watchdog
 from consumer.metrics import LabelMetrics
@@ -131,6 +132,7 @@ class Line:
         monkeypatch.setattr(read, "Published", Outputs)
         self.clock = Clock()
         monkeypatch.setattr(read, "time", self.clock)
+        monkeypatch.setattr("consumer.label.batch.time", self.clock)
         settings = LabelSettings.model_validate({"batch_size": 4, "batch_deadline": 60})
         self.source = Source(settings, LabelMetrics(CollectorRegistry()), Watchdog(), threading.Event())
         self.source.join()

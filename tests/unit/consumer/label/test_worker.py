@@ -14,12 +14,12 @@ from prometheus_client import CollectorRegistry
 from consumer.classify.classifier import Classifier
 from consumer.classify.ensemble import Decision
 from consumer.health import Health
+from consumer.label.batch import Batch, Working
 from consumer.label.encode import Inference
 from consumer.label.group import Reassigned
 from consumer.label.live import Live
 from consumer.label.preflight import Topics
 from consumer.label.publish import LeadersChanged, Outcome, Outgoing, Sink
-from consumer.label.read import Batch, Working
 from consumer.label.settings import LabelSettings
 from consumer.label.watchdog import Watchdog
 from consumer.label.worker import MOST_FAILURES, Worker

@@ -1,0 +1,78 @@
+"""A batch: records, and what committing them takes. `read.py` polls them and decides when they become one."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
+
+ClosedBy = Literal["size", "deadline", "ready"]
+"""Full, the first record waited long enough, or nothing more can come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records, and what committing them takes: both travel together.
+
+    Attributes:
+        records: at least one, in the order of their partitions.
+        offsets: the next offset of each partition that has records here.
+        group: the group's metadata taken when the records were polled, never later.
+        closed_by: why it was closed.
+        polled_at: when it was closed, in monotonic seconds.
+    """
+
+    records: tuple[Any, ...]
+    offsets: dict[TopicPartition, OffsetAndMetadata]
+    group: ConsumerGroupMetadata
+    closed_by: ClosedBy
+    polled_at: float = field(default_factory=time.monotonic)
+
+
+class Working(Protocol):
+    """A batch in flight, as far as reading needs to know."""
+
+    def done(self) -> bool:
+        """Whether its outcomes are there."""
+
+
+class Collected:
+    """Records that are polled and in no batch yet."""
+
+    def __init__(self) -> None:
+        self._records: list[Any] = []
+        self._group: ConsumerGroupMetadata | None = None
+        self._first_at = 0.0
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def add(self, found: Mapping[TopicPartition, Sequence[Any]], group: ConsumerGroupMetadata) -> None:
+        """Take what one poll found, at least one record, with the group's metadata at that time."""
+        if not self._records:
+            self._first_at = time.monotonic()
+        self._group = group
+        for records in found.values():
+            self._records.extend(records)
+
+    def waited(self) -> float:
+        """Seconds since the first record came."""
+        return time.monotonic() - self._first_at
+
+    def clear(self) -> None:
+        """Forget them."""
+        self._records.clear()
+
+    def close(self, by: ClosedBy, after: Callable[[int], OffsetAndMetadata]) -> Batch:
+        """They become a batch.
+
+        Args:
+            by: why now.
+            after: what to commit after the record at an offset.
+        """
+        assert self._group is not None
+        offsets = {TopicPartition(record.topic, record.partition): after(record.offset) for record in self._records}
+        batch = Batch(tuple(self._records), offsets, self._group, by)
+        self._records = []
+        return batch
