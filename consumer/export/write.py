@@ -28,6 +28,9 @@ class Writer(Protocol):
     def close(self) -> None:
         """Write what is still in memory."""
 
+    def discard(self) -> None:
+        """Write nothing more; also after a failure of `write` or `close`, and after `close`."""
+
 
 class Parquet:
     """Writes `COLUMNS`, in row groups of about `GROUP` rows."""
@@ -47,6 +50,11 @@ class Parquet:
         self._flush()
         self._writer.close()
 
+    def discard(self) -> None:
+        """Write nothing more."""
+        self._waiting = []
+        self._writer.is_open = False  # else it writes its footer when it is collected, into a file that is closed
+
     def _flush(self) -> None:
         self._writer.write_table(pa.Table.from_batches(self._waiting, COLUMNS))
         self._waiting = []
@@ -64,6 +72,9 @@ class JsonLines:
         self._file.write("".join(lines).encode())
 
     def close(self) -> None:
+        """Nothing is in memory."""
+
+    def discard(self) -> None:
         """Nothing is in memory."""
 
 
@@ -97,9 +108,8 @@ class Unfinished:
 
     def discard(self) -> None:
         """Forget it."""
+        self._writer.discard()
         with contextlib.suppress(OSError):  # of a full disk, most likely: that is why
-            self._writer.close()  # else it would complain when it is collected
-        with contextlib.suppress(OSError):
             self._file.close()
         (self._folder / UNFINISHED).unlink(missing_ok=True)
 

@@ -1,4 +1,7 @@
+import errno
+import gc
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -59,6 +62,48 @@ def test_a_line_of_json_has_the_columns_and_instants_as_on_the_wire(tmp_path: Pa
 def test_a_file_that_is_given_up_leaves_nothing_behind(tmp_path: Path, format: str) -> None:
     file = Unfinished(tmp_path, format)
     file.add(rows(2))
+    file.discard()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("group", [1, 20_000], ids=["while it is written", "at its end"])
+@pytest.mark.parametrize("format", ["parquet", "jsonl"])
+def test_a_full_disk_is_the_error_and_leaves_nothing_behind(
+    tmp_path: Path, format: str, group: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "GROUP", group)
+    (tmp_path / UNFINISHED).symlink_to("/dev/full")
+    file = Unfinished(tmp_path, format)
+
+    def write_all() -> None:
+        for _ in range(9):
+            file.add(rows(100))
+        file.finish("whole")
+
+    with pytest.raises(OSError, match="No space left on device"):
+        write_all()
+    file.discard()
+    del file, write_all
+    gc.collect()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("format", ["parquet", "jsonl"])
+def test_a_file_that_cannot_be_brought_to_the_disk_is_given_up(
+    tmp_path: Path, format: str, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    file = Unfinished(tmp_path, format)
+    file.add(rows(2))
+    monkeypatch.setattr(os, step, failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        file.finish("whole")
     file.discard()
 
     assert list(tmp_path.iterdir()) == []
