@@ -9,8 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from consumer.evaluate.intervals import Bootstrap, Strata, percentiles, share, share_interval
+from consumer.evaluate.measure import Measure
 from consumer.evaluate.stacking import stacked
-from consumer.evaluate.truth import Judged, Measure
+from consumer.evaluate.truth import Judged
 
 BINS = 15
 

@@ -31,6 +31,7 @@ from consumer.evaluate.dilution import dilution
 from consumer.evaluate.ensembles import ENSEMBLES, GATE, Ensemble
 from consumer.evaluate.findings import Finding
 from consumer.evaluate.intervals import Bootstrap, Strata
+from consumer.evaluate.measure import as_written
 from consumer.evaluate.risk import coverage_table, risk_table
 from consumer.evaluate.sample import Sample
 from consumer.evaluate.scores import ScorePart, Scores
@@ -39,7 +40,7 @@ from consumer.evaluate.truth import Judged, Scale, Truth, check_fit, truth_of, w
 from producer.errors import CommandError, UsageError
 from producer.settings import Settings, load
 
-VERSION = 1
+VERSION = 2
 SUMMARY = "curves.json"
 TALK_TOP = 1.6
 """Where the axis of raw scores ends: the talk's 0.8 + 0.8."""
@@ -74,7 +75,9 @@ class CurvesSettings(Settings):
         None, ge=0, le=1, description="normalised threshold of the dilution table (default: the encoder's own)"
     )
     step: float = Field(0.02, gt=0, le=0.2, description="distance of the curves' thresholds")
-    accuracy: float | None = Field(None, gt=0, le=1, description="accuracy for which a threshold is to be chosen")
+    accuracy: float | None = Field(
+        None, gt=0, le=1, description="accuracy (with pre-labels: agreement) for which a threshold is to be chosen"
+    )
     coverage: float | None = Field(
         None, gt=0, le=1, description="share of posts to be classified, for which a threshold is to be chosen"
     )
@@ -149,7 +152,7 @@ def main(argv: list[str]) -> int:
     print(f"{settings.output}: {truth.measure} of {len(curves.tables['risk']['ensemble'].unique())} ensembles on "
           f"{len(sample.posts):,} posts")  # fmt: skip
     for finding in curves.findings:
-        print(f"on your data, '{finding.claim}': {finding.verdict}")
+        print(f"on your data, by {truth.measure}, '{finding.claim}': {finding.verdict}")
     return 0
 
 
@@ -284,7 +287,7 @@ def _write(folder: Path, curves: Curves, described: dict[str, Any]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in curves.tables.items():
-            table.round(6).to_csv(folder / f"{name}.csv", index=False)
+            as_written(table, described["measure"]).round(6).to_csv(folder / f"{name}.csv", index=False)
         text = json.dumps(_finite(described), indent=1, ensure_ascii=False, allow_nan=False)
         (folder / SUMMARY).write_text(text + "\n", "utf-8")
     except OSError as error:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumer.evaluate.intervals import Bootstrap, Strata, percentiles, share, share_interval, wilson
+from consumer.evaluate.measure import Measure
 from consumer.evaluate.risk import at_coverage
-from consumer.evaluate.truth import Judged, Measure
+from consumer.evaluate.truth import Judged
 
 Answer = Literal["holds", "does not", "cannot tell"]
 

@@ -20,6 +20,7 @@ from consumer.evaluate.curves import SUMMARY
 from consumer.evaluate.curves import VERSION as CURVES_VERSION
 from consumer.evaluate.fates import Fates, fates
 from consumer.evaluate.gallery import shown
+from consumer.evaluate.measure import Measure, as_computed, as_written
 from consumer.evaluate.sample import Sample
 from consumer.evaluate.savings import savings
 from consumer.evaluate.scores import Scores
@@ -84,9 +85,9 @@ class Found:
     threshold: float
 
     @property
-    def measure(self) -> str:
+    def measure(self) -> Measure:
         """Accuracy or agreement; never one under the other's name."""
-        return str(self.summary["measure"])
+        return self.truth.measure
 
 
 def main(argv: list[str]) -> int:
@@ -107,7 +108,9 @@ def main(argv: list[str]) -> int:
     figures = _figures(found)
     for name, png in figures.items():
         page.write(settings.folder / f"{name}.png", png)
-    files = {f"{name}.csv": table.to_csv(index=False) for name, table in found.tables.items()}
+    files = {
+        f"{name}.csv": as_written(table, found.measure).to_csv(index=False) for name, table in found.tables.items()
+    }
     files["captions_saved.csv"] = page.table(("gate", "posts", "captions", "saved"), map(astuple, saved))
     for name, text in files.items():
         page.write(settings.folder / name, text)
@@ -157,7 +160,7 @@ def read(settings: ReportSettings) -> Found:
     truth = truth_of(sample, marks, True, scores.info.categories)
     if truth.measure != summary["measure"]:
         raise CommandError(f"{settings.curves} show {summary['measure']}, but --marks would show {truth.measure}")
-    tables = {name: _table(settings.curves / f"{name}.csv") for name in TABLES}
+    tables = {name: as_computed(_table(settings.curves / f"{name}.csv"), truth.measure) for name in TABLES}
     threshold = scores.info.threshold if settings.threshold is None else settings.threshold
     return Found(summary, tables, sample, scores, truth, threshold)
 
@@ -167,7 +170,9 @@ def _summary(folder: Path) -> dict[str, Any]:
     try:
         summary: dict[str, Any] = json.loads(path.read_text("utf-8"))
         if summary["version"] != CURVES_VERSION:
-            raise CommandError(f"{path} is of version {summary['version']}; this program reads {CURVES_VERSION}")
+            raise CommandError(
+                f"{path} is of version {summary['version']}; this program reads {CURVES_VERSION}: compute them again"
+            )
     except FileNotFoundError:
         raise CommandError(f"{folder} holds no curves (no {SUMMARY}): evaluate curves writes them") from None
     except (OSError, ValueError, KeyError, TypeError) as error:

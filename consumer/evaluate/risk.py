@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from consumer.evaluate.intervals import Bootstrap, Strata, percentiles, share
+from consumer.evaluate.measure import Measure
 from consumer.evaluate.stacking import stacked
-from consumer.evaluate.truth import Judged, Measure
+from consumer.evaluate.truth import Judged
 
 COVERAGE = (
     "measure", "ensemble", "group", "weighting", "coverage", "accuracy", "accuracy_low", "accuracy_high", "ci_low",
@@ -21,7 +22,8 @@ COVERAGE = (
 
 Of the most confident posts (normalised confidence), as many as make up ``coverage`` of all of the group's; the accuracy
 of the judged ones among them. The last post, or the last equally confident ones, count in part. Empty where an ensemble
-decides fewer posts than that. The risk is 1 - accuracy.
+decides fewer posts than that. The risk is 1 - accuracy. In the file the columns bear the measure's
+name (`consumer.evaluate.measure`).
 """
 
 RISK = (

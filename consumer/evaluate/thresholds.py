@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from consumer.evaluate.intervals import Bootstrap, Strata, Weighting, share, share_interval, wilson
+from consumer.evaluate.measure import Measure
 from consumer.evaluate.stacking import stacked
-from consumer.evaluate.truth import Judged, Measure, Scale
+from consumer.evaluate.truth import Judged, Scale
 
 CURVES = (
     "measure", "scale", "ensemble", "group", "stratum", "weighting", "threshold", "correct", "incorrect", "unjudged",
@@ -23,8 +24,9 @@ CURVES = (
 A row with a ``stratum`` is of one class, ``weighting`` is then empty, the four numbers are posts and the interval is
 Wilson's. One without is of all classes: the four numbers are posts as they are weighted (their sum stays the number of
 posts of the sample) and the interval is a bootstrap within strata. ``accuracy`` is the share of right ones among the
-classified and judged (agreement with pre-labels where ``measure`` says so); ``accuracy_low`` and ``accuracy_high`` take
-the unjudged for wrong and for right. ``recovered`` is the share of posts that are classified.
+classified and judged; ``accuracy_low`` and ``accuracy_high`` take the unjudged for wrong and for right. Against
+pre-labels the file calls the three agreement (`consumer.evaluate.measure`). ``recovered`` is the share of posts that
+are classified.
 """
 
 TOP1 = tuple(column for column in CURVES if column not in ("scale", "threshold"))
@@ -36,8 +38,9 @@ CHOICE = (
 )  # fmt: skip
 """Columns of threshold_choice.csv.
 
-``wanted`` (accuracy or coverage) is at least ``value`` on one half of the sample, of ``chosen_on`` posts, at the
-normalised ``threshold`` (empty: at none); everything from ``reported_on`` on is of the other half.
+``wanted`` (the measure or coverage) is at least ``value`` on one half of the sample, of ``chosen_on`` posts, at the
+normalised ``threshold`` (empty: at none); everything from ``reported_on`` on is of the other half. The file calls
+accuracy after the measure.
 """
 
 LEAST = 10
@@ -126,7 +129,7 @@ def _counts(
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a threshold is to reach: an accuracy of the classified, or a share of posts that are classified."""
+    """What a threshold is to reach: an accuracy (or agreement) of the classified, or a share that is classified."""
 
     wanted: Literal["accuracy", "coverage"]
     value: float
@@ -143,7 +146,8 @@ def choices(
     """
     first = halves(strata, post_ids, seed)
     rows = [
-        {"measure": measure} | _choose(judged, strata.weights(weighting), weighting, first, wish, bootstrap)
+        _choose(judged, strata.weights(weighting), weighting, first, wish, bootstrap)
+        | {"measure": measure, "wanted": measure if wish.wanted == "accuracy" else wish.wanted}
         for wish in wishes
         for judged in answers
         for weighting in strata.weightings
@@ -175,7 +179,7 @@ def _choose(
     else:
         good = np.flatnonzero(of_first["recovered"] >= wish.value)[-1:]
     row: dict[str, object] = {
-        "ensemble": judged.ensemble.name, "weighting": weighting, "wanted": wish.wanted, "value": wish.value,
+        "ensemble": judged.ensemble.name, "weighting": weighting, "value": wish.value,
         "chosen_on": int(first.sum()), "reported_on": int((~first).sum()),
     }  # fmt: skip
     if not len(good):

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from consumer.evaluate.ensembles import Ensemble, decide
 from consumer.evaluate.marks import PostMarks, Sheet, model_name
+from consumer.evaluate.measure import Measure
 from consumer.evaluate.sample import Sample
 from consumer.evaluate.scores import ScoreInfo, ScorePart
 from producer.errors import CommandError, UsageError
 
-Measure = Literal["accuracy", "agreement"]
 Scale = Literal["raw", "normalised"]
 
 RIGHT, WRONG, UNJUDGED = 1, 0, -1

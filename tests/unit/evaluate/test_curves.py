@@ -112,7 +112,9 @@ def test_pre_labels_give_agreement_everywhere_and_marks_accuracy(
     experiment = simulate(tmp_path, "a", 200, per_class=10)
     folders = [str(experiment.scores), str(experiment.sample)]
     curves.main([*folders, "-o", str(tmp_path / "agreement"), *CHEAP, "--accuracy", "0.5"])
-    assert "agreement of 7 ensembles" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "agreement of 7 ensembles" in said
+    assert said.count("on your data, by agreement, '") == 3
     curves.main(arguments(experiment, tmp_path / "accuracy", "--accuracy", "0.5"))
     for name in ("agreement", "accuracy"):
         assert summary(tmp_path / name)["measure"] == name
@@ -120,8 +122,17 @@ def test_pre_labels_give_agreement_everywhere_and_marks_accuracy(
             assert set(pd.read_csv(tmp_path / name / f"{table}.csv")["measure"]) == {name}, table
     table = pd.read_csv(tmp_path / "accuracy" / "curves.csv")
     assert table.groupby("scale")["threshold"].max().to_dict() == {"raw": 1.6, "normalised": 1.0}
-    one, other = (pd.read_csv(tmp_path / name / "top1.csv")["accuracy"] for name in ("agreement", "accuracy"))
+    one, other = (pd.read_csv(tmp_path / name / "top1.csv")[name] for name in ("agreement", "accuracy"))
     assert (one != other).any()
+    for path in (tmp_path / "agreement").glob("*.csv"):
+        assert "accuracy" not in path.read_text(), path.name
+    for path in (tmp_path / "accuracy").glob("*.csv"):
+        assert "agreement" not in path.read_text(), path.name
+    choice = pd.read_csv(tmp_path / "agreement" / "threshold_choice.csv")
+    assert set(choice["wanted"]) == {"agreement"}
+    assert {"agreement", "agreement_there"} <= set(choice.columns)
+    top1 = pd.read_csv(tmp_path / "agreement" / "top1.csv")
+    assert {"agreement", "agreement_low", "agreement_high"} <= set(top1.columns)
     assert not len(pd.read_csv(tmp_path / "agreement" / "denoising.csv"))  # a pre-label cannot say 'no place'
 
 

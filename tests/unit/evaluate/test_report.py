@@ -37,14 +37,14 @@ def computed(of: Simulated, *flags: str) -> Path:
 def of_b(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
     made = simulate(tmp_path_factory.mktemp("b") / "x", posts=200, per_class=8, no_place=0.2)
     write_pictures(made.sample)
-    computed(made, "--marks", str(made.sheet), "--coverage", "0.5")
+    computed(made, "--marks", str(made.sheet), "--coverage", "0.5", "--accuracy", "0.3")
     return made
 
 
 @pytest.fixture(scope="module")
 def of_a(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
     made = simulate(tmp_path_factory.mktemp("a") / "x", "a", posts=120, per_class=5)
-    computed(made)
+    computed(made, "--accuracy", "0.3")
     return made
 
 
@@ -130,10 +130,21 @@ def test_agreement_is_never_called_accuracy(of_a: Simulated, written: Path, tmp_
     text = text_of(write(of_a, tmp_path / "a.html", "--no-pictures"))
     assert "Agreement, not accuracy." in text
     assert "everything here is agreement" in text
-    assert not re.search(r"ensemble weighting accuracy|accuracy of the classified", text)
+    assert "agreement ≥ 30 %" in text
+    for said in (
+        "Agreement, not accuracy.", "For accuracy let a person confirm", "The findings are about accuracy",
+        "accuracy=0.3",  # the flag
+    ):  # fmt: skip
+        assert said in text, said
+        text = text.replace(said, "")
+    assert "accuracy" not in text.lower()
+    tables = [path.read_text("utf-8") for path in (tmp_path / "a").glob("*.csv")]
+    assert len(tables) == len(TABLES) + 1
+    assert not any("accuracy" in table for table in tables)
     text = text_of(written.read_text("utf-8"))
     assert "everything here is accuracy" in text
-    assert "agreement with" not in text.lower()
+    assert "accuracy ≥ 30 %" in text
+    assert "agreement" not in text.replace("evaluate agreement", "").lower()
 
 
 def test_the_gallery_counts_what_the_curves_count(of_b: Simulated) -> None:
@@ -212,7 +223,7 @@ def broken_summary(folder: Path, **changes: Any) -> None:
             r"holds no curves \(no curves.json\): evaluate curves writes",
         ),
         (lambda folder: (folder / "curves.json").write_text("{"), r"curves.json cannot be read: "),
-        (lambda folder: broken_summary(folder, version=99), "curves.json is of version 99; this program reads 1"),
+        (lambda folder: broken_summary(folder, version=99), "is of version 99; this program reads 2: compute them again"),
         (lambda folder: broken_summary(folder, sample={"sha256": "0"}), "are the curves of another sample than"),
         (lambda folder: broken_summary(folder, encoder="clip"), "are of clip with ten@0123abcd, .* is of simulated"),
         (lambda folder: broken_summary(folder, measure="agreement"), "show agreement, but --marks would show accuracy"),
