@@ -4,6 +4,7 @@ Which labels are shown is decided here; what the page does with them is in `temp
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from consumer.evaluate.truth import check_fit
 from producer.errors import CommandError
 from producer.settings import Settings, load
 
+CSV = "sheet.csv"
+PICTURES = "pictures"
 SIDE = 1_000
 """Longest side of a picture on the page, in pixels."""
 LONGEST_HINT = 90
@@ -33,7 +36,7 @@ class SheetSettings(Settings):
 
     Reads the sample folder, its score folder and further ones (--scores), and the pictures of the dataset. Writes
     index.html with pictures/, which open without a server, and sheet.csv: the same, empty. Marks stay in the browser;
-    the page saves them as CSV for `evaluate curves --marks`.
+    the page saves them as CSV for `evaluate curves --marks`. A sheet.csv with marks in it is never overwritten.
     """
 
     # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
@@ -145,8 +148,17 @@ def _model(scores: Scores) -> str:
 
 
 def _check_free(folder: Path) -> None:
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "sheet.csv").is_file():
+    if not (folder.is_dir() and any(folder.iterdir())):
+        return
+    path = folder / CSV
+    if not path.is_file():
         raise CommandError(f"{folder} is not empty and no earlier sheet: choose another folder")
+    posts = Sheet.read(path).posts
+    if marked := sum(not post.unmarked for post in posts):
+        raise CommandError(
+            f"{path} holds marks of {marked:,} of {len(posts):,} posts, which an empty sheet would overwrite: choose "
+            "another folder"
+        )
 
 
 def _write(settings: SheetSettings, sample: Sample, sheet: Sheet) -> None:
@@ -154,7 +166,7 @@ def _write(settings: SheetSettings, sample: Sample, sheet: Sheet) -> None:
     names = {post.post_id: f"{number:05d}.jpg" for number, post in enumerate(sheet.posts, start=1)}
     pictures: dict[str, Shown] = {}
     for picture in shown(dataset, names, SIDE):
-        page.write(settings.output / "pictures" / names[picture.post_id], picture.jpeg)
+        page.write(settings.output / PICTURES / names[picture.post_id], picture.jpeg)
         pictures[picture.post_id] = picture
     data = {
         "sample": sheet.sample,
@@ -168,14 +180,22 @@ def _write(settings: SheetSettings, sample: Sample, sheet: Sheet) -> None:
         data=page.embedded_json(data), posts=len(sheet.posts), confirm=settings.confirm_prelabels,
         sample=sheet.sample[:8],
     )  # fmt: skip
-    page.write(settings.output / "sheet.csv", sheet.text())
+    page.write(settings.output / CSV, sheet.text())
     page.write(settings.output / "index.html", html)
+    _delete_others(settings.output / PICTURES, set(names.values()))
+
+
+def _delete_others(folder: Path, names: set[str]) -> None:
+    """The pictures that an earlier, larger sheet left; what is not named as we name them stays."""
+    for path in folder.iterdir():
+        if re.fullmatch(r"\d{5,}\.jpg", path.name) and path.name not in names:
+            path.unlink()
 
 
 def _post(post: PostMarks, picture: Shown, name: str) -> dict[str, Any]:
     return {
         "id": post.post_id, "city": post.city, "stratum": post.stratum or "", "prelabel": post.prelabel or "",
-        "labels": post.labels, "picture": f"pictures/{name}", "width": picture.width, "height": picture.height,
+        "labels": post.labels, "picture": f"{PICTURES}/{name}", "width": picture.width, "height": picture.height,
         "caption": picture.caption or "",
     }  # fmt: skip
 

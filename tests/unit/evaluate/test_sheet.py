@@ -2,6 +2,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -166,4 +167,27 @@ def test_what_cannot_be_shown_or_written_is_one_line(simulated: Simulated, tmp_p
     assert not (tmp_path / "new" / "index.html").exists()
     with pytest.raises(UsageError, match="OUTPUT"):
         sheet.main([sample])
-    assert sheet.main([sample, "-o", str(written)]) == 0, "a sheet may be written again"
+
+
+def test_marks_are_never_overwritten(simulated: Simulated, written: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "sheet"
+    shutil.copytree(written, folder)
+    again = [str(simulated.sample), "-o", str(folder)]
+    assert sheet.main(again) == 0, "an empty sheet may be written again"
+    empty = Sheet.read(folder / "sheet.csv")
+    replace(empty, posts=(replace(empty.posts[0], cannot_tell=True), *empty.posts[1:])).write(folder / "sheet.csv")
+    marked = (folder / "sheet.csv").read_bytes()
+    with pytest.raises(CommandError, match=r"sheet.csv holds marks of 1 of \d+ posts, .*: choose another folder$"):
+        sheet.main(again)
+    assert (folder / "sheet.csv").read_bytes() == marked
+
+
+def test_pictures_of_an_earlier_larger_sheet_are_deleted(simulated: Simulated, written: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "sheet"
+    shutil.copytree(written, folder)
+    number = len(data(folder)["posts"])
+    for name in (f"{number + 1:05d}.jpg", "mine.jpg"):
+        (folder / "pictures" / name).write_bytes(b"old")
+    assert sheet.main([str(simulated.sample), "-o", str(folder)]) == 0
+    kept = sorted(path.name for path in (folder / "pictures").iterdir())
+    assert kept == [*(f"{each:05d}.jpg" for each in range(1, number + 1)), "mine.jpg"]
