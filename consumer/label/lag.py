@@ -1,4 +1,7 @@
-"""How far each assigned partition is behind, and whether one is stuck: it has lag, but an idle worker gets nothing."""
+"""How far each assigned partition is behind, and whether one is stuck: it has lag, but an idle worker gets nothing.
+
+Only idle time counts: a busy worker may be a long time about what it has of other partitions.
+"""
 
 import time
 from collections.abc import Mapping
@@ -24,7 +27,8 @@ class Lag:
         self._stuck_after = stuck_after
         self._committed: dict[TopicPartition, int] = {}
         self._latest: Mapping[TopicPartition, int] = {}
-        self._waiting: dict[TopicPartition, float] = {}  # since when a partition with lag gives nothing
+        self._waited: dict[TopicPartition, float] = {}  # idle seconds in which a partition with lag gave nothing
+        self._idle_since = 0.0  # when an idle worker last asked, in monotonic seconds; 0: it has worked since
 
     def restart(self, committed: Mapping[TopicPartition, int], latest: Mapping[TopicPartition, int]) -> None:
         """Forget the partitions of before.
@@ -34,14 +38,17 @@ class Lag:
             latest: where it ends.
         """
         self._committed, self._latest = dict(committed), latest
-        self._waiting.clear()
+        self._waited.clear()
+        self._idle_since = 0.0
         self._metrics.lag.clear()
         self._metrics.assigned_partitions.set(len(committed))
 
     def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
         """Take note of what was committed."""
         self._committed.update({partition: after.offset for partition, after in offsets.items()})
-        self._waiting.clear()
+        self._idle_since = 0.0
+        for partition in offsets:
+            self._waited.pop(partition, None)
 
     def pass_markers(self, consumer: KafkaConsumer) -> None:
         """For a worker with nothing in flight: what lies between the last commit and its position is no record.
@@ -63,14 +70,18 @@ class Lag:
             lag = max(0, end - committed)
             self._metrics.lag.labels(str(partition.partition)).set(lag)
             if lag == 0:
-                self._waiting.pop(partition, None)
+                self._waited.pop(partition, None)
             else:
-                self._waiting.setdefault(partition, time.monotonic())
+                self._waited.setdefault(partition, 0.0)
 
     def stuck(self) -> list[TopicPartition]:
-        """The partitions that have lag but gave the worker, idle all the while, nothing for STUCK_AFTER."""
+        """For a worker with nothing in flight: the partitions that have lag but gave nothing for STUCK_AFTER."""
         now = time.monotonic()
-        stuck = sorted(partition for partition, since in self._waiting.items() if now - since > self._stuck_after)
+        idle = now - self._idle_since if self._idle_since else 0.0
+        self._idle_since = now
+        for partition in self._waited:
+            self._waited[partition] += idle
+        stuck = sorted(partition for partition, waited in self._waited.items() if waited > self._stuck_after)
         self._metrics.stuck_partitions.set(len(stuck))
         return stuck
 

@@ -1,0 +1,110 @@
+"""Which partitions are stuck, and that work on others hides none of them."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from kafka import OffsetAndMetadata, TopicPartition
+from prometheus_client import CollectorRegistry
+
+from consumer.label.lag import Lag
+from consumer.metrics import LabelMetrics
+
+GIVES, STUCK = TopicPartition("posts", 0), TopicPartition("posts", 1)
+
+
+@dataclass
+class Consumer:
+    """Knows how far its partitions go."""
+
+    ends: dict[TopicPartition, int] = field(default_factory=lambda: {GIVES: 100, STUCK: 100})
+
+    def highwater(self, partition: TopicPartition) -> int:
+        return self.ends[partition]
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Line:
+    """A worker's lag with STUCK_AFTER 10 s, and its clock."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.clock = Clock()
+        monkeypatch.setattr("consumer.label.lag.time", self.clock)
+        self.metrics = LabelMetrics(CollectorRegistry())
+        self.consumer = Consumer()
+        self.lag = Lag(self.metrics, stuck_after=10)
+        self.lag.restart({GIVES: 0, STUCK: 40}, self.consumer.ends)
+
+    def idle(self, seconds: float) -> list[TopicPartition]:
+        """Be idle for so long, and ask every second as the worker does."""
+        found: list[TopicPartition] = []
+        for _ in range(int(seconds) + 1):
+            self.lag.measure(self.consumer)
+            found = self.lag.stuck()
+            self.clock.now += 1
+        return found
+
+    def work(self, seconds: float, upto: int) -> None:
+        """Work on records of the other partition, and commit them."""
+        self.clock.now += seconds
+        self.lag.commit({GIVES: OffsetAndMetadata(upto, "", -1)})
+        self.lag.measure(self.consumer)
+
+
+@pytest.fixture
+def line(monkeypatch: pytest.MonkeyPatch) -> Line:
+    return Line(monkeypatch)
+
+
+def shown(line: Line) -> float:
+    (metric,) = line.metrics.stuck_partitions.collect()
+    return metric.samples[0].value
+
+
+def test_a_partition_with_lag_that_gives_an_idle_worker_nothing_is_stuck(line: Line) -> None:
+    line.work(1, 100)
+
+    assert line.idle(9) == []
+    assert shown(line) == 0
+    assert line.idle(3) == [STUCK]
+    assert shown(line) == 1
+
+
+def test_a_trickle_in_another_partition_does_not_hide_it(line: Line) -> None:
+    for upto in range(96, 100):
+        line.consumer.ends[GIVES] = upto
+        line.work(1, upto)
+        assert line.idle(2) == []
+    line.work(1, 99)
+
+    assert line.idle(4) == [STUCK]
+
+
+def test_time_at_work_does_not_count(line: Line) -> None:
+    for upto in range(1, 20):
+        line.work(60, upto)
+    line.work(60, 100)
+
+    assert line.idle(9) == []
+
+
+def test_whoever_gives_something_begins_anew(line: Line) -> None:
+    line.work(1, 100)
+    line.idle(8)
+    line.lag.commit({STUCK: OffsetAndMetadata(41, "", -1)})
+
+    assert line.idle(9) == []
+    assert line.idle(3) == [STUCK]
+
+
+def test_no_lag_is_not_stuck(line: Line) -> None:
+    line.work(1, 100)
+    line.lag.commit({STUCK: OffsetAndMetadata(100, "", -1)})
+
+    assert line.idle(60) == []
