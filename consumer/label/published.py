@@ -18,9 +18,11 @@ from consumer.label.settings import LabelSettings
 from consumer.offsets import ROUND_TRIP_MS
 from producer.connect import bootstrap_timeout_ms, connect
 
-LOOK_BACK = (16, 256, 4096)
-"""Offsets from an output's end within which its last record is looked for, one after the other: labels of other groups
-and aborted ones may lie behind it."""
+LABELS_BACK = (2, 16, 256, 4096)
+"""Offsets from the labels' end within which this group's last one is looked for, one after the other: a marker,
+labels of other groups and aborted ones may lie behind it."""
+DEAD_LETTERS_BACK = LABELS_BACK[:3]
+"""The same for dead letters, which carry pictures. Where labels follow the last one, it says nothing new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,9 @@ class Published:
             CommandError: the broker cannot be reached.
         """
         self._group = settings.group_id
-        self._topics = (settings.output_topic, settings.dead_letter_topic)
+        self._back = {settings.output_topic: LABELS_BACK, settings.dead_letter_topic: DEAD_LETTERS_BACK}
+        self._outs: dict[TopicPartition, Out] = {}  # output partition -> the last of this group's that was found there
+        self._looked: dict[TopicPartition, int] = {}  # output partition -> how far it was looked through
         self._consumer = connect(settings, lambda: _build(settings))
 
     def beyond(self, committed: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
@@ -80,7 +84,7 @@ class Published:
         Raises:
             KafkaError: the broker did not answer.
         """
-        inputs = {TopicPartition(topic, each.partition): each for topic in self._topics for each in committed}
+        inputs = {TopicPartition(topic, each.partition): each for topic in self._back for each in committed}
         after = dict(committed)
         for output, out in self._last(inputs).items():
             partition = inputs[output]
@@ -101,16 +105,26 @@ class Published:
                 f"{missing}: the input has grown, and this output has not, or not long ago"
             ) from None
         begins = self._consumer.beginning_offsets(list(inputs), timeout_ms=ROUND_TRIP_MS)
-        left = {output for output in inputs if begins[output] < ends[output]}
-        last: dict[TopicPartition, Out] = {}
-        for distance in LOOK_BACK:
-            starts = {output: max(begins[output], ends[output] - distance) for output in left}
-            for record in self._read(starts, ends):
-                output = TopicPartition(record.topic, record.partition)
-                if out := Out.of(record, self._group, inputs[output]):
-                    last[output] = out
-            left = {output for output in left if output not in last and starts[output] > begins[output]}
-        return last
+        new = {output: max(begins[output], self._looked_through(output, ends[output])) for output in inputs}
+        for topic, back in self._back.items():
+            left = {output for output in inputs if output.topic == topic and new[output] < ends[output]}
+            for distance in back:
+                starts = {output: max(new[output], ends[output] - distance) for output in left}
+                for record in self._read(starts, ends):
+                    output = TopicPartition(record.topic, record.partition)
+                    if out := Out.of(record, self._group, inputs[output]):
+                        self._outs[output] = out
+                        left.discard(output)
+                left = {output for output in left if starts[output] > new[output]}
+        self._looked |= ends
+        return {output: self._outs[output] for output in inputs if output in self._outs}
+
+    def _looked_through(self, output: TopicPartition, end: int) -> int:
+        """How far an output was looked through; not at all if it is another one now, for it is shorter."""
+        if self._looked.get(output, 0) > end:
+            del self._looked[output]
+            self._outs.pop(output, None)
+        return self._looked.get(output, 0)
 
     def _is_made_of(self, partition: TopicPartition, out: Out) -> bool:
         """Whether the input still has the post there, and not another one: the topic may have been created anew."""
@@ -127,12 +141,16 @@ class Published:
         self._consumer.assign(list(starts))
         for partition, offset in starts.items():
             self._consumer.seek(partition, offset)
-        deadline = time.monotonic() + ROUND_TRIP_MS / 1000
-        while any(self._consumer.position(each, timeout_ms=ROUND_TRIP_MS) < ends[each] for each in starts):
-            if time.monotonic() > deadline:
-                raise KafkaTimeoutError("the ends of the outputs cannot be read")
+        left, deadline = dict(starts), time.monotonic() + ROUND_TRIP_MS / 1000
+        while left:
             for partition, records in self._consumer.poll(timeout_ms=100).items():
                 yield from (record for record in records if record.offset < ends[partition])
+            now = {each: self._consumer.position(each, timeout_ms=ROUND_TRIP_MS) for each in left}
+            if now != left:  # it may be much, over a slow line
+                deadline = time.monotonic() + ROUND_TRIP_MS / 1000
+            elif time.monotonic() > deadline:
+                raise KafkaTimeoutError("the ends of the outputs cannot be read")
+            left = {each: position for each, position in now.items() if position < ends[each]}
 
 
 def _build(settings: LabelSettings) -> KafkaConsumer:

@@ -1,21 +1,179 @@
+"""What came out already: how far back it is looked for, and that nothing is read twice."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
 import pytest
 from kafka import TopicPartition
-from kafka.errors import UnknownTopicOrPartitionError
+from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from consumer.label import published
 from consumer.label.published import Published
 from consumer.label.settings import LabelSettings
+from consumer.offsets import ROUND_TRIP_MS
+
+POSTS, LABELS, DEAD = (TopicPartition(topic, 0) for topic in ("posts", "labeled-posts", "posts-dlt"))
 
 
-class Behind:
-    """A consumer whose metadata does not know a partition yet: kafka-python 3.0.12 answers so."""
+@dataclass(frozen=True)
+class Found:
+    """A record as kafka-python's consumer returns it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes
+    headers: list[tuple[str, bytes]]
+    timestamp: int = 1
+
+
+def label(offset: int, of: int, group: str = "placestream") -> Found:
+    headers = [("ce_source", f"/placestream/{group}/posts/0".encode()), ("ce_id", str(of).encode())]
+    return Found("labeled-posts", 0, offset, str(of).encode(), headers)
+
+
+def dead_letter(offset: int, of: int) -> Found:
+    source = f"/placestream/placestream/posts/0/{of}".encode()
+    return Found("posts-dlt", 0, offset, str(of).encode(), [("placestream-source", source)])
+
+
+@dataclass
+class Log:
+    """One partition of every topic, and a consumer of them that counts what it reads; a poll takes a second."""
+
+    records: dict[TopicPartition, list[Found]] = field(default_factory=dict)
+    ends: dict[TopicPartition, int] = field(default_factory=lambda: {POSTS: 10_000, LABELS: 0, DEAD: 0})
+    now: float = 0.0
+    at_once: int = 10_000
+    read: list[tuple[str, int]] = field(default_factory=list)
+    positions: dict[TopicPartition, int] = field(default_factory=dict)
+
+    def put(self, *records: Found, end: int) -> None:
+        output = TopicPartition(records[0].topic, 0)
+        self.records.setdefault(output, []).extend(records)
+        self.ends[output] = end
+
+    def monotonic(self) -> float:
+        return self.now
 
     def end_offsets(self, partitions: list[TopicPartition], timeout_ms: int) -> dict[TopicPartition, int]:
-        raise KeyError(partitions[0])
+        return {each: self.ends[each] for each in partitions}
+
+    def beginning_offsets(self, partitions: list[TopicPartition], timeout_ms: int) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        self.positions = {}
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self.positions[partition] = offset
+
+    def position(self, partition: TopicPartition, timeout_ms: int) -> int:
+        return self.positions[partition]
+
+    def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
+        self.now += 1
+        found: dict[TopicPartition, list[Any]] = {}
+        for partition, start in self.positions.items():
+            stop = min(self.ends[partition], start + self.at_once)
+            self.positions[partition] = stop
+            if partition == POSTS:
+                found[partition] = [Found("posts", 0, start, str(start).encode(), [])]
+                continue
+            self.read += [(partition.topic, offset) for offset in range(start, stop)]
+            found[partition] = [each for each in self.records.get(partition, []) if start <= each.offset < stop]
+        return found
 
 
-def test_a_partition_that_an_output_has_only_just_got_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published, "_build", lambda settings: Behind())
-    outputs = Published(LabelSettings.model_validate({}))
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Log:
+    log = Log()
+    monkeypatch.setattr(published, "_build", lambda settings: log)
+    monkeypatch.setattr(published, "time", log)
+    return log
+
+
+@pytest.fixture
+def outputs(log: Log) -> Published:
+    return Published(LabelSettings.model_validate({}))
+
+
+def beyond(outputs: Published, committed: int = 0) -> int:
+    """Where the partition goes on."""
+    return outputs.beyond({POSTS: committed}).get(POSTS, committed)
+
+
+def test_the_last_label_behind_its_marker_costs_two_offsets(log: Log, outputs: Published) -> None:
+    log.put(*(label(offset, of=offset) for offset in range(5000)), end=5001)
+
+    assert beyond(outputs, 4000) == 5000
+    assert log.read == [("labeled-posts", 4999), ("labeled-posts", 5000)]
+
+
+def test_a_dead_letter_behind_the_last_label_counts(log: Log, outputs: Published) -> None:
+    log.put(label(0, of=7), end=2)
+    log.put(dead_letter(0, of=8), end=2)
+
+    assert beyond(outputs) == 9
+
+
+def test_it_is_looked_for_behind_what_others_wrote(log: Log, outputs: Published) -> None:
+    log.put(label(0, of=7), *(label(offset, of=100, group="else") for offset in range(1, 4000)), end=4001)
+
+    assert beyond(outputs) == 8
+
+
+def test_a_later_look_reads_what_is_new_and_remembers_the_rest(log: Log, outputs: Published) -> None:
+    log.put(label(0, of=7), *(label(offset, of=100, group="else") for offset in range(1, 4000)), end=4001)
+    beyond(outputs)
+    log.read.clear()
+
+    assert beyond(outputs) == 8
+    assert log.read == []
+    log.put(label(4001, of=8), end=4003)
+    assert beyond(outputs) == 9
+    assert log.read == [("labeled-posts", 4001), ("labeled-posts", 4002)]
+
+
+def test_dead_letters_of_others_with_their_pictures_are_not_all_read(log: Log, outputs: Published) -> None:
+    log.ends[DEAD] = 100_000
+
+    assert beyond(outputs) == 0
+    assert {offset for topic, offset in log.read if topic == "posts-dlt"} == set(range(100_000 - 256, 100_000))
+
+
+def test_an_output_that_is_shorter_now_is_another_one(log: Log, outputs: Published) -> None:
+    log.put(label(98, of=50), end=100)
+    assert beyond(outputs) == 51
+    log.records[LABELS] = []
+    log.put(label(0, of=3), end=2)
+
+    assert beyond(outputs) == 4
+
+
+def test_a_slow_line_is_waited_for_as_long_as_something_comes(log: Log, outputs: Published) -> None:
+    log.put(label(0, of=7), end=4000)
+    log.at_once = 100
+
+    assert beyond(outputs) == 8
+    assert log.now > 5 * ROUND_TRIP_MS / 1000
+
+
+def test_a_line_on_which_nothing_comes_is_an_error(log: Log, outputs: Published) -> None:
+    log.put(label(0, of=7), end=4000)
+    log.at_once = 0
+
+    with pytest.raises(KafkaTimeoutError, match="cannot be read"):
+        beyond(outputs)
+    assert log.now <= ROUND_TRIP_MS / 1000 + 2
+
+
+def test_a_partition_that_an_output_has_only_just_got_is_asked_for_again(
+    log: Log, outputs: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(partitions: list[TopicPartition], timeout_ms: int) -> dict[TopicPartition, int]:
+        raise KeyError(partitions[0])  # so kafka-python 3.0.12 answers as long as its metadata lacks it
+
+    monkeypatch.setattr(log, "end_offsets", unknown)
     with pytest.raises(UnknownTopicOrPartitionError, match=r"labeled-posts.*the input has grown"):
         outputs.beyond({TopicPartition("posts", 7): 0})
