@@ -136,28 +136,32 @@ class Positions:
         beginning, end = ends.earliest[partition], ends.latest[partition]
         if committed is None:
             return beginning
-        of = self._of(committed)
-        if of == self._topic_id and beginning <= committed.offset <= end:
+        is_ours = self._of(committed) == self._topic_id
+        if is_ours and beginning <= committed.offset <= end:
             return int(committed.offset)
-        if (partition, beginning) in self._said:
-            return beginning
-        self._said.add((partition, beginning))
-        if of == self._topic_id and committed.offset < beginning:
+        going_on_at = beginning
+        if is_ours and committed.offset < beginning:
             what, passed = "records expired before they were read", beginning - committed.offset
+        elif is_ours and (committed.metadata or "").startswith(_ID):
+            # From the beginning everything would come twice. What is new below the end it has lost with the others.
+            what, going_on_at, passed = "the broker lost records: going on at the end", end, committed.offset - end
         else:
             # How many the old topic still held is not known: at least the alert must fire.
             what, passed = "the committed offset is of an earlier topic of this name: going on at the beginning", 1
+        if (partition, going_on_at) in self._said:
+            return going_on_at
+        self._said.add((partition, going_on_at))
         self._metrics.expired.labels(str(partition.partition)).inc(passed)
         event(
             log, logging.WARNING, what, stage="read", topic=partition.topic, partition=partition.partition,
-            committed=committed.offset, going_on_at=beginning, passed=passed,
+            committed=committed.offset, going_on_at=going_on_at, passed=passed,
         )  # fmt: skip
-        self._remember(consumer, partition, beginning)
-        return beginning
+        self._remember(consumer, partition, going_on_at)
+        return going_on_at
 
-    def _remember(self, consumer: KafkaConsumer, partition: TopicPartition, beginning: int) -> None:
-        """Commit the new beginning, so that no restart and no other worker warns and counts again."""
+    def _remember(self, consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> None:
+        """Commit it, so that no restart and no other worker warns and counts again."""
         try:
-            consumer.commit({partition: self.after(beginning - 1)}, timeout_ms=ROUND_TRIP_MS)
+            consumer.commit({partition: self.after(offset - 1)}, timeout_ms=ROUND_TRIP_MS)
         except KafkaError as error:  # a rebalance is under way: whoever has the partition next says it again
-            event(log, logging.DEBUG, "the new beginning is not committed", why=error)
+            event(log, logging.DEBUG, "where it goes on is not committed", why=error)

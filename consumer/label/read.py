@@ -150,6 +150,7 @@ class Source:
         if self._positions.is_recreated():
             self.rejoin()  # the consumer may hold records of the old topic at the very offsets where the new one begins
             self._positions.look_again()
+            self._ends = ends_of(self._admin, self._settings.input_topic) if self._ends else None
         seen = self._rebalances.count
         starts, latest = self._positions.starts(self._consumer)
         for partition, offset in starts.items():

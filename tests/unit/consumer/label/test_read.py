@@ -98,6 +98,9 @@ class GroupConsumer:
             raise ValueError("Unassigned partition")
         self.positions[partition] = offset
 
+    def position(self, partition: TopicPartition, timeout_ms: int) -> int:
+        return self.positions[partition]
+
     def highwater(self, partition: TopicPartition) -> int:
         return len(self.broker.logs[partition])
 
@@ -124,7 +127,7 @@ class Clock:
 class Line:
     """A source whose group has given it partition 0, or what the test says."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, stop_at_end: bool = False) -> None:
         self.broker = Broker()
         self.consumer = GroupConsumer(self.broker)
         monkeypatch.setattr(read, "build_admin", lambda settings: self.broker)
@@ -133,7 +136,7 @@ class Line:
         self.clock = Clock()
         monkeypatch.setattr(read, "time", self.clock)
         monkeypatch.setattr("consumer.label.batch.time", self.clock)
-        settings = LabelSettings.model_validate({"batch_size": 4, "batch_deadline": 60})
+        settings = LabelSettings.model_validate({"batch_size": 4, "batch_deadline": 60, "stop_at_end": stop_at_end})
         self.source = Source(settings, LabelMetrics(CollectorRegistry()), Watchdog(), threading.Event())
         self.source.join()
         self.broker.committed = {at(number): OffsetAndMetadata(0, "", -1) for number in (0, 1)}
@@ -266,6 +269,40 @@ def test_an_offset_that_was_committed_for_a_deleted_topic_of_this_name_is_not_us
     assert places(batch)[0] == (0, 0)
     assert batch.offsets[at(0)].metadata == "topic_id=second"
     assert line.consumer.closed  # and with it what it had fetched of the old topic
+
+
+def test_an_offset_beyond_the_end_of_the_very_topic_it_was_committed_for_goes_on_at_its_end(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    line.broker.committed[at(0)] = OffsetAndMetadata(14, "topic_id=first", -1)
+    line.source.resync()
+    line.source.resync()
+
+    assert line.consumer.positions[at(0)] == 10
+    assert caplog.text.count("the broker lost records: going on at the end") == 1
+    assert line.source._metrics.expired.labels("0")._value.get() == 4
+
+
+def test_an_offset_beyond_the_end_that_says_of_no_topic_begins_anew(line: Line) -> None:
+    line.broker.committed[at(0)] = OffsetAndMetadata(14, "", -1)
+    line.source.resync()
+
+    assert line.consumer.positions[at(0)] == 0
+    assert line.source._metrics.expired.labels("0")._value.get() == 1
+
+
+def test_with_stop_at_end_the_end_of_a_topic_created_anew_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch, stop_at_end=True)
+    line.broker.committed[at(0)] = OffsetAndMetadata(4, "topic_id=first", -1)
+    line.broker.topic_id = "second"
+    line.broker.logs[at(0)] = line.broker.logs[at(0)][:3]
+    for _ in range(2):  # the first leads to a new consumer, which joins anew
+        line.consumer.give(0)
+        line.source.resync()
+
+    assert places(line.batch()) == [(0, 0), (0, 1), (0, 2)]
+    line.broker.committed[at(0)] = OffsetAndMetadata(3, "topic_id=second", -1)
+    assert line.source.is_at_end()
 
 
 def test_what_others_commit_while_it_looks_is_no_offset_of_an_earlier_topic(monkeypatch: pytest.MonkeyPatch) -> None:
