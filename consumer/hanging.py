@@ -8,8 +8,10 @@ whole group. So whoever promises exactly once ends both before writing: the coor
 """
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 TO_COMMIT = (TransactionState.PREPARE_COMMIT, TransactionState.COMPLETE_COMMIT)
 ENDED = (TransactionState.COMPLETE_COMMIT, TransactionState.COMPLETE_ABORT, TransactionState.EMPTY)
 """States in which the coordinator thinks that nothing is open: what is open then, hangs."""
+OTHERS = 3.0
+"""Seconds for another worker that has initialised the id just now, and knows what was decided, to write its markers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,18 @@ class Before:
     """What a transactional id left, as found before it is initialised anew.
 
     Attributes:
-        is_commit: whether its last transaction was to be committed.
+        state: of its last transaction, as the coordinator knows it. ``EMPTY``: it was initialised since, and nobody
+            knows what was decided.
         open: the partitions in which one is open, with the offset at which it began.
     """
 
-    is_commit: bool = False
+    state: TransactionState = TransactionState.DEAD
     open: dict[TopicPartition, int] = field(default_factory=dict)
+
+    @property
+    def is_commit(self) -> bool:
+        """Whether the last transaction was to be committed."""
+        return self.state in TO_COMMIT
 
 
 def init_transactions(
@@ -56,7 +66,7 @@ def init_transactions(
         producer: transactional, not initialised.
         admin: a connected `KafkaAdminClient`.
         transactional_id: the producer's.
-        topics: those it writes to; they exist.
+        topics: those it writes to; they exist. Offsets come last: without them a label comes again and is known.
 
     Returns:
         The partitions in which a transaction was ended.
@@ -66,6 +76,9 @@ def init_transactions(
     """
     try:
         before = look(admin, transactional_id, topics)
+        if before.open and before.state == TransactionState.EMPTY:
+            time.sleep(OTHERS)
+            before = look(admin, transactional_id, topics)
     except AuthorizationError as error:
         event(log, logging.WARNING, "may not look for transactions that the broker forgot", why=error)
         before = None
@@ -92,18 +105,40 @@ def look(admin: Any, transactional_id: str, topics: Sequence[str]) -> Before:
     """
     try:
         producer_id = admin.describe_transactions([transactional_id])[transactional_id].producer_id
-        found = _open(admin, producer_id, topics)
+        found = _open_of(admin, producer_id, topics)
         state = admin.describe_transactions([transactional_id])[transactional_id].state
     except TransactionalIdNotFoundError:
         return Before()
-    return Before(state in TO_COMMIT, {partition: start for partition, (start, _) in found.items()})
+    return Before(state, {partition: start for partition, (start, _) in found.items()})
+
+
+def left_behind(admin: Any, topics: Sequence[str]) -> list[str]:
+    """The transactional ids of which a transaction is open in a partition, although their coordinator knows of none.
+
+    Every marker is written before a coordinator calls a transaction complete. So what was open before it said that
+    nothing is, and still is afterwards, hangs; a living producer that is between two transactions is no such case.
+
+    Args:
+        admin: a connected `KafkaAdminClient`. It shows the transactional ids that may be described, and no others.
+        topics: where to look.
+
+    Raises:
+        KafkaError: the broker does not answer, or refuses.
+    """
+    before = _open(admin, topics)
+    if not before:
+        return []
+    listed = chain(*admin.list_transactions().values())
+    ended = {each.producer_id: each.transactional_id for each in listed if each.state in ENDED}
+    return sorted({ended[producer_id] for _, producer_id, _ in before & _open(admin, topics) if producer_id in ended})
 
 
 def _end_hanging(admin: Any, transactional_id: str, topics: Sequence[str], before: Before) -> list[TopicPartition]:
     """End what is open although the id was initialised: no transaction of it is open at the coordinator now."""
     producer_id = admin.describe_transactions([transactional_id])[transactional_id].producer_id
-    found = _open(admin, producer_id, topics)
-    for partition, (start, state) in found.items():
+    found = _open_of(admin, producer_id, topics)
+    for partition in sorted(found, key=lambda each: topics.index(each.topic)):
+        start, state = found[partition]
         is_commit = before.is_commit and before.open.get(partition) == start
         _end(admin, partition, state, is_commit)
         event(
@@ -113,7 +148,24 @@ def _end_hanging(admin: Any, transactional_id: str, topics: Sequence[str], befor
     return list(found)
 
 
-def _open(admin: Any, producer_id: int, topics: Sequence[str]) -> dict[TopicPartition, tuple[int, ProducerState]]:
+def _open_of(admin: Any, producer_id: int, topics: Sequence[str]) -> dict[TopicPartition, tuple[int, ProducerState]]:
+    return {
+        partition: (producer.current_transaction_start_offset, producer)
+        for partition, producer in _active(admin, topics)
+        if producer.producer_id == producer_id
+    }
+
+
+def _open(admin: Any, topics: Sequence[str]) -> set[tuple[TopicPartition, int, int]]:
+    """Partition, producer id and first offset of every open transaction."""
+    return {
+        (partition, producer.producer_id, producer.current_transaction_start_offset)
+        for partition, producer in _active(admin, topics)
+    }
+
+
+def _active(admin: Any, topics: Sequence[str]) -> list[tuple[TopicPartition, ProducerState]]:
+    """The producers that have a transaction open, partition by partition."""
     described = admin.describe_topics(list(topics))
     for topic in described:
         if topic.get("error_code") == TopicAuthorizationFailedError.errno:  # it has no partitions then
@@ -123,12 +175,12 @@ def _open(admin: Any, producer_id: int, topics: Sequence[str]) -> dict[TopicPart
         for topic in described
         for partition in topic["partitions"]
     ]
-    return {
-        partition: (producer.current_transaction_start_offset, producer)
+    return [
+        (partition, producer)
         for partition, state in admin.describe_producers(partitions).items()
         for producer in state.active_producers
-        if producer.producer_id == producer_id and producer.current_transaction_start_offset >= 0
-    }
+        if producer.current_transaction_start_offset >= 0
+    ]
 
 
 def _end(admin: Any, partition: TopicPartition, state: ProducerState, is_commit: bool) -> None:

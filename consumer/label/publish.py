@@ -4,17 +4,17 @@ The traps of kafka-python that shape this file are listed in the design notes an
 """
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import AuthorizationError, KafkaError
 
 from consumer.dead_letter import DeadLetter, to_record
-from consumer.hanging import ENDED, init_transactions, look
+from consumer.hanging import init_transactions, left_behind
 from consumer.label.batch import Batch
 from consumer.label.group import build_admin
 from consumer.label.preflight import Topics
@@ -22,6 +22,7 @@ from consumer.label.settings import LabelSettings
 from consumer.labeled_post import LabeledPost
 from producer.connect import bootstrap_timeout_ms, close_at_once, connect, keep_asking_for_coordinator
 from producer.errors import CommandError
+from producer.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,9 @@ PUBLISH_LIMIT = 45.0
 
 They must grow in this order: a request gives up before its record, the record before its transaction, all before the
 watchdog."""
+
+LOOK_AGAIN = 2 * TRANSACTION_TIMEOUT_MS / 1000
+"""Seconds after a start or a leader's change until every transaction of before has timed out, and hangs if ever."""
 
 OFFSETS_TOPIC = "__consumer_offsets"
 """Kafka's own topic of committed offsets: they are part of the transactions, and hang with them."""
@@ -76,8 +80,10 @@ class Sink:
         self._topics = topics
         self._open = False  # whether a transaction may be open
         self._leaders: dict[tuple[str, int], int] = {}  # output partition -> epoch of its leader, at the last build
+        self._look_again_at = math.inf  # in monotonic seconds
         self._admin = connect(settings, lambda: build_admin(settings))
         self._producer = connect(settings, self._build_own)
+        connect(settings, self.end_what_the_dead_left)
 
     def outgoing(self, batch: Batch, outcomes: Sequence[Outcome]) -> tuple[list[Outgoing], list[Outcome]]:
         """The records to send, and the outcomes they stand for: a label too large for its topic is a dead letter.
@@ -117,6 +123,9 @@ class Sink:
         """
         if self._epochs() != self._leaders:
             raise LeadersChanged("an output's partition has another leader, or the same one anew")
+        if time.monotonic() > self._look_again_at:
+            self._look_again_at = math.inf
+            self.end_what_the_dead_left()
 
     def recover(self) -> None:
         """After a failure: a new producer under the same transactional id, which ends what may be open.
@@ -129,25 +138,32 @@ class Sink:
             close_at_once(self._producer)
             self._producer = self._build_own()
             self._open = False
+            self.end_what_the_dead_left()
 
     def end_what_the_dead_left(self) -> None:
-        """End what hangs of workers of the group that do not come back: it keeps offsets from whoever follows.
+        """End what hangs of workers of the group that do not come back: it hides labels and offsets of who follows.
 
         Raises:
             KafkaError: the broker does not answer; call again.
         """
+        try:
+            for name in left_behind(self._admin, [*self._outputs, self._settings.input_topic, OFFSETS_TOPIC]):
+                if self._is_of_the_dead(name):
+                    close_at_once(self._build(name))
+                else:
+                    event(log, logging.WARNING, "a transaction hangs that is not of this group's dead", of=name)
+        except AuthorizationError as error:
+            event(log, logging.WARNING, "may not look for transactions that the broker forgot", why=error)
+
+    def _is_of_the_dead(self, transactional_id: str) -> bool:
+        """Whether it is of a worker of this group that is not there; living ones end theirs by themselves."""
         group = self._settings.group_id
+        others = {each["group_id"] for each in self._admin.list_groups()} - {group}
+        if any(each.startswith(f"{group}-") and transactional_id.startswith(f"{each}-") for each in others):
+            return False
         members = self._admin.describe_groups([group])[group]["members"]
         alive = {member["client_id"] for member in members} | {self._settings.member}
-        for listed in chain(*self._admin.list_transactions().values()):
-            name = listed.transactional_id
-            if (
-                name.startswith(f"{group}-")
-                and name not in alive
-                and listed.state in ENDED
-                and look(self._admin, name, [*self._outputs, OFFSETS_TOPIC]).open
-            ):
-                close_at_once(self._build(name))
+        return transactional_id.startswith(f"{group}-") and transactional_id not in alive
 
     def close(self) -> None:
         """Close the producer; nothing is in flight then."""
@@ -160,7 +176,7 @@ class Sink:
     def _build_own(self) -> KafkaProducer:
         leaders = self._epochs()  # before: what changes from now on is seen by `check`
         producer = self._build(self._settings.member)
-        self._leaders = leaders
+        self._leaders, self._look_again_at = leaders, time.monotonic() + LOOK_AGAIN
         return producer
 
     def _build(self, name: str) -> KafkaProducer:

@@ -7,7 +7,7 @@ from kafka.admin import AbortTransactionSpec, PartitionProducerState, ProducerSt
 from kafka.errors import ClusterAuthorizationFailedError, TransactionalIdNotFoundError
 
 from consumer import hanging
-from consumer.hanging import init_transactions
+from consumer.hanging import init_transactions, left_behind
 
 MARKED = AbortTransactionSpec(TopicPartition("posts", 1), 7, 3, 2)
 
@@ -44,6 +44,10 @@ class Admin:
     def abort_transaction(self, spec: AbortTransactionSpec) -> None:
         assert self.initialised
         self.aborted.append(spec)
+
+    def list_transactions(self) -> dict[int, list[Any]]:
+        listed = SimpleNamespace(transactional_id="ours", producer_id=7, state=self.state)
+        return {0: [listed], 1: [SimpleNamespace(transactional_id="another", producer_id=9, state=self.state)]}
 
 
 @pytest.fixture
@@ -112,3 +116,54 @@ def test_without_the_right_to_look_the_producer_works_all_the_same(
     assert init_transactions(admin, admin, "ours", ["posts"]) == []
     assert admin.initialised
     assert "may not look for transactions" in caplog.text
+
+
+@pytest.mark.parametrize("decided", [TransactionState.COMPLETE_COMMIT, TransactionState.EMPTY])
+def test_another_worker_that_has_just_initialised_the_id_is_given_time_to_end_it(
+    monkeypatch: pytest.MonkeyPatch, committed: list[AbortTransactionSpec], decided: TransactionState
+) -> None:
+    admin = Admin(TransactionState.EMPTY)
+    waited = []
+
+    def others_work(seconds: float) -> None:
+        waited.append(seconds)
+        if decided == TransactionState.COMPLETE_COMMIT:
+            admin.start = -1  # it has written its markers
+
+    monkeypatch.setattr("consumer.hanging.time.sleep", others_work)
+
+    init_transactions(admin, admin, "ours", ["posts"])
+
+    assert waited == [hanging.OTHERS]
+    assert committed == []
+    assert admin.aborted == ([] if decided == TransactionState.COMPLETE_COMMIT else [MARKED])
+
+
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [
+        (TransactionState.COMPLETE_ABORT, ["ours"]),
+        (TransactionState.COMPLETE_COMMIT, ["ours"]),
+        (TransactionState.EMPTY, ["ours"]),
+        (TransactionState.ONGOING, []),
+        (TransactionState.PREPARE_ABORT, []),
+    ],
+)
+def test_what_is_open_although_its_coordinator_knows_of_nothing_was_left_behind(
+    state: TransactionState, found: list[str]
+) -> None:
+    assert left_behind(Admin(state), ["posts"]) == found
+
+
+@pytest.mark.parametrize("then", [-1, 50], ids=["committed meanwhile", "and the next one has begun"])
+def test_a_living_producer_between_two_transactions_left_nothing_behind(then: int) -> None:
+    admin = Admin(TransactionState.COMPLETE_COMMIT)
+    listing = admin.list_transactions
+
+    def meanwhile() -> dict[int, list[Any]]:
+        admin.start = then
+        return listing()
+
+    admin.list_transactions = meanwhile  # type: ignore[method-assign]
+
+    assert left_behind(admin, ["posts"]) == []

@@ -1,13 +1,16 @@
 """Stage `publish` against a producer that loses records: nothing is committed unless every send has arrived."""
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import ClusterAuthorizationFailedError, KafkaTimeoutError
 
+from consumer.label import publish as publishing
 from consumer.label.batch import Batch
-from consumer.label.publish import LeadersChanged, Outgoing, Sink
+from consumer.label.publish import LOOK_AGAIN, LeadersChanged, Outgoing, Sink
 from consumer.label.settings import LabelSettings
 from tests.unit.consumer.label.records import record
 
@@ -50,6 +53,7 @@ class BareSink(Sink):
     def __init__(self, producer: Any) -> None:
         self._producer = producer
         self._open = False
+        self._look_again_at = math.inf
 
 
 def publish(producer: LosingProducer) -> None:
@@ -77,8 +81,8 @@ def test_nothing_is_committed_when_a_send_has_failed(lost: bytes) -> None:
     assert producer.steps == ["begin", "send 0", "send 1"]
 
 
-class Leaders:
-    """An admin client of a cluster whose partition 1 of every topic has this leader epoch."""
+class Cluster:
+    """An admin client of a cluster whose partition 1 of every topic has this leader epoch; the group has one worker."""
 
     epoch = 4
 
@@ -86,36 +90,99 @@ class Leaders:
         partitions = [{"partition_index": 0, "leader_epoch": 7}, {"partition_index": 1, "leader_epoch": self.epoch}]
         return [{"name": name, "partitions": partitions} for name in names]
 
+    def list_groups(self) -> list[dict[str, Any]]:
+        return [{"group_id": name} for name in ("placestream", "placestream-2", "else")]
+
+    def describe_groups(self, names: list[str]) -> dict[str, Any]:
+        return {name: {"members": [{"client_id": "placestream-living"}]} for name in names}
+
 
 class WatchingSink(BareSink):
-    """Builds producers that do nothing, and counts them."""
+    """Builds producers that do nothing, and remembers of which names."""
 
-    def __init__(self, admin: Leaders) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         super().__init__(LosingProducer(set()))
-        self._settings = LabelSettings.model_validate({})
-        self._admin = admin
+        self._settings = LabelSettings.model_validate({"replica": "own"})
+        self._admin = cluster
         self._leaders = self._epochs()
-        self.built = 0
+        self.built: list[str] = []
 
     def _build(self, name: str) -> Any:
-        self.built += 1
+        self.built.append(name)
         return LosingProducer(set())
 
 
-def test_a_leader_that_changed_is_seen_before_a_transaction_and_leads_to_a_new_producer(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("consumer.label.publish.close_at_once", lambda producer: None)
-    admin = Leaders()
-    sink = WatchingSink(admin)
-    sink.check()
-    sink.recover()
-    assert sink.built == 0
+@dataclass
+class Watch:
+    """A sink, its cluster, what hangs there, and the time."""
 
-    admin.epoch = 6
+    cluster: Cluster
+    sink: WatchingSink
+    hanging: list[str]
+    now: float = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    cluster = Cluster()
+    watch = Watch(cluster, WatchingSink(cluster), [])
+    monkeypatch.setattr(publishing, "close_at_once", lambda producer: None)
+    monkeypatch.setattr(publishing, "left_behind", lambda admin, topics: watch.hanging)
+    monkeypatch.setattr(publishing, "time", watch)
+    return watch
+
+
+def test_a_leader_that_changed_is_seen_before_a_transaction_and_leads_to_a_new_producer(watch: Watch) -> None:
+    watch.sink.check()
+    watch.sink.recover()
+    assert watch.sink.built == []
+
+    watch.cluster.epoch = 6
     with pytest.raises(LeadersChanged):
-        sink.check()
-    sink.recover()
+        watch.sink.check()
+    watch.sink.recover()
 
-    sink.check()
-    assert sink.built == 1
+    watch.sink.check()
+    assert watch.sink.built == ["placestream-own"]
+
+
+def test_what_the_dead_left_is_ended_after_a_leader_changed_and_once_more_when_it_must_have_timed_out(
+    watch: Watch,
+) -> None:
+    watch.hanging = ["placestream-dead"]
+    watch.cluster.epoch = 6
+    watch.sink.recover()
+    assert watch.sink.built == ["placestream-own", "placestream-dead"]
+
+    watch.now += LOOK_AGAIN - 1
+    watch.sink.check()
+    assert len(watch.sink.built) == 2
+    watch.now += 2
+    watch.sink.check()
+    watch.sink.check()
+    assert watch.sink.built == ["placestream-own", "placestream-dead", "placestream-dead"]
+
+
+def test_the_living_other_groups_and_strangers_are_let_alone(watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
+    watch.hanging = ["placestream-own", "placestream-living", "placestream-2-host", "posts-dlt-replay", "placestream-x"]
+
+    watch.sink.end_what_the_dead_left()
+
+    assert watch.sink.built == ["placestream-x"]
+    assert [record.fields["of"] for record in caplog.records] == watch.hanging[:-1]  # type: ignore[attr-defined]
+
+
+def test_without_the_right_to_look_it_goes_on(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(admin: Cluster, topics: list[str]) -> list[str]:
+        raise ClusterAuthorizationFailedError
+
+    monkeypatch.setattr(publishing, "left_behind", refuse)
+
+    watch.sink.end_what_the_dead_left()
+
+    assert "may not look for transactions" in caplog.text
