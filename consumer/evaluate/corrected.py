@@ -41,12 +41,14 @@ class Judged:
     """What a person says about the labels that the worker gives the posts of a sample.
 
     Attributes:
+        places: the categories whose precision the sample speaks of.
         labels: the worker's, indices into `categories`, ``[n]``; -1 where it gives none, or nobody judged it.
         right: whether it is right, ``[n]``.
         unjudged: posts with a label that nobody judged.
     """
 
     categories: tuple[str, ...]
+    places: frozenset[str]
     labels: NDArray[np.int64]
     right: NDArray[np.bool_]
     strata: Strata
@@ -67,8 +69,14 @@ def judge(sample: Sample, marks: Path, stamp: str) -> Judged:
         stamp: ``encoder|places|decision`` of the counted labels, as `consumer.count.tally.stamp_of` writes it.
 
     Raises:
-        CommandError: the sheet is of another sample, or the counted labels are of another model or label set.
+        CommandError: the sample is drawn by pre-labels, the sheet is of another sample, or the counted labels are of
+            another model or label set.
     """
+    if sample.kind == "a":
+        raise CommandError(
+            f"--sample {sample.folder} was drawn by pre-labels, which leaves out labels of the model that disagree "
+            "with them: its precision is none of the dataset's; take a sample-c, or a sample-b"
+        )
     encoder, places, decision = stamp.rsplit("|", 2)
     if (encoder, places) != (sample.encoder, sample.places):
         raise CommandError(
@@ -84,13 +92,18 @@ def judge(sample: Sample, marks: Path, stamp: str) -> Judged:
     verdicts = truth.of(labels)
     unjudged = int(((verdicts == UNJUDGED) & (labels >= 0)).sum())
     labels = np.where(verdicts == UNJUDGED, -1, labels)
-    return Judged(scores.info.categories, labels, verdicts == RIGHT, Strata.from_sample(sample), unjudged)
+    strata = Strata.from_sample(sample)
+    places = frozenset(strata.names or scores.info.categories)
+    return Judged(scores.info.categories, places, labels, verdicts == RIGHT, strata, unjudged)
 
 
 def correct(
     judged: Judged, posts: Mapping[str, Mapping[str, int]], seed: int, rounds: int = ROUNDS
 ) -> dict[tuple[str, str], Corrected]:
     """Share × precision per city and place; places of which no label was judged are not in it.
+
+    Nor are, with a sample of experiment B, places that it was not drawn from: of their posts it holds only those that
+    the picture alone takes for another place.
 
     Only wrong labels are taken out. Posts that show the place under another label, or under none, are not put in,
     and the precision is taken to be the same in every city.
@@ -109,7 +122,11 @@ def correct(
     drawn = share(bootstrap.sums(weights, right), bootstrap.sums(weights, of_class))
     counts = of_class.sum(axis=0)
     chance = np.random.default_rng(seed)
-    column = {category: number for number, category in enumerate(judged.categories) if counts[number]}
+    column = {
+        category: number
+        for number, category in enumerate(judged.categories)
+        if counts[number] and category in judged.places
+    }
     found = {}
     for city, of_places in sorted(posts.items()):
         total = sum(of_places.values())

@@ -21,12 +21,13 @@ from consumer.evaluate import popularity
 from consumer.evaluate.city_figures import ENOUGH, CityReport, PlaceReport, distances, mood, reports, rhythm
 from consumer.evaluate.corrected import correct, judge
 from consumer.evaluate.ensembles import ENSEMBLES, decide
+from consumer.evaluate.marks import Sheet
 from consumer.evaluate.popularity import Counted
-from consumer.evaluate.sample import Sample
+from consumer.evaluate.sample import Sample, write_sample
 from consumer.evaluate.scores import Scores
 from producer.errors import CommandError, UsageError
 from tests.labels import labeled
-from tests.unit.evaluate.simulated import simulate
+from tests.unit.evaluate.simulated import CATEGORIES, simulate
 
 STAMP = "simulated|ten@0123abcd|ensemble weights=0.8/0.8 gate=0.6 threshold=0.5"
 
@@ -171,6 +172,32 @@ def test_corrected_shares_are_those_of_the_right_labels(simulated: Any) -> None:
     assert any(corrected.precision < 1 for corrected in found.values())
 
 
+def test_a_sample_drawn_by_pre_labels_has_no_precision_of_the_dataset(tmp_path: Path) -> None:
+    of_a = simulate(tmp_path, "a", posts=100, per_class=5)
+    with pytest.raises(
+        CommandError, match=r"^--sample .* was drawn by pre-labels, .*; take a sample-c, or a sample-b$"
+    ):
+        judge(Sample.open(of_a.sample), of_a.sheet, STAMP)
+
+
+def test_a_sample_of_some_classes_corrects_only_these(tmp_path: Path) -> None:
+    """Of a place that is no stratum it holds only the posts that the picture alone takes for one of the strata."""
+    of_b = simulate(tmp_path, "b", posts=300, per_class=20)
+    sample = Sample.open(of_b.sample)
+    drawn = [each.place for each in sample.strata[:3]]
+    posts = [post for post in sample.posts if post.stratum in drawn]
+    some = write_sample(tmp_path / "some", "b", 1, Scores.open(of_b.scores), sample.strata[:3], posts)
+    sheet = Sheet.read(of_b.sheet)
+    Sheet(some.sha256, sheet.pooled, tuple(each for each in sheet.posts if each.stratum in drawn)).write(
+        tmp_path / "some.csv"
+    )
+    judged = judge(some, tmp_path / "some.csv", STAMP)
+    named = {judged.categories[label] for label in judged.labels if label >= 0}
+    assert named > set(drawn), "the ensemble gives other labels, too"
+    found = correct(judged, {"chicago": dict.fromkeys(CATEGORIES, 10)}, seed=1)
+    assert {place for _, place in found} == set(drawn)
+
+
 def test_marks_of_another_model_say_nothing(simulated: Any) -> None:
     sample = Sample.open(simulated.sample)
     with pytest.raises(CommandError, match="^the marks are of labels by simulated with ten@0123abcd, the counted"):
@@ -266,6 +293,17 @@ def test_marks_correct_the_shares_on_the_page(write: Write, simulated: Any) -> N
     mixed = counters({"chicago": {"bridge": 30}}, stamps={STAMP: 10, "another|x|y": 20})
     with pytest.raises(CommandError, match="^--marks: the posts were labelled with several settings"):
         write(mixed, "--sample", str(simulated.sample), "--marks", str(simulated.sheet))
+
+
+def test_the_page_says_of_which_places_a_sample_of_classes_speaks(write: Write, tmp_path: Path) -> None:
+    of_b = simulate(tmp_path / "b", "b", posts=200, per_class=10)
+    found = counters({"chicago": {"bridge": 30, "castle": 10, "_not_classified": 60}}, stamps={STAMP: 100})
+    html = write(found, "--sample", str(of_b.sample), "--marks", str(of_b.sheet))
+    assert "The sample was drawn from 10 places (bridge, viaduct, " in html
+    assert html.count("not in the sample") == 1
+    rows = {row["place"]: row for row in write.table("places.csv")}
+    assert rows["castle"]["precision"] == ""
+    assert rows["bridge"]["precision"] != ""
 
 
 @pytest.mark.parametrize(
