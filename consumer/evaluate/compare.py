@@ -16,7 +16,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from consumer.evaluate import ensembles
-from consumer.evaluate.ensembles import ENSEMBLES, Ensemble
+from consumer.evaluate.ensembles import ENSEMBLES, Ensemble, proposed_by
 from consumer.evaluate.intervals import Bootstrap, Strata, percentiles
 from consumer.evaluate.marks import model_name
 from consumer.evaluate.sample import Sample
@@ -127,7 +127,8 @@ def judge(every: Sequence[Scores], sample: Sample, settings: CompareSettings) ->
     """Hold each model's labels against the truth.
 
     Raises:
-        CommandError: the sample was drawn from the predictions of only one of them, and the sheet did not pool all.
+        CommandError: the sample was drawn from the predictions of only one of them, and the sheet did not pool all,
+            or not with this ensemble.
     """
     ensemble = ensemble_of(settings.ensemble)
     post_ids = [post.post_id for post in sample.posts]
@@ -135,14 +136,27 @@ def judge(every: Sequence[Scores], sample: Sample, settings: CompareSettings) ->
     for name, scores in zip(_names(every), every, strict=True):
         # Each folder has its own order of the places, so its own columns of verdicts.
         truth = truth_of(sample, settings.marks, settings.allow_unmarked, scores.info.categories)
-        if sample.kind == "b" and not was_pooled(scores.info, truth):
-            raise CommandError(
-                f"{sample.folder} was drawn from the predictions of {model_name(sample.encoder, sample.places)}, and "
-                f"{settings.marks} did not propose the labels of {scores.folder}: make the sheet with evaluate sheet "
-                f"{sample.folder} --scores {scores.folder} and mark it"
-            )
+        if sample.kind == "b":
+            _check_pooled(scores, sample, ensemble, truth, settings)
         models.append(Model(name, Judged.of(ensemble, scores.of(post_ids), scores.info, truth)))
     return models, truth
+
+
+def _check_pooled(
+    scores: Scores, sample: Sample, ensemble: Ensemble, truth: Truth, settings: CompareSettings
+) -> None:  # fmt: skip
+    """Labels that nobody was shown were judged only where they happen to be those of others."""
+    if not was_pooled(scores.info, truth):
+        unseen, flag = f"{scores.folder}", f"--scores {scores.folder}"
+    elif not proposed_by(ensemble, truth.ensembles):
+        unseen, flag = ensemble.name, f"--ensemble {settings.ensemble}"
+    else:
+        return
+    raise CommandError(
+        f"{sample.folder} was drawn from the predictions of {model_name(sample.encoder, sample.places)}, and "
+        f"{settings.marks} did not propose the labels of {unseen}: make the sheet with evaluate sheet {sample.folder} "
+        f"{flag} and mark it"
+    )
 
 
 def compare(

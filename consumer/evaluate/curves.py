@@ -7,19 +7,18 @@ The columns of each file are documented where they are computed: `thresholds.CUR
 import json
 import math
 import platform
-import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import AliasChoices, Field, field_validator
-from pydantic_settings import CliPositionalArg, NoDecode, SettingsConfigDict
+from pydantic import AliasChoices, Field
+from pydantic_settings import CliPositionalArg, SettingsConfigDict
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -28,7 +27,7 @@ from consumer.evaluate import ensembles, findings, thresholds
 from consumer.evaluate.calibration import Calibration, reliability
 from consumer.evaluate.denoising import Separation, denoising
 from consumer.evaluate.dilution import dilution
-from consumer.evaluate.ensembles import ENSEMBLES, GATE, Ensemble
+from consumer.evaluate.ensembles import ENSEMBLES, GATE, Ensemble, FurtherEnsembles, proposed_by
 from consumer.evaluate.findings import Finding
 from consumer.evaluate.intervals import Bootstrap, Strata
 from consumer.evaluate.measure import as_written
@@ -37,8 +36,8 @@ from consumer.evaluate.sample import Sample
 from consumer.evaluate.scores import ScorePart, Scores
 from consumer.evaluate.thresholds import Wish
 from consumer.evaluate.truth import Judged, Scale, Truth, check_fit, truth_of, was_pooled
-from producer.errors import CommandError, UsageError
-from producer.settings import Settings, load
+from producer.errors import CommandError
+from producer.settings import load
 
 VERSION = 2
 SUMMARY = "curves.json"
@@ -49,7 +48,7 @@ COVERAGES = np.round(np.arange(0.02, 1.001, 0.02), 2)
 Group = Literal["all", "with_caption", "without_caption"]
 
 
-class CurvesSettings(Settings):
+class CurvesSettings(FurtherEnsembles):
     """Compute accuracy, coverage, calibration and denoising of every ensemble, and whether the talk's findings hold.
 
     Reads a score folder, a sample of the same posts and the filled sheet (without one, a sample-a is judged by its
@@ -64,10 +63,6 @@ class CurvesSettings(Settings):
     sample: CliPositionalArg[Path] = Field(description="sample folder (of evaluate sample-a, sample-b or sample-c)")
     marks: Path | None = Field(None, description="the filled sheet, a CSV; without it: the pre-labels of a sample-a")
     allow_unmarked: bool = Field(False, description="count posts that nobody marked as unjudged")
-    # NoDecode: the worker's variable PLACESTREAM_ENSEMBLE is no JSON, and may well be set.
-    ensemble: Annotated[list[str], NoDecode] = Field(
-        [], description="a further ensemble, KIND[:IMAGE,TEXT[:GATE[:TEXT_THRESHOLD]]]; may be repeated"
-    )
     text_threshold: float = Field(
         0.3, ge=0, le=1, description="confidence below which a caption does not count, in the ensemble that has one"
     )
@@ -85,24 +80,10 @@ class CurvesSettings(Settings):
     seed: int = Field(205, ge=0, description="of the bootstrap and of the halves for choosing a threshold")
     output: Path = Field(validation_alias=AliasChoices("output", "o"), description="folder to write: new, or of curves")
 
-    @field_validator("ensemble", mode="before")
-    @classmethod
-    def _ensembles_are_whole(cls, given: str | list[str]) -> list[str]:
-        """Put together what was split at the comma of the weights: a comma before a letter begins another one."""
-        whole = given if isinstance(given, str) else ",".join(given)
-        together = [text for text in re.split(r",(?=\s*[a-z])", whole) if text]
-        for text in together:
-            try:
-                ensembles.parse(text)
-            except UsageError as error:
-                raise ValueError(str(error)) from None
-        return together
-
     def all_ensembles(self) -> tuple[Ensemble, ...]:
         """Those of the talk, one whose caption must be sure, and the further ones; each name once."""
         sure = ensembles.named("ensemble", (0.8, 0.8), GATE, self.text_threshold)
-        further = map(ensembles.parse, self.ensemble)
-        return tuple({each.name: each for each in (*ENSEMBLES, sure, *further)}.values())
+        return self.with_further(*ENSEMBLES, sure)
 
     def wishes(self) -> list[Wish]:
         """What thresholds are to be chosen for."""
@@ -145,7 +126,7 @@ def main(argv: list[str]) -> int:
     check_fit(settings.scores, scores.info, sample)
     truth = truth_of(sample, settings.marks, settings.allow_unmarked, scores.info.categories)
     _check_free(settings.output)
-    if (warning := not_proposed(scores, truth)) is not None:
+    if (warning := not_proposed(scores, truth, settings.all_ensembles())) is not None:
         print(f"warning: {warning}", file=sys.stderr)
     curves = compute(settings, scores, sample, truth)
     _write(settings.output, curves, summary(settings, scores, sample, truth, curves))
@@ -185,13 +166,15 @@ def compute(settings: CurvesSettings, scores: Scores, sample: Sample, truth: Tru
     return Curves(tables, errors, separation, findings.findings(answers, strata, bootstrap, measure))
 
 
-def not_proposed(scores: Scores, truth: Truth) -> str | None:
-    """What to say when a sheet did not propose this model's labels; None when it did, or asked another question."""
-    if not truth.pooled or was_pooled(scores.info, truth):
+def not_proposed(scores: Scores, truth: Truth, chosen: Sequence[Ensemble]) -> str | None:
+    """What to say when a sheet did not propose all these labels; None when it did, or asked another question."""
+    if not truth.pooled:
         return None
+    of = [each.name for each in chosen if not proposed_by(each, truth.ensembles)]
+    if not was_pooled(scores.info, truth):
+        of = [f"{scores.info.encoder} with {scores.info.places}", *of]
     return (
-        f"the sheet did not propose the labels of {scores.info.encoder} with {scores.info.places}: "
-        "what nobody judged widens the bounds"
+        f"the sheet did not propose the labels of {', '.join(of)}: what nobody judged widens the bounds" if of else None
     )
 
 
@@ -232,7 +215,7 @@ def summary(
             "strata": [asdict(stratum) for stratum in sample.strata], "prelabelled_by": sample.prelabelled_by,
         },
         "marks": {
-            "pooled": truth.pooled, "unmarked": truth.unmarked,
+            "pooled": truth.pooled, "ensembles": truth.ensembles, "unmarked": truth.unmarked,
             "no_place": sum(post.no_place for post in truth.posts),
             "cannot_tell": sum(post.cannot_tell for post in truth.posts),
         },

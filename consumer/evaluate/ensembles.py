@@ -1,14 +1,19 @@
 """From cosines to labels and confidences, for every way in which picture and caption may decide."""
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
 
 from consumer.classify.ensemble import Decision, softmax
 from consumer.evaluate.scores import ScoreInfo, ScorePart
 from producer.errors import UsageError
+from producer.settings import Settings
 
 Kind = Literal["only-image", "only-text", "ensemble", "conditional"]
 
@@ -106,6 +111,44 @@ def named(
     }
     counts = "" if text_threshold is None or kind == "only-image" else f", text ≥ {text_threshold:g}"
     return Ensemble(names[kind] + counts, kind, weights, gate, text_threshold)
+
+
+class FurtherEnsembles(Settings):
+    """The flag that adds ensembles to those of the talk."""
+
+    # NoDecode: the worker's variable PLACESTREAM_ENSEMBLE is no JSON, and may well be set.
+    ensemble: Annotated[list[str], NoDecode] = Field(
+        [], description="a further ensemble, KIND[:IMAGE,TEXT[:GATE[:TEXT_THRESHOLD]]]; may be repeated"
+    )
+
+    @field_validator("ensemble", mode="before")
+    @classmethod
+    def _ensembles_are_whole(cls, given: str | list[str]) -> list[str]:
+        """Put together what was split at the comma of the weights: a comma before a letter begins another one."""
+        whole = given if isinstance(given, str) else ",".join(given)
+        together = [text for text in re.split(r",(?=\s*[a-z])", whole) if text]
+        for text in together:
+            try:
+                parse(text)
+            except UsageError as error:
+                raise ValueError(str(error)) from None
+        return together
+
+    def with_further(self, *known: Ensemble) -> tuple[Ensemble, ...]:
+        """The known ensembles and the further ones; each name once."""
+        return tuple({each.name: each for each in (*known, *map(parse, self.ensemble))}.values())
+
+
+def proposed_by(ensemble: Ensemble, pooled: Collection[str]) -> bool:
+    """Whether ensembles of these names propose every label that this one gives, whatever its gate and text threshold.
+
+    A post gets the label of the picture alone, of the caption alone, or of both as they are weighted.
+    """
+    if ensemble.kind in ("only-image", "only-text"):
+        deciding = {named(ensemble.kind).name}
+    else:
+        deciding = {named("only-image").name, named("ensemble", ensemble.weights).name}
+    return ensemble.name in pooled or deciding <= set(pooled)
 
 
 def decide(ensemble: Ensemble, part: ScorePart, info: ScoreInfo) -> Decided:

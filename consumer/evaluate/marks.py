@@ -12,6 +12,7 @@ from producer.errors import CommandError
 Verdict = Literal["right", "wrong", "unjudged"]
 
 FIRST = "# placestream sheet 1 sample="
+BY = " by="
 COLUMNS = (
     "post_id", "city", "stratum", "prelabel", "labels", "right", "wrong", "true_places", "no_place", "cannot_tell",
 )  # fmt: skip
@@ -73,11 +74,13 @@ class Sheet:
         sample: hash of the sample that it was made for.
         pooled: `model_name` of everything whose labels were proposed.
         posts: in the sheet's order.
+        ensembles: names of those that proposed them; empty where the sheet does not say.
     """
 
     sample: str
     pooled: tuple[str, ...]
     posts: tuple[PostMarks, ...]
+    ensembles: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path, categories: Collection[str] | None = None) -> Self:
@@ -95,12 +98,13 @@ class Sheet:
         except (OSError, UnicodeError) as error:
             raise CommandError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
         first, _, table = text.partition("\n")
-        first = first.strip().strip('",')  # a spreadsheet pads and quotes it
+        first = ",".join(next(csv.reader([first.strip()]), ())).rstrip(",")  # a spreadsheet pads, splits and quotes it
         if not first.startswith(FIRST):
             raise CommandError(f"{path}, line 1: no sheet of this version (it must begin with {FIRST!r})")
-        sample, _, pooled = first.removeprefix(FIRST).partition(" pooled=")
+        sample, _, proposing = first.removeprefix(FIRST).partition(" pooled=")
+        pooled, _, by = proposing.partition(BY)
         posts = tuple(_rows(path, table, None if categories is None else frozenset(categories)))
-        return cls(sample, tuple(filter(None, pooled.split(";"))), posts)
+        return cls(sample, _names(pooled), posts, _names(by))
 
     def write(self, path: Path) -> None:
         """Write the CSV.
@@ -116,7 +120,8 @@ class Sheet:
     def text(self) -> str:
         """The CSV, as `write` writes it."""
         buffer = io.StringIO(newline="")
-        buffer.write(f"{FIRST}{self.sample} pooled={';'.join(self.pooled)}\n")
+        by = f"{BY}{';'.join(self.ensembles)}" if self.ensembles else ""
+        buffer.write(f"{FIRST}{self.sample} pooled={';'.join(self.pooled)}{by}\n")
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(COLUMNS)
         for post in self.posts:
@@ -129,6 +134,10 @@ class Sheet:
 def model_name(encoder: str, places: str) -> str:
     """What proposes labels, as a sheet's `pooled` names it: the model, and its label set with its wording."""
     return f"{encoder}|{places}"
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(";")))
 
 
 def _rows(path: Path, table: str, categories: frozenset[str] | None) -> Iterator[PostMarks]:

@@ -15,14 +15,14 @@ from pydantic_settings import CliPositionalArg, SettingsConfigDict
 
 from consumer.classify.places import Places
 from consumer.evaluate import page
-from consumer.evaluate.ensembles import ENSEMBLES, decide
+from consumer.evaluate.ensembles import ENSEMBLES, Ensemble, FurtherEnsembles, decide
 from consumer.evaluate.gallery import Shown, shown
 from consumer.evaluate.marks import PostMarks, Sheet, model_name
 from consumer.evaluate.sample import Sample, SampledPost
 from consumer.evaluate.scores import Scores
 from consumer.evaluate.truth import check_fit
 from producer.errors import CommandError
-from producer.settings import Settings, load
+from producer.settings import load
 
 CSV = "sheet.csv"
 PICTURES = "pictures"
@@ -31,10 +31,11 @@ SIDE = 1_000
 LONGEST_HINT = 90
 
 
-class SheetSettings(Settings):
+class SheetSettings(FurtherEnsembles):
     """Write the page on which a person marks the labels of a sample, right or wrong, without knowing whose they are.
 
-    Reads the sample folder, its score folder and further ones (--scores), and the pictures of the dataset. Writes
+    Reads the sample folder, its score folder and further ones (--scores), and the pictures of the dataset. The labels
+    are those of the talk's ensembles, and of further ones (--ensemble, as for `evaluate curves`). Writes
     index.html with pictures/, which open without a server, and sheet.csv: the same, empty. Marks stay in the browser;
     the page saves them as CSV for `evaluate curves --marks`. A sheet.csv with marks in it is never overwritten.
     """
@@ -73,25 +74,27 @@ def main(argv: list[str]) -> int:
     settings = load(SheetSettings, "python -m consumer evaluate sheet", argv)
     sample = Sample.open(settings.sample)
     _check_free(settings.output)
-    pooled: tuple[str, ...] = ()
     if settings.confirm_prelabels:
         questions = prelabels(sample)
+        sheet = empty_sheet(sample, questions, confirm=True)
     else:
         folders = [Scores.open(path) for path in (sample.scores_path, *settings.scores)]
-        questions, pooled = pool(sample, folders), tuple(dict.fromkeys(map(_model, folders)))
-    sheet = empty_sheet(sample, questions, pooled, settings.confirm_prelabels)
+        proposing = settings.with_further(*ENSEMBLES)
+        questions = pool(sample, folders, proposing)
+        sheet = empty_sheet(sample, questions, tuple(dict.fromkeys(map(_model, folders))), proposing)
     _write(settings, sample, sheet)
     labels = sum(len(each.labels) for each in questions)
     print(f"{settings.output / 'index.html'}: {len(questions)} posts, {labels} labels to judge")
     return 0
 
 
-def pool(sample: Sample, folders: Sequence[Scores]) -> list[Question]:
+def pool(sample: Sample, folders: Sequence[Scores], ensembles: Sequence[Ensemble] = ENSEMBLES) -> list[Question]:
     """Every distinct label that any ensemble proposes with any of the scores, shuffled; posts likewise.
 
     Args:
         sample: the posts.
         folders: its own scores and any others.
+        ensembles: those of the talk, and any others.
 
     Raises:
         CommandError: scores of another dataset or label set.
@@ -101,7 +104,7 @@ def pool(sample: Sample, folders: Sequence[Scores]) -> list[Question]:
     for scores in folders:
         check_fit(scores.folder, scores.info, sample)
         part = scores.of(ids)
-        for ensemble in ENSEMBLES:
+        for ensemble in ensembles:
             for labels, label in zip(proposed, decide(ensemble, part, scores.info).label, strict=True):
                 if label >= 0:  # a caption alone proposes nothing where there is none
                     labels.add(scores.info.categories[label])
@@ -121,14 +124,17 @@ def prelabels(sample: Sample) -> list[Question]:
     return _shuffled(sample, [Question(post, (post.prelabel,)) for post in sample.posts if post.prelabel])
 
 
-def empty_sheet(sample: Sample, questions: Sequence[Question], pooled: tuple[str, ...], confirm: bool) -> Sheet:
-    """The sheet that nobody has marked yet; it says the pre-label only where that is the question."""
+def empty_sheet(
+    sample: Sample, questions: Sequence[Question], pooled: tuple[str, ...] = (), proposing: Sequence[Ensemble] = (),
+    *, confirm: bool = False,
+) -> Sheet:  # fmt: skip
+    """The sheet that nobody has marked yet; it says the pre-label only where that is the question (confirm)."""
     posts = (
         PostMarks(each.post.post_id, each.post.city, each.post.stratum, each.post.prelabel if confirm else None,
                   each.labels)
         for each in questions
     )  # fmt: skip
-    return Sheet(sample.sha256, pooled, tuple(posts))
+    return Sheet(sample.sha256, pooled, tuple(posts), tuple(ensemble.name for ensemble in proposing))
 
 
 def _shuffled(sample: Sample, questions: Sequence[Question]) -> list[Question]:

@@ -7,7 +7,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.evaluate.ensembles import Ensemble, decide
+from consumer.evaluate.ensembles import ENSEMBLES, Ensemble, decide
 from consumer.evaluate.marks import PostMarks, Sheet, model_name
 from consumer.evaluate.measure import Measure
 from consumer.evaluate.sample import Sample
@@ -28,12 +28,14 @@ class Truth:
         posts: their marks; a pre-label stands as the one true place.
         verdicts: `RIGHT`, `WRONG` or `UNJUDGED` for each place, ``[n, P]``.
         pooled: `model_name` of everything whose labels the sheet proposed; empty for pre-labels.
+        ensembles: names of those that proposed them; those of the talk where the sheet does not say.
     """
 
     measure: Measure
     posts: tuple[PostMarks, ...]
     verdicts: NDArray[np.int8]
     pooled: tuple[str, ...]
+    ensembles: tuple[str, ...] = ()
 
     def of(self, labels: NDArray[np.int64]) -> NDArray[np.int8]:
         """The verdict on one label of each post, ``[n]``; a label of -1 (none) is unjudged."""
@@ -115,7 +117,8 @@ def truth_of(sample: Sample, marks: Path | None, allow_unmarked: bool, categorie
             f"{marks}: {len(unmarked):,} of {len(posts):,} posts are unmarked (first: {unmarked[0]}): mark them, "
             "or count them as unjudged with --allow-unmarked"
         )
-    return Truth("accuracy", posts, _verdicts(posts, categories, f"{marks}"), sheet.pooled)
+    by = sheet.ensembles or tuple(ensemble.name for ensemble in ENSEMBLES)
+    return Truth("accuracy", posts, _verdicts(posts, categories, f"{marks}"), sheet.pooled, by)
 
 
 def check_fit(folder: Path, info: ScoreInfo, sample: Sample) -> None:

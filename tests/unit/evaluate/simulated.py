@@ -118,7 +118,7 @@ def write_sheet(path: Path, sample: Sample, pooled: list[Scores], truth: dict[st
                     labels.add(scores.info.categories[label])
     names = tuple(model_name(scores.info.encoder, scores.info.places) for scores in pooled)
     rows = [_mark(post, sorted(labels), truth) for post, labels in zip(sample.posts, proposed, strict=True)]
-    Sheet(sample.sha256, names, tuple(rows)).write(path)
+    Sheet(sample.sha256, names, tuple(rows), tuple(ensemble.name for ensemble in ENSEMBLES)).write(path)
 
 
 def _mark(post: SampledPost, labels: list[str], truth: dict[str, str | None]) -> PostMarks:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,12 @@ from consumer.evaluate import compare
 from consumer.evaluate.compare import COMPARED, Model
 from consumer.evaluate.ensembles import ENSEMBLES
 from consumer.evaluate.intervals import Bootstrap
+from consumer.evaluate.marks import Sheet
 from consumer.evaluate.sample import Sample
 from consumer.evaluate.scores import Scores
 from consumer.evaluate.truth import Judged, truth_of
 from producer.command import run
-from producer.errors import UsageError
+from producer.errors import CommandError, UsageError
 from tests.unit.evaluate.simulated import (
     CATEGORIES,
     Simulated,
@@ -100,6 +102,20 @@ def test_a_sample_of_one_models_predictions_is_refused_unless_the_sheet_pooled_b
     (line,) = capsys.readouterr().err.splitlines()
     assert "was drawn from the predictions of simulated|ten@0123abcd" in line
     assert f"did not propose the labels of {experiment.scores.parent / name}" in line
+
+
+def test_an_ensemble_that_the_sheet_did_not_pool_is_refused(
+    experiment: Simulated, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = [*arguments(experiment, "scores", "better"), "--ensemble", "ensemble:0.2,0.8"]
+    with pytest.raises(CommandError, match=r"pooled.csv did not propose the labels of Img x 0.2 .* --ensemble ens"):
+        compare.main(argv)
+    pooled = Sheet.read(experiment.scores.parent / "pooled.csv")
+    more = tmp_path / "more.csv"
+    replace(pooled, ensembles=(*pooled.ensembles, "Img x 0.2 + Text x 0.8")).write(more)
+    assert compare.main([*argv, "--marks", str(more)]) == 0
+    other_gate = ["--ensemble", "conditional:0.8,0.8:0.3:0.5"]
+    assert compare.main([*arguments(experiment, "scores", "better"), *other_gate]) == 0, "its labels are others', too"
 
 
 def test_a_sample_of_the_whole_dataset_needs_no_pooling_but_says_what_it_leaves_out(

@@ -8,7 +8,7 @@ import pytest
 
 from consumer.evaluate import calibration, curves, denoising, dilution, risk, thresholds
 from consumer.evaluate.curves import CurvesSettings
-from consumer.evaluate.ensembles import ENSEMBLES
+from consumer.evaluate.ensembles import ENSEMBLES, parse
 from consumer.evaluate.marks import Sheet
 from consumer.evaluate.sample import Sample
 from consumer.evaluate.scores import Scores
@@ -197,11 +197,14 @@ def test_scores_of_other_posts_are_one_line(
 def test_labels_that_the_sheet_did_not_propose_are_warned_of(experiment: Simulated) -> None:
     scores, sample = Scores.open(experiment.scores), Sample.open(experiment.sample)
     truth = truth_of(sample, experiment.sheet, False, scores.info.categories)
-    assert curves.not_proposed(scores, truth) is None
+    usual = load(CurvesSettings, "curves", ["s", "t", "-o", "u"]).all_ensembles()
+    assert curves.not_proposed(scores, truth, usual) is None, "a sure caption's labels are others', too"
     other = replace(scores, info=replace(scores.info, encoder="other"))
-    assert "did not propose the labels of other with ten@0123abcd" in (curves.not_proposed(other, truth) or "")
+    assert "did not propose the labels of other with ten@0123abcd:" in (curves.not_proposed(other, truth, usual) or "")
+    further = (*usual, parse("ensemble:1,0"))
+    assert "propose the labels of Img x 1 + Text x 0:" in (curves.not_proposed(scores, truth, further) or "")
     asked_for_prelabels = replace(truth, pooled=())
-    assert curves.not_proposed(other, asked_for_prelabels) is None
+    assert curves.not_proposed(other, asked_for_prelabels, further) is None
 
 
 def test_a_folder_of_something_else_is_left_alone(

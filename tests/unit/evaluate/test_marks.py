@@ -46,7 +46,7 @@ def test_a_sheet_is_read_as_it_was_written(tmp_path: Path) -> None:
         PostMarks("4", "london", None, None, ("bar",), true_places=("sky", "bar")),
         PostMarks("5", "london", None, None, ("bar",)),
     )
-    sheet = Sheet("abc", (model_name("one", "p@1"), "two|p@2"), posts)
+    sheet = Sheet("abc", (model_name("one", "p@1"), "two|p@2"), posts, ("OnlyImg", "OnlyText, text ≥ 0.3"))
     sheet.write(tmp_path / "sheet.csv")
     assert Sheet.read(tmp_path / "sheet.csv", ("bridge", "bar", "sky")) == sheet
     assert [post.unmarked for post in posts] == [False, False, False, False, True]
@@ -54,6 +54,15 @@ def test_a_sheet_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_sheet_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
     path = tmp_path / "sheet.csv"
+    names = ("OnlyText, text ≥ 0.3", "OnlyImg")
+    by = f" by={';'.join(names)}"
+    for first in (
+        FIRST.rstrip() + by + ",,,,",
+        f'"{FIRST.rstrip()}{by}",',
+        f'"{FIRST.rstrip()} by=OnlyText"," text ≥ 0.3;OnlyImg"',
+    ):
+        path.write_text(first + "\n" + HEADER)
+        assert (Sheet.read(path).pooled, Sheet.read(path).ensembles) == (("one|p@1", "two|p@2"), names)
     text = FIRST.rstrip() + ",,,,,,,,,\n" + HEADER + "1,london,,,bar|sky,bar,sky,,,\n"
     path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
     sheet = Sheet.read(path)

@@ -223,7 +223,10 @@ def broken_summary(folder: Path, **changes: Any) -> None:
             r"holds no curves \(no curves.json\): evaluate curves writes",
         ),
         (lambda folder: (folder / "curves.json").write_text("{"), r"curves.json cannot be read: "),
-        (lambda folder: broken_summary(folder, version=99), "is of version 99; this program reads 2: compute them again"),
+        (
+            lambda folder: broken_summary(folder, version=99),
+            "is of version 99; this program reads 2: compute them again",
+        ),
         (lambda folder: broken_summary(folder, sample={"sha256": "0"}), "are the curves of another sample than"),
         (lambda folder: broken_summary(folder, encoder="clip"), "are of clip with ten@0123abcd, .* is of simulated"),
         (lambda folder: broken_summary(folder, measure="agreement"), "show agreement, but --marks would show accuracy"),

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from consumer.evaluate import sheet
-from consumer.evaluate.ensembles import ENSEMBLES, decide
+from consumer.evaluate.ensembles import ENSEMBLES, decide, parse
 from consumer.evaluate.marks import Sheet
 from consumer.evaluate.sample import Sample
 from consumer.evaluate.scores import Scores
@@ -70,6 +70,9 @@ def test_every_label_that_an_ensemble_or_another_model_proposes_is_there_once(
         more_than_one += len(wanted) > 2
     assert more_than_one > 5
     alone = pool(sample, folders[:1])
+    further = pool(sample, folders[:1], [*ENSEMBLES, parse("ensemble:0.2,0.8")])
+    assert {label for each in further for label in each.labels} >= {label for each in alone for label in each.labels}
+    assert sum(len(each.labels) for each in further) > sum(len(each.labels) for each in alone)
     assert sum(len(each.labels) for each in alone) < sum(len(each.labels) for each in questions)
 
 
@@ -93,6 +96,15 @@ def test_the_csv_is_an_empty_sheet_without_prelabels_that_names_what_was_pooled(
     assert all(post.unmarked for post in found.posts)
     assert [post.post_id for post in found.posts] == [post["id"] for post in data(written)["posts"]]
     assert {post.prelabel for post in found.posts} == {None}
+
+
+def test_a_further_ensemble_proposes_labels_and_is_named(simulated: Simulated, written: Path, tmp_path: Path) -> None:
+    flags = ["--ensemble", "ensemble:0.2,0.8", "--ensemble", "conditional:0.2,0.8:0.5:0.3"]
+    assert sheet.main([str(simulated.sample), "-o", str(tmp_path / "sheet"), *flags]) == 0
+    names = tuple(ensemble.name for ensemble in ENSEMBLES)
+    further = "Img x 0.2 + Text x 0.8", "conditional 0.2/0.8 (> 0.5), text ≥ 0.3"
+    assert Sheet.read(tmp_path / "sheet" / "sheet.csv").ensembles == (*names, *further)
+    assert Sheet.read(written / "sheet.csv").ensembles == names
 
 
 def test_the_page_shows_neither_model_nor_class_and_escapes_captions(written: Path) -> None:
