@@ -67,7 +67,10 @@ class CurvesSettings(FurtherEnsembles):
         0.3, ge=0, le=1, description="confidence below which a caption does not count, in the ensemble that has one"
     )
     threshold: float | None = Field(
-        None, ge=0, le=1, description="normalised threshold of the dilution table (default: the encoder's own)"
+        None,
+        ge=0,
+        le=1,
+        description="normalised threshold of dilution, and one of the curves' (default: the encoder's own)",
     )
     step: float = Field(0.02, gt=0, le=0.2, description="distance of the curves' thresholds")
     accuracy: float | None = Field(
@@ -145,12 +148,12 @@ def compute(settings: CurvesSettings, scores: Scores, sample: Sample, truth: Tru
     strata = Strata.from_sample(sample)
     bootstrap = Bootstrap.within(strata, settings.rounds, settings.seed)
     answers = [Judged.of(ensemble, part, scores.info, truth) for ensemble in chosen]
-    groups, grids = groups_of(part), _grids(settings.step, chosen)
+    least = scores.info.threshold if settings.threshold is None else settings.threshold
+    groups, grids = groups_of(part), _grids(settings.step, chosen, least)
     measure = truth.measure
     curves = thresholds.table(answers, strata, bootstrap, measure, groups, grids)
     diagrams, errors = reliability(answers, strata, bootstrap, measure, groups)
     denoised, separation = denoising(answers, truth.posts, strata, bootstrap, grids)
-    least = scores.info.threshold if settings.threshold is None else settings.threshold
     tables = {
         "curves": curves,
         "top1": thresholds.without_threshold(curves),
@@ -241,12 +244,15 @@ def _places_of(settings: CurvesSettings) -> dict[str, str | None]:
     return {name: None if path is None else str(path.resolve()) for name, path in paths.items()}
 
 
-def _grids(step: float, chosen: tuple[Ensemble, ...]) -> dict[Scale, NDArray[np.float64]]:
-    """Raw thresholds up to the talk's 1.6, or as far as some ensemble's weights reach; normalised ones up to 1."""
+def _grids(step: float, chosen: tuple[Ensemble, ...], least: float) -> dict[Scale, NDArray[np.float64]]:
+    """Raw thresholds up to the talk's 1.6, or as far as some ensemble's weights reach; normalised ones up to 1.
+
+    The normalised threshold of the tables, ``least``, is among the latter, whatever the step.
+    """
     sums = [sum(ensemble.weights) for ensemble in chosen if ensemble.kind in ("ensemble", "conditional")]
     return {
         "raw": thresholds.grid(max(TALK_TOP, *sums), step),
-        "normalised": thresholds.grid(1.0, step),
+        "normalised": np.union1d(thresholds.grid(1.0, step), np.round(least, 10)),
     }
 
 

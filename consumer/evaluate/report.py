@@ -123,6 +123,7 @@ def main(argv: list[str]) -> int:
             summary=found.summary,
             settings=settings,
             tables=_shown(found),
+            computed_at=computed_at(found),
             figures={name: page.data_uri(png) for name, png in figures.items()},
             saved=saved,
             gallery=columns,
@@ -239,8 +240,6 @@ def _shown(found: Found) -> dict[str, list[dict[str, Any]]]:
     tables = found.tables
     top1, curves = tables["top1"], tables["curves"]
     normalised = curves[(curves["scale"] == "normalised") & (curves["stratum"] == "")]
-    grid = normalised["threshold"].unique()
-    nearest = min(grid, key=lambda threshold: abs(threshold - found.threshold))
     usual = found.summary["weightings"][0]
     every = (top1["stratum"] == "") & (top1["weighting"] == usual)
     of_risk = tables["risk"][(tables["risk"]["group"] == "all") & (tables["risk"]["weighting"] == usual)]
@@ -250,7 +249,9 @@ def _shown(found: Found) -> dict[str, list[dict[str, Any]]]:
         "top1": top1[(top1["stratum"] == "") & (top1["group"] == "all")],
         "captions": top1[every & (top1["group"] != "all")],
         "at_threshold": normalised[
-            (normalised["threshold"] == nearest) & (normalised["group"] == "all") & (normalised["weighting"] == usual)
+            (normalised["threshold"] == computed_at(found))
+            & (normalised["group"] == "all")
+            & (normalised["weighting"] == usual)
         ],
         "classes": top1[(top1["stratum"] != "") & (top1["group"] == "all")],
         "threshold_choice": tables["threshold_choice"],
@@ -262,6 +263,13 @@ def _shown(found: Found) -> dict[str, list[dict[str, Any]]]:
         for row in of_risk.to_dict("records")
     ]
     return rows
+
+
+def computed_at(found: Found) -> float:
+    """The threshold of the curves that is nearest to the report's: the very same if `curves` had it, too."""
+    curves = found.tables["curves"]
+    grid = curves.loc[curves["scale"] == "normalised", "threshold"].unique()
+    return float(min(grid, key=lambda threshold: abs(threshold - found.threshold)))
 
 
 def _by_ensemble(rows: Sequence[Mapping[str, Any]], weighting: str, **wanted: str) -> dict[str, Mapping[str, Any]]:

@@ -100,6 +100,16 @@ def test_raw_thresholds_run_as_far_as_the_weights_reach(written: Path) -> None:
     assert table.groupby("scale")["threshold"].max().to_dict() == {"raw": 2.0, "normalised": 1.0}
 
 
+def test_the_threshold_of_the_tables_is_one_of_the_curves_whatever_the_step(
+    experiment: Simulated, tmp_path: Path
+) -> None:
+    curves.main(arguments(experiment, tmp_path / "out", "--threshold", "0.437"))
+    table = pd.read_csv(tmp_path / "out" / "curves.csv")
+    grid = table.groupby("scale")["threshold"].unique()
+    assert sorted(grid["normalised"]) == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.437, *(n / 10 for n in range(5, 11))])
+    assert 0.437 not in grid["raw"]
+
+
 def test_the_same_seed_gives_the_same_bytes(written: Path, experiment: Simulated, tmp_path: Path) -> None:
     curves.main(arguments(experiment, tmp_path / "again", *FURTHER))
     for path in written.glob("*.csv"):

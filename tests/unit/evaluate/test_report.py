@@ -147,6 +147,16 @@ def test_agreement_is_never_called_accuracy(of_a: Simulated, written: Path, tmp_
     assert "agreement" not in text.replace("evaluate agreement", "").lower()
 
 
+@pytest.mark.usefixtures("_no_figures")
+def test_the_table_at_one_threshold_says_which_it_is(of_a: Simulated, written: Path, tmp_path: Path) -> None:
+    text = text_of(written.read_text("utf-8"))
+    assert "What happens at the threshold 0.5 on" in text
+    assert "the nearest to" not in text
+    text = text_of(write(of_a, tmp_path / "a.html", "--no-pictures", "--threshold", "0.437"))
+    assert "What happens at the threshold 0.4 on" in text
+    assert "It is the nearest to 0.437 that the curves have: evaluate curves --threshold 0.437 computes" in text
+
+
 def test_the_gallery_counts_what_the_curves_count(of_b: Simulated) -> None:
     sample, scores = Sample.open(of_b.sample), Scores.open(of_b.scores)
     truth = truth_of(sample, of_b.sheet, True, scores.info.categories)
