@@ -17,7 +17,7 @@ from statsmodels.stats.multitest import multipletests
 
 from consumer.evaluate import ensembles
 from consumer.evaluate.ensembles import ENSEMBLES, Ensemble, proposed_by
-from consumer.evaluate.intervals import Bootstrap, Strata, percentiles
+from consumer.evaluate.intervals import Bootstrap, Strata, effective_number, percentiles, unless_flat
 from consumer.evaluate.marks import model_name
 from consumer.evaluate.sample import Sample
 from consumer.evaluate.scores import Scores
@@ -35,7 +35,8 @@ COMPARED = (
 what it abstains from is not correct. ``posts`` were compared, ``left_out`` are those where a label was not judged;
 ``one_only`` and ``other_only`` are right by one model alone. ``p`` is the exact McNemar test's, ``p_holm`` the same
 corrected over the pairs. ``one_right``, ``other_right`` and ``difference`` (one - other, with a bootstrap interval) are
-shares of the compared posts, every class counting the same.
+shares of the compared posts, every class counting the same. Without discordant posts, where the bootstrap sees
+no spread, the interval is as wide as Wilson's of none among the effective number of posts.
 """
 
 
@@ -206,10 +207,12 @@ def _pair(
     sums = bootstrap.sums(weights, columns)
     low, high = percentiles((sums[:, 0] - sums[:, 1]) / sums[:, 2]) if known.any() else (np.nan, np.nan)
     share_one, share_other = (each / everyone if everyone else np.nan for each in (one_right, other_right))
+    effective = float(effective_number(weights, known))
+    low, high = unless_flat(share_one - share_other, float(low), float(high), effective)
     return {
         "posts": int(known.sum()), "left_out": int((~known).sum()), "one_only": cells[0][1], "other_only": cells[1][0],
         "one_right": share_one, "other_right": share_other, "difference": share_one - share_other,
-        "ci_low": float(low), "ci_high": float(high), "p": float(mcnemar(cells, exact=True).pvalue),
+        "ci_low": low, "ci_high": high, "p": float(mcnemar(cells, exact=True).pvalue),
     }  # fmt: skip
 
 

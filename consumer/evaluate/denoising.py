@@ -31,7 +31,7 @@ class Separation:
 
     Attributes:
         auroc: 0.5 is guessing.
-        low, high: percentile bootstrap.
+        low, high: percentile bootstrap; not a number where the two do not overlap, for it sees no spread there.
     """
 
     scale: Scale
@@ -85,6 +85,8 @@ def auroc(
     of_places, of_nothing = (bootstrap.drawn[:, each] * weights[each] for each in (places, nothing))
     rounds = share(((of_places @ higher) * of_nothing).sum(axis=1), of_places.sum(axis=1) * of_nothing.sum(axis=1))
     low, high = percentiles(rounds)
+    if low == high:  # the two kinds do not overlap at all: the rounds see no spread
+        return float(found), np.nan, np.nan
     return float(found), float(low), float(high)
 
 

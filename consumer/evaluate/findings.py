@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.evaluate.intervals import Bootstrap, Strata, percentiles, share, share_interval, wilson
+from consumer.evaluate.intervals import Bootstrap, Strata, percentiles, share, share_interval, unless_flat
 from consumer.evaluate.measure import Measure
 from consumer.evaluate.risk import at_coverage
 from consumer.evaluate.truth import Judged
@@ -180,11 +180,8 @@ def _difference(
         place | dict(zip(keys, map(float, each), strict=True))
         for place, each in zip(at, zip(found, lows, highs, strict=True), strict=True)
     ]
-    low, high = map(float, percentiles(np.nanmean(rounds, axis=1)))
     mean = float(found.mean())
-    if low == high:  # not one post differs: then as many may as Wilson's interval of none allows
-        some = float(wilson(np.array(0), np.array(posts))[1])
-        low, high = mean - some, mean + some
+    low, high = unless_flat(mean, *map(float, percentiles(np.nanmean(rounds, axis=1))), posts)
     return Difference((mean, low, high), _surely_less(found, rounds), numbers)
 
 

@@ -105,7 +105,7 @@ def share_interval(
     """Weighted shares of posts, each with its percentile interval.
 
     Where every post is in the part, or none, the bootstrap sees no spread: there it is the Wilson interval of the
-    effective number of posts, (sum of weights)² / sum of squared weights (Kish 1965).
+    effective number of posts.
 
     Args:
         bootstrap: its rounds.
@@ -119,11 +119,27 @@ def share_interval(
     inside, everything = weights @ part, weights @ whole
     found = share(inside, everything)
     low, high = percentiles(share(bootstrap.sums(weights, part), bootstrap.sums(weights, whole)))
-    effective = share(everything**2, weights**2 @ whole)
+    effective = effective_number(weights, whole)
     counted = weights > 0
     flat = (counted @ part.astype(np.int64) == 0) | (counted @ (whole & ~part).astype(np.int64) == 0)
     low[flat], high[flat] = wilson(np.clip(found[flat], 0, 1) * effective[flat], effective[flat])
     return found, low, high
+
+
+def effective_number(weights: NDArray[np.float64], whole: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How many equal posts the weighted ones are worth, (sum of weights)² / sum of squared weights (Kish 1965)."""
+    return share((weights @ whole) ** 2, weights**2 @ whole)
+
+
+def unless_flat(difference: float, low: float, high: float, effective: float) -> tuple[float, float]:
+    """The interval of a paired difference; where no round differs from another, as wide as Wilson's of none.
+
+    There not one post (or every post) was found to differ, which so few posts would show by chance, too.
+    """
+    if low != high:
+        return low, high
+    some = float(wilson(np.array(0), np.array(effective))[1])
+    return max(-1.0, difference - some), min(1.0, difference + some)
 
 
 def percentiles(rounds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

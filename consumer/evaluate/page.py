@@ -118,6 +118,12 @@ def interval(low: float, high: float) -> str:
     return MISSING if math.isnan(low) or math.isnan(high) else f"{100 * low:.1f}–{100 * high:.1f} %"
 
 
+def span(low: float | None, high: float | None, digits: int = 2) -> str:
+    """A 95 % interval of a number; one dash where there is none."""
+    ends = [MISSING if end is None or math.isnan(end) else f"{end:.{digits}f}" for end in (low, high)]
+    return MISSING if MISSING in ends else "–".join(ends)
+
+
 def number(value: float | None, digits: int = 2) -> str:
     """A number with so many digits after the point; infinity is spelled, a dash where there is none."""
     if value is None or math.isnan(value):
@@ -160,7 +166,7 @@ def _hash(text: str) -> str:
 
 
 _filters: Mapping[str, Any] = {
-    "percent": percent, "interval": interval, "number": number, "whole": whole, "readable": readable, "share": share,
-    "points": points,
+    "percent": percent, "interval": interval, "span": span, "number": number, "whole": whole, "readable": readable,
+    "share": share, "points": points,
 }  # fmt: skip
 _environment.filters.update(_filters)

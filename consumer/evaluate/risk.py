@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from consumer.evaluate.intervals import Bootstrap, Strata, percentiles, share
+from consumer.evaluate.intervals import Bootstrap, Strata, percentiles, share, wilson
 from consumer.evaluate.measure import Measure
 from consumer.evaluate.stacking import stacked
 from consumer.evaluate.truth import Judged
@@ -22,8 +22,8 @@ COVERAGE = (
 
 Of the most confident posts (normalised confidence), as many as make up ``coverage`` of all of the group's; the accuracy
 of the judged ones among them. The last post, or the last equally confident ones, count in part. Empty where an ensemble
-decides fewer posts than that. The risk is 1 - accuracy. In the file the columns bear the measure's
-name (`consumer.evaluate.measure`).
+decides fewer posts than that. Where all are right, or all wrong, the interval is at least Wilson's of the effective
+number of posts. The risk is 1 - accuracy. In the file the columns bear the measure's name (`evaluate.measure`).
 """
 
 RISK = (
@@ -32,7 +32,8 @@ RISK = (
 )  # fmt: skip
 """Columns of risk.csv.
 
-``aurc`` is of the ``posts`` that are decided and judged, with its bootstrap interval; ``aurc_low`` and ``aurc_high``
+``aurc`` is of the ``posts`` that are decided and judged, with its bootstrap interval (none where all of them are right,
+or all wrong: the rounds see no spread there); ``aurc_low`` and ``aurc_high``
 take the unjudged for right and for wrong. ``optimum`` is what the same labels would have if every right one were more
 confident than every wrong one, ``excess_aurc`` what is above it, ``risk`` the share of wrong ones at full coverage.
 """
@@ -79,6 +80,12 @@ def coverage_table(
                 found = at_coverage(judged, coverages, weights)
                 rounds = bootstrap.each(partial(at_coverage, judged, coverages), weights)
                 low, high = percentiles(rounds[:, 0])
+                effective = effective_at(judged, coverages, weights)
+                flat = np.isclose(found[0], 0) | np.isclose(
+                    found[0], 1
+                )  # the bootstrap sees little spread there, or none
+                least, most = wilson(found[0, flat].round() * effective[flat], effective[flat])
+                low[flat], high[flat] = np.fmin(low[flat], least), np.fmax(high[flat], most)
                 numbers = dict(zip(("accuracy", "accuracy_low", "accuracy_high"), found, strict=True))
                 names = {"ensemble": judged.ensemble.name, "group": group, "weighting": weighting}
                 intervals = {"measure": measure, "ci_low": low, "ci_high": high}
@@ -114,6 +121,20 @@ def at_coverage(
     return np.stack([share(of_right, of_known), *bounds], axis=-2)
 
 
+def effective_at(
+    judged: Judged, coverages: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:  # fmt: skip
+    """The effective number (`intervals.effective_number`) of the judged among the most confident share, ``[c]``."""
+    ranking = Ranking.by(judged.confidence, weights > 0)
+    if not len(ranking.order):
+        return np.full(len(coverages), np.nan)
+    every, known, squares = (
+        _rising(ranking.sums(each)) for each in (weights, weights * judged.known, weights**2 * judged.known)
+    )
+    wanted = np.minimum(weights.sum() * coverages, every[-1])
+    return share(np.interp(wanted, every, known) ** 2, np.interp(wanted, every, squares))
+
+
 def _rising(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sums of the first 0, 1, 2 … groups."""
     return np.concatenate([np.zeros((*sums.shape[:-1], 1)), sums.cumsum(axis=-1)], axis=-1)
@@ -145,6 +166,8 @@ def risk_table(
                 weights = strata.weights(weighting)
                 found, optimum = aurc(ranking, wrong, weights)[0], aurc(best, wrong, weights)[0]
                 low, high = percentiles(bootstrap.each(partial(_rounds, ranking, wrong, weights), ones))
+                if len(np.unique(wrong[ranking.order])) < 2:
+                    low, high = np.full(2, np.nan)
                 rows.append(
                     {
                         "measure": measure, "ensemble": judged.ensemble.name, "group": group, "weighting": weighting,

@@ -145,6 +145,16 @@ def test_what_a_model_abstains_from_is_not_correct() -> None:
     assert table["one_right"].tolist() == [1.0, 0.5]
 
 
+def test_without_discordant_posts_the_interval_is_wilsons_of_none_and_not_a_point() -> None:
+    sure = np.linspace(1, 0, 20).tolist()
+    row = two(judged(sure, [1] * 12 + [0] * 8), judged(sure, [1] * 12 + [0] * 8)).iloc[0]
+    some = binomtest(0, 20).proportion_ci(method="wilson").high
+    assert row["difference"] == 0
+    assert [row["ci_low"], row["ci_high"]] == pytest.approx([-some, some])
+    row = two(judged(sure, [1] * 20), judged(sure, [0] * 20)).iloc[0]
+    assert [row["difference"], row["ci_low"], row["ci_high"]] == pytest.approx([1, 1 - some, 1])
+
+
 def test_a_caption_that_is_not_there_is_an_abstention_too() -> None:
     table = two(judged([0.9] * 10, [1] * 10), judged([0.9] * 4 + [float("nan")] * 6, [1] * 4 + [-1] * 6))
     assert table.loc[0, ["posts", "one_only", "other_only"]].tolist() == [10, 6, 0]

@@ -3,7 +3,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score
+from statsmodels.stats.proportion import proportion_confint
 
 from consumer.evaluate.intervals import Bootstrap, Strata
 from consumer.evaluate.risk import COVERAGE, RISK, Ranking, at_coverage, aurc, coverage_table, risk_table
@@ -98,6 +100,37 @@ def test_equal_coverage_is_the_accuracy_of_the_most_confident(whole: Opened) -> 
             assert row["ci_low"] <= row["accuracy"] <= row["ci_high"]
     only_text = table[(table["ensemble"] == "OnlyText") & (table["coverage"] == 1)]
     assert only_text["accuracy"].isna().all()
+
+
+def test_where_all_are_right_the_interval_is_wilsons_of_the_effective_number() -> None:
+    """The first half of the most confident is right, then comes a wrong one; the bootstrap sees no spread before it."""
+    answer = judged(np.linspace(1, 0.1, 20).tolist(), [1] * 10 + [0] + [1] * 8 + [-1])
+    strata = Strata(("bar", "sky"), np.array([0] * 15 + [1] * 5), np.array([150.0, 50.0]))
+    groups = {"all": np.ones(20, np.bool_)}
+    table = coverage_table(
+        [answer], strata, Bootstrap.within(strata, 200, 1), "accuracy", groups, np.array([0.5, 1])
+    ).set_index(["weighting", "coverage"])
+    expected = binomtest(10, 10).proportion_ci(method="wilson")
+    row = table.loc[("frequency", 0.5)]  # ten posts of weight 1
+    assert row["accuracy"] == 1
+    assert [row["ci_low"], row["ci_high"]] == pytest.approx([expected.low, expected.high])
+    row = table.loc[("balanced", 0.5)]  # 15 posts of weight 2/3, the 11th of which is wrong
+    assert row["accuracy"] == pytest.approx(14 / 15)
+    assert row["ci_low"] < row["accuracy"]
+    few = coverage_table([answer], strata, Bootstrap.within(strata, 200, 1), "accuracy", groups, np.array([0.05]))
+    row = few.set_index("weighting").loc["balanced"]  # a post and a half
+    assert [row["ci_low"], row["ci_high"]] == pytest.approx(proportion_confint(1.5, 1.5, method="wilson"))
+
+
+def test_an_area_without_a_wrong_label_has_no_interval() -> None:
+    for verdict in (1, 0):
+        answer = judged([0.9, 0.8, 0.7], [verdict] * 3)
+        (row,) = risk_table(
+            [answer], everyone(3), Bootstrap.within(everyone(3), 100, 1), "accuracy", {"all": np.ones(3, np.bool_)}
+        ).to_dict("records")
+        assert row["aurc"] == 1 - verdict
+        assert math.isnan(row["ci_low"])
+        assert math.isnan(row["ci_high"])
 
 
 def test_no_scale_of_confidences_distorts_equal_coverage() -> None:
