@@ -33,7 +33,8 @@ from consumer.evaluate.intervals import Bootstrap, Strata
 from consumer.evaluate.measure import as_written
 from consumer.evaluate.risk import coverage_table, risk_table
 from consumer.evaluate.sample import Sample
-from consumer.evaluate.scores import ScorePart, Scores
+from consumer.evaluate.score_parts import ScorePart
+from consumer.evaluate.scores import Scores
 from consumer.evaluate.thresholds import Wish
 from consumer.evaluate.truth import Judged, Scale, Truth, check_fit, truth_of, was_pooled
 from producer.errors import CommandError

@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from consumer.evaluate.ensembles import Decided, Ensemble, decide, image_probabilities, text_probabilities
-from consumer.evaluate.scores import ScoreInfo, ScorePart
+from consumer.evaluate.score_parts import ScorePart
+from consumer.evaluate.scores import ScoreInfo
 
 DILUTION = (
     "ensemble", "cluster", "threshold", "posts", "label_probability", "cluster_probability", "not_classified",

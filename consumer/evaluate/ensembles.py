@@ -11,7 +11,8 @@ from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from consumer.classify.ensemble import Decision, softmax
-from consumer.evaluate.scores import ScoreInfo, ScorePart
+from consumer.evaluate.score_parts import ScorePart
+from consumer.evaluate.scores import ScoreInfo
 from producer.errors import UsageError
 from producer.settings import Settings
 

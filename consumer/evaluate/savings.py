@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from consumer.evaluate.ensembles import GATE, image_probabilities
-from consumer.evaluate.scores import ScoreInfo, ScorePart
+from consumer.evaluate.score_parts import ScorePart
+from consumer.evaluate.scores import ScoreInfo
 
 GATES = (0.3, 0.4, 0.5, GATE, 0.7, 0.8, 0.9)
 

@@ -21,20 +21,8 @@ from pyarrow import parquet
 
 from consumer.classify.captions import readable
 from consumer.evaluate.ahead import Failure
-from consumer.evaluate.scores import (
-    FAILED,
-    FAILED_COLUMNS,
-    INFO,
-    VERSION,
-    ScoreInfo,
-    ScorePart,
-    part_name,
-    part_paths,
-    read_failed,
-    read_info,
-    read_post_ids,
-    to_table,
-)
+from consumer.evaluate.score_parts import ScorePart, check_part, part_name, part_paths, read_post_ids, to_table
+from consumer.evaluate.scores import FAILED, FAILED_COLUMNS, INFO, VERSION, ScoreInfo, read_failed, read_info
 from producer.errors import CommandError
 from producer.post import Post
 
@@ -85,6 +73,7 @@ class ScoreWriter:
 
     folder: Path
     described: dict[str, Any]
+    stamp: dict[str, str]
     part_posts: int
     done: frozenset[str]
     scored: int
@@ -116,7 +105,7 @@ class ScoreWriter:
         if self._rows:
             beside = self.folder / f".{part_name(self._parts)}.tmp"
             with beside.open("wb") as file:
-                table = to_table(_part(self._rows))
+                table = to_table(_part(self._rows), self.stamp)
                 parquet.write_table(table, file, compression="zstd", use_dictionary=["city"])
                 _to_disk(file)
             beside.replace(self.folder / part_name(self._parts))
@@ -145,12 +134,12 @@ def writing(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
-            yield _open(folder, described, part_posts)
+            yield _open(folder, described, info.stamp, part_posts)
     except OSError as error:
         raise CommandError(f"{folder} cannot be written: {error.strerror or error}") from None
 
 
-def _open(folder: Path, described: dict[str, Any], part_posts: int) -> ScoreWriter:
+def _open(folder: Path, described: dict[str, Any], stamp: dict[str, str], part_posts: int) -> ScoreWriter:
     found = read_info(folder)
     if found is None:
         _begin(folder, described)
@@ -158,10 +147,12 @@ def _open(folder: Path, described: dict[str, Any], part_posts: int) -> ScoreWrit
         _check_same(folder, found, described)
         _cut_torn_line(folder / FAILED)
     paths = part_paths(folder)
+    for path in paths:
+        check_part(path, stamp)
     scored = [post_id for path in paths for post_id in read_post_ids(path)]
     failed = [row["post_id"] for row in read_failed(folder)]
     return ScoreWriter(
-        folder, described, part_posts, frozenset(scored).union(failed), len(scored), len(failed), len(paths)
+        folder, described, stamp, part_posts, frozenset(scored).union(failed), len(scored), len(failed), len(paths)
     )
 
 

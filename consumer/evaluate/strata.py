@@ -9,7 +9,8 @@ from pydantic_settings import CliPositionalArg, SettingsConfigDict
 
 from consumer.evaluate.ensembles import ENSEMBLES, decide
 from consumer.evaluate.sample import SampledPost, Stratum
-from consumer.evaluate.scores import ScoreInfo, ScorePart
+from consumer.evaluate.score_parts import ScorePart
+from consumer.evaluate.scores import ScoreInfo
 from consumer.evaluate.selection import Smallest, rank
 from producer.settings import Settings
 

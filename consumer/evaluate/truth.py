@@ -11,7 +11,8 @@ from consumer.evaluate.ensembles import ENSEMBLES, Ensemble, decide
 from consumer.evaluate.marks import PostMarks, Sheet, model_name
 from consumer.evaluate.measure import Measure
 from consumer.evaluate.sample import Sample
-from consumer.evaluate.scores import ScoreInfo, ScorePart
+from consumer.evaluate.score_parts import ScorePart
+from consumer.evaluate.scores import ScoreInfo
 from producer.errors import CommandError, UsageError
 
 Scale = Literal["raw", "normalised"]

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from consumer.classify.places import PLACES205
 from consumer.evaluate.ensembles import Decided, decide, image_probabilities, named, text_probabilities
 from consumer.evaluate.score import main
-from consumer.evaluate.scores import ScorePart, Scores, joined
+from consumer.evaluate.score_parts import ScorePart, joined
+from consumer.evaluate.scores import Scores
 from consumer.labeled_post import LabeledPost
 from deploy.local.stack import Stack
 from producer.sample import write_sample

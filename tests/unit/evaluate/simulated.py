@@ -20,7 +20,8 @@ from consumer.evaluate.ensembles import ENSEMBLES, Ensemble, decide
 from consumer.evaluate.intervals import Bootstrap, Strata
 from consumer.evaluate.marks import PostMarks, Sheet, model_name
 from consumer.evaluate.sample import Kind, Sample, SampledPost, Stratum, write_sample
-from consumer.evaluate.scores import ScorePart, Scores, to_table
+from consumer.evaluate.score_parts import ScorePart, to_table
+from consumer.evaluate.scores import Scores
 from consumer.evaluate.truth import Judged, Truth, truth_of
 
 CATEGORIES = (
@@ -92,14 +93,16 @@ def write_scores(
         has_text,
     )
     folder.mkdir(parents=True)
+    ids_sha256 = hashlib.sha256("\n".join(sorted(part.post_ids)).encode()).hexdigest()
+    stamp = {"encoder": encoder, "places": places, "ids_sha256": ids_sha256}
     for number, rows in enumerate(np.array_split(np.arange(posts), 2)):
-        parquet.write_table(to_table(part.take(rows.tolist())), folder / f"part-{number:05d}.parquet")
+        parquet.write_table(to_table(part.take(rows.tolist()), stamp), folder / f"part-{number:05d}.parquet")
     described = {
         "version": 1, "encoder": encoder, "places": places, "categories": CATEGORIES, "synonyms": SYNONYMS,
         "image_logit_scale": SCALE, "text_logit_scale": SCALE, "threshold": 0.5,
         "dataset": {
             "path": str((folder.parent / "dataset").resolve()), "posts": posts,
-            "ids_sha256": hashlib.sha256("\n".join(sorted(part.post_ids)).encode()).hexdigest(),
+            "ids_sha256": ids_sha256,
         },
         "complete": True,
     }  # fmt: skip

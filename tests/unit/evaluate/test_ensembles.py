@@ -18,7 +18,8 @@ from consumer.evaluate.ensembles import (
     parse,
     text_probabilities,
 )
-from consumer.evaluate.scores import ScoreInfo, ScorePart
+from consumer.evaluate.score_parts import ScorePart
+from consumer.evaluate.scores import ScoreInfo
 from producer.errors import UsageError
 from tests.light import LightEncoder
 

@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from consumer.evaluate import sample_a, sample_b, sample_c
 from consumer.evaluate.sample import Sample, SampledPost, Stratum
-from consumer.evaluate.scores import ScorePart, part_name, to_table
+from consumer.evaluate.score_parts import ScorePart, part_name, to_table
 from producer.errors import CommandError, UsageError
 
 CATEGORIES = ("abbey", "bridge", "coast", "desert")

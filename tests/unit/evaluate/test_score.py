@@ -1,6 +1,7 @@
 import csv
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +15,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from pyarrow import parquet
 
 from consumer.evaluate.ensembles import ENSEMBLES, decide
 from consumer.evaluate.score import ScoreSettings
-from consumer.evaluate.scores import ScorePart, Scores, joined, read_failed
+from consumer.evaluate.score_parts import STAMPED, ScorePart, joined
+from consumer.evaluate.scores import Scores, read_failed
 from producer.dataset import open_dataset
 from producer.entry import Entry
 from producer.errors import CommandError
@@ -217,6 +220,19 @@ def test_a_model_that_takes_nothing_ends_the_run(dataset: Path, tmp_path: Path) 
 
     with pytest.raises(CommandError, match="the encoder light fails on every post"):
         score(dataset, "-o", tmp_path / "scores", encoder=encoder)
+
+
+def test_every_part_says_what_it_is_of_and_a_stranger_is_not_gone_on_with(scored: Scores, tmp_path: Path) -> None:
+    folder = tmp_path / "scores"
+    shutil.copytree(scored.folder, folder)
+    first, second = folder / "part-00000.parquet", folder / "part-00001.parquet"
+    for path in (first, second):
+        found = parquet.read_schema(path).metadata
+        assert {name: found[f"placestream.{name}".encode()].decode() for name in STAMPED} == scored.info.stamp
+    table = parquet.read_table(second)
+    parquet.write_table(table.replace_schema_metadata({"placestream.encoder": "clip"}), second)
+    with pytest.raises(CommandError, match=r"part-00001.parquet is of another model \(clip\) than its folder"):
+        score(scored.info.dataset, "-o", folder)
 
 
 def test_no_two_processes_write_one_folder(dataset: Path, tmp_path: Path) -> None:

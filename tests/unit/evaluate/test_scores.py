@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from consumer.evaluate.scores import ScorePart, Scores, joined, part_name, to_table
+from consumer.evaluate.score_parts import ScorePart, joined, part_name, to_table
+from consumer.evaluate.scores import Scores
 from producer.errors import CommandError
 
 INFO: dict[str, Any] = {
@@ -142,6 +143,24 @@ def test_a_missing_or_broken_part_is_one_clear_line(folder: Path) -> None:
     (folder / part_name(2)).rename(folder / part_name(1))
     cut(folder / part_name(1))
     with pytest.raises(CommandError, match="part-00001.parquet is broken"):
+        Scores.open(folder)
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"encoder": "clip"}, r"another model \(clip\) than its folder \(made up\): restore the part, or score again$"),
+        ({"places": "three@11111111"}, r"another label set \(three@11111111\) than its folder \(three@00000000\)"),
+        ({"ids_sha256": "cd"}, r"another dataset or choice of posts \(cd\) than its folder \(ab\)"),
+    ],
+)
+def test_a_part_of_another_folder_is_one_clear_line(folder: Path, changed: dict[str, str], what: str) -> None:
+    """As many posts, of the same shape: nothing but its stamp tells it apart."""
+    stamp = {"encoder": "made up", "places": "three@00000000", "ids_sha256": "ab"}
+    parquet.write_table(to_table(made_up(6, 4), stamp), folder / part_name(1))
+    Scores.open(folder)
+    parquet.write_table(to_table(made_up(6, 4), stamp | changed), folder / part_name(1))
+    with pytest.raises(CommandError, match=rf"part-00001.parquet is of {what}"):
         Scores.open(folder)
 
 
