@@ -171,8 +171,7 @@
       mark.truths = list("true_places").filter((place) => readable.has(place));
       mark.none = row[column.no_place] === "yes";
       mark.unsure = row[column.cannot_tell] === "yes";
-      if (isMarked(mark)) { loaded.set(post.id, mark); count++; }
-      else loaded.delete(post.id);
+      if (isMarked(mark)) { loaded.set(post.id, mark); count++; } // an unmarked row takes nothing back: halves can be joined
     }
     past.push({ at, marks });
     marks = loaded;

@@ -195,6 +195,28 @@ def test_an_exported_csv_is_imported_by_another_browser(
         assert exported(fresh, tmp_path / "undone.csv") == empty(folder)
 
 
+def test_two_halves_are_joined_by_loading_one_after_the_other(
+    marking: Page, folder: Path, browser: Browser, tmp_path: Path
+) -> None:
+    """A row without marks in the file takes nothing back; one with marks replaces what was there."""
+    first, second, third = (post.post_id for post in empty(folder).posts[:3])
+    marking.keyboard.press("n")
+    marking.keyboard.press("ArrowRight")
+    marking.keyboard.press("n")
+    exported(marking, tmp_path / "one.csv")
+    with browser.new_context(accept_downloads=True) as elsewhere:
+        other = elsewhere.new_page()
+        other.goto((folder / "index.html").as_uri())
+        for key in ("ArrowRight", "c", "ArrowRight", "n"):
+            other.keyboard.press(key)
+        exported(other, tmp_path / "two.csv")
+    marking.locator("#import").set_input_files(tmp_path / "two.csv")
+    marking.locator("#said", has_text="loaded the marks of 2 posts").wait_for()
+    found = {post.post_id: post for post in exported(marking, tmp_path / "joined.csv").posts if not post.unmarked}
+    assert set(found) == {first, second, third}
+    assert (found[first].no_place, found[second].cannot_tell, found[third].no_place) == (True, True, True)
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
