@@ -219,7 +219,8 @@ def summary(
             "strata": [asdict(stratum) for stratum in sample.strata], "prelabelled_by": sample.prelabelled_by,
         },
         "marks": {
-            "pooled": truth.pooled, "ensembles": truth.ensembles, "unmarked": truth.unmarked,
+            "sha256": truth.marks_sha256, "pooled": truth.pooled, "ensembles": truth.ensembles,
+            "unmarked": truth.unmarked,
             "no_place": sum(post.no_place for post in truth.posts),
             "cannot_tell": sum(post.cannot_tell for post in truth.posts),
         },

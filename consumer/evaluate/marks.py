@@ -1,9 +1,10 @@
 """What persons marked: the sheet's CSV, and whether a label is right by it. Draws no sample and knows no model."""
 
 import csv
+import hashlib
 import io
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
@@ -75,12 +76,14 @@ class Sheet:
         pooled: `model_name` of everything whose labels were proposed.
         posts: in the sheet's order.
         ensembles: names of those that proposed them; empty where the sheet does not say.
+        sha256: of the file that was read; None of a sheet that was not.
     """
 
     sample: str
     pooled: tuple[str, ...]
     posts: tuple[PostMarks, ...]
     ensembles: tuple[str, ...] = ()
+    sha256: str | None = field(default=None, compare=False)
 
     @classmethod
     def read(cls, path: Path, categories: Collection[str] | None = None) -> Self:
@@ -94,7 +97,8 @@ class Sheet:
             CommandError: it is no sheet, names an unknown class, or its marks contradict each other; with the line.
         """
         try:
-            text = path.read_text("utf-8-sig")
+            content = path.read_bytes()
+            text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig").read()  # whatever ends the lines
         except (OSError, UnicodeError) as error:
             raise CommandError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
         first, _, table = text.partition("\n")
@@ -104,7 +108,7 @@ class Sheet:
         sample, _, proposing = first.removeprefix(FIRST).partition(" pooled=")
         pooled, _, by = proposing.partition(BY)
         posts = tuple(_rows(path, table, None if categories is None else frozenset(categories)))
-        return cls(sample, _names(pooled), posts, _names(by))
+        return cls(sample, _names(pooled), posts, _names(by), hashlib.sha256(content).hexdigest())
 
     def write(self, path: Path) -> None:
         """Write the CSV.

@@ -161,6 +161,11 @@ def read(settings: ReportSettings) -> Found:
     truth = truth_of(sample, marks, True, scores.info.categories)
     if truth.measure != summary["measure"]:
         raise CommandError(f"{settings.curves} show {summary['measure']}, but --marks would show {truth.measure}")
+    if truth.marks_sha256 != summary["marks"].get("sha256"):
+        raise CommandError(
+            f"{marks} is not as it was when {settings.curves} was computed from it: run evaluate curves again, or give "
+            "the sheet as it was (--marks)"
+        )
     tables = {name: as_computed(_table(settings.curves / f"{name}.csv"), truth.measure) for name in TABLES}
     threshold = scores.info.threshold if settings.threshold is None else settings.threshold
     return Found(summary, tables, sample, scores, truth, threshold)

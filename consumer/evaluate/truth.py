@@ -30,6 +30,7 @@ class Truth:
         verdicts: `RIGHT`, `WRONG` or `UNJUDGED` for each place, ``[n, P]``.
         pooled: `model_name` of everything whose labels the sheet proposed; empty for pre-labels.
         ensembles: names of those that proposed them; those of the talk where the sheet does not say.
+        marks_sha256: of the sheet's file; None for pre-labels.
     """
 
     measure: Measure
@@ -37,6 +38,7 @@ class Truth:
     verdicts: NDArray[np.int8]
     pooled: tuple[str, ...]
     ensembles: tuple[str, ...] = ()
+    marks_sha256: str | None = None
 
     def of(self, labels: NDArray[np.int64]) -> NDArray[np.int8]:
         """The verdict on one label of each post, ``[n]``; a label of -1 (none) is unjudged."""
@@ -119,7 +121,7 @@ def truth_of(sample: Sample, marks: Path | None, allow_unmarked: bool, categorie
             "or count them as unjudged with --allow-unmarked"
         )
     by = sheet.ensembles or tuple(ensemble.name for ensemble in ENSEMBLES)
-    return Truth("accuracy", posts, _verdicts(posts, categories, f"{marks}"), sheet.pooled, by)
+    return Truth("accuracy", posts, _verdicts(posts, categories, f"{marks}"), sheet.pooled, by, sheet.sha256)
 
 
 def check_fit(folder: Path, info: ScoreInfo, sample: Sample) -> None:

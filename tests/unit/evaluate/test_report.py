@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from consumer.evaluate import curves, report
 from consumer.evaluate.compare import COMPARED
 from consumer.evaluate.ensembles import ENSEMBLES, decide
 from consumer.evaluate.fates import fates
+from consumer.evaluate.marks import Sheet
 from consumer.evaluate.report import TABLES, ReportSettings
 from consumer.evaluate.sample import Sample
 from consumer.evaluate.savings import savings
@@ -251,6 +253,20 @@ def test_what_does_not_fit_is_one_line(
     spoil(folder)
     with pytest.raises(CommandError, match=message):
         report.main([str(folder), "--sample", str(of_b.sample), "-o", str(tmp_path / "r.html"), "--no-pictures"])
+
+
+def test_marks_that_changed_since_the_curves_are_refused(of_b: Simulated, tmp_path: Path) -> None:
+    """The gallery would show other verdicts than the tables count."""
+    changed = tmp_path / "marks.csv"
+    sheet = Sheet.read(of_b.sheet)
+    replace(sheet, posts=(replace(sheet.posts[0], cannot_tell=True), *sheet.posts[1:])).write(changed)
+    folder = str(of_b.scores.parent / "curves")
+    argv = [folder, "--sample", str(of_b.sample), "-o", str(tmp_path / "r.html"), "--no-pictures"]
+    with pytest.raises(CommandError, match=r"marks.csv is not as it was when .* was computed from it: run evaluate"):
+        report.main([*argv, "--marks", str(changed)])
+    moved = tmp_path / "moved.csv"
+    shutil.copy(of_b.sheet, moved)
+    assert report.read(load(ReportSettings, "report", [*argv, "--marks", str(moved)])).measure == "accuracy"
 
 
 def test_wrong_flags_are_one_line(of_b: Simulated) -> None:
