@@ -152,7 +152,8 @@ def compute(settings: CurvesSettings, scores: Scores, sample: Sample, truth: Tru
     least = scores.info.threshold if settings.threshold is None else settings.threshold
     groups, grids = groups_of(part), _grids(settings.step, chosen, least)
     measure = truth.measure
-    curves = thresholds.table(answers, strata, bootstrap, measure, groups, grids)
+    classes = None if strata.names else thresholds.by_picture(part, scores.info)
+    curves = thresholds.table(answers, strata, bootstrap, measure, groups, grids, classes)
     diagrams, errors = reliability(answers, strata, bootstrap, measure, groups)
     denoised, separation = denoising(answers, truth.posts, strata, bootstrap, grids)
     tables = {

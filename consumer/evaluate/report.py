@@ -19,6 +19,7 @@ from consumer.evaluate.compare import COMPARED
 from consumer.evaluate.curves import SUMMARY
 from consumer.evaluate.curves import VERSION as CURVES_VERSION
 from consumer.evaluate.fates import Fates, fates
+from consumer.evaluate.findings import BOTH, CONDITIONAL, IMAGE
 from consumer.evaluate.gallery import shown
 from consumer.evaluate.measure import Measure, as_computed, as_written
 from consumer.evaluate.sample import Sample
@@ -31,6 +32,8 @@ from producer.settings import load
 TABLES = ("curves", "top1", "coverage", "risk", "reliability", "denoising", "dilution", "threshold_choice")
 TEXTS = ("measure", "scale", "ensemble", "group", "stratum", "weighting", "cluster", "wanted", "one", "other")
 """Columns of text: an empty field is an empty text there, and no missing number."""
+CLASSES = 20
+"""Classes in table and figure, at most."""
 THUMBNAIL = 170
 """Longest side of a picture in the gallery, in pixels."""
 DRAWN_PACKAGES = ("matplotlib", "jinja2", "pillow")
@@ -229,7 +232,7 @@ def _figures(found: Found) -> dict[str, bytes]:
         "equal_coverage": plots.equal_coverage(tables["coverage"], measure),
         "counts_raw": plots.counts(tables["curves"], "raw"),
         "counts_normalised": plots.counts(tables["curves"], "normalised"),
-        "classes": plots.classes(tables["top1"], measure),
+        "classes": plots.classes(most_frequent(tables["top1"]), measure),
         "risk": plots.risk(tables["coverage"], tables["risk"]),
         "reliability": plots.reliability(tables["reliability"], by_ensemble("ece", "ece", group="all"), measure),
         "denoising": plots.denoising(
@@ -258,7 +261,9 @@ def _shown(found: Found) -> dict[str, list[dict[str, Any]]]:
             & (normalised["group"] == "all")
             & (normalised["weighting"] == usual)
         ],
-        "classes": top1[(top1["stratum"] != "") & (top1["group"] == "all")],
+        "classes": most_frequent(top1)[
+            lambda rows: (rows["group"] == "all") & rows["ensemble"].isin((IMAGE, BOTH, CONDITIONAL))
+        ],
         "threshold_choice": tables["threshold_choice"],
         "dilution": tables["dilution"][tables["dilution"]["cluster"] == ""],
     }
@@ -268,6 +273,13 @@ def _shown(found: Found) -> dict[str, list[dict[str, Any]]]:
         for row in of_risk.to_dict("records")
     ]
     return rows
+
+
+def most_frequent(top1: pd.DataFrame) -> pd.DataFrame:
+    """The rows of single classes, class by class, of those with most posts; top1.csv has the rest."""
+    classes = [stratum for stratum in dict.fromkeys(top1["stratum"]) if stratum][:CLASSES]
+    rows = top1[top1["stratum"].isin(classes)]
+    return rows.sort_values("stratum", key=lambda strata: strata.map(classes.index), kind="stable")
 
 
 def computed_at(found: Found) -> float:

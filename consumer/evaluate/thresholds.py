@@ -9,8 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from consumer.evaluate.ensembles import ENSEMBLES, decide
 from consumer.evaluate.intervals import Bootstrap, Strata, Weighting, share, share_interval, wilson
 from consumer.evaluate.measure import Measure
+from consumer.evaluate.score_parts import ScorePart
+from consumer.evaluate.scores import ScoreInfo
 from consumer.evaluate.stacking import stacked
 from consumer.evaluate.truth import Judged, Scale
 
@@ -21,12 +24,12 @@ CURVES = (
 )  # fmt: skip
 """Columns of curves.csv, one row per threshold.
 
-A row with a ``stratum`` is of one class, ``weighting`` is then empty, the four numbers are posts and the interval is
-Wilson's. One without is of all classes: the four numbers are posts as they are weighted (their sum stays the number of
-posts of the sample) and the interval is a bootstrap within strata. ``accuracy`` is the share of right ones among the
-classified and judged; ``accuracy_low`` and ``accuracy_high`` take the unjudged for wrong and for right. Against
-pre-labels the file calls the three agreement (`consumer.evaluate.measure`). ``recovered`` is the share of posts that
-are classified.
+A row with a ``stratum`` is of one class (in a sample of the whole dataset: of one label by the picture alone, and only
+in the group of all posts), ``weighting`` is then empty, the four numbers are posts and the interval is Wilson's. One
+without is of all classes: the four numbers are posts as they are weighted (their sum stays the number of posts of the
+sample) and the interval is a bootstrap within strata. ``accuracy`` is the share of right ones among the classified and
+judged; ``accuracy_low`` and ``accuracy_high`` take the unjudged for wrong and for right. Against pre-labels the file
+calls the three agreement (`consumer.evaluate.measure`). ``recovered`` is the share of posts that are classified.
 """
 
 TOP1 = tuple(column for column in CURVES if column not in ("scale", "threshold"))
@@ -55,6 +58,7 @@ def grid(top: float, step: float) -> NDArray[np.float64]:
 def table(
     answers: Sequence[Judged], strata: Strata, bootstrap: Bootstrap, measure: Measure,
     groups: Mapping[str, NDArray[np.bool_]], grids: Mapping[Scale, NDArray[np.float64]],
+    classes: Strata | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Curves of every ensemble, scale, group, class and weighting.
 
@@ -65,19 +69,32 @@ def table(
         measure: what a right label is called.
         groups: name -> the posts that are in it, ``[n]``.
         grids: scale -> its thresholds.
+        classes: of a sample without strata, as strata; they have rows in the group of all posts.
     """
     stack: list[dict[str, Any]] = []
     for scale, thresholds in grids.items():
         for judged in answers:
             kept = judged.on(scale)[:, None] >= thresholds  # what is not a number is never kept
             for group, inside in groups.items():
-                blocks = list(_classes(judged, kept, inside, strata))
+                apart = classes if classes is not None and inside.all() else strata
+                blocks = list(_classes(judged, kept, inside, apart))
                 for weighting in strata.weightings:
                     weights = strata.weights(weighting) * inside
                     blocks.append(_overall(judged, kept, weights, bootstrap) | {"weighting": weighting})
                 names = {"scale": scale, "ensemble": judged.ensemble.name, "group": group, "measure": measure}
                 stack += [{"threshold": thresholds, **block, **names} for block in blocks]
     return stacked(stack, CURVES)
+
+
+def by_picture(part: ScorePart, info: ScoreInfo) -> Strata:
+    """The classes of posts that were drawn from none: their labels by the picture alone, the most frequent first."""
+    label, number, posts = np.unique(decide(ENSEMBLES[0], part, info).label, return_inverse=True, return_counts=True)
+    frequent = np.argsort(-posts, kind="stable")
+    return Strata(
+        tuple(info.categories[each] for each in label[frequent]),
+        np.argsort(frequent)[number],
+        posts[frequent].astype(np.float64),
+    )
 
 
 def without_threshold(curves: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -157,6 +157,25 @@ def test_the_table_at_one_threshold_says_which_it_is(of_a: Simulated, written: P
     text = text_of(write(of_a, tmp_path / "a.html", "--no-pictures", "--threshold", "0.437"))
     assert "What happens at the threshold 0.4 on" in text
     assert "It is the nearest to 0.437 that the curves have: evaluate curves --threshold 0.437 computes" in text
+
+
+@pytest.mark.usefixtures("_no_figures")
+@pytest.mark.parametrize("kind", ["b", "c"])
+def test_every_class_has_its_numbers(of_b: Simulated, tmp_path: Path, kind: Literal["b", "c"]) -> None:
+    of = of_b if kind == "b" else simulate(tmp_path / "x", "c", posts=100)
+    if kind == "c":
+        computed(of, "--marks", str(of.sheet))
+    html = write(of, tmp_path / "r.html", "--no-pictures")
+    (shown,) = re.findall(r'aria-label="accuracy per class"><table>(.*?)</table>', html, re.DOTALL)
+    rows = csv.DictReader((of.scores.parent / "curves" / "top1.csv").read_text("utf-8").splitlines())
+    wanted = [row for row in rows if row["stratum"] and row["group"] == "all" and row["ensemble"] == CONDITIONAL.name]
+    assert len(wanted) == 10
+    for row in wanted:
+        place, correct = row["stratum"].replace("_", " ").replace("/", " / "), float(row["correct"])
+        assert re.search(
+            rf"{place} {CONDITIONAL.name} {100 * float(row['accuracy']):.1f} % .* {correct:.0f} ", text_of(shown)
+        ), place
+    assert ("by which this sample's posts are grouped" in html.replace("&#39;", "'")) == (kind == "c")
 
 
 def test_the_gallery_counts_what_the_curves_count(of_b: Simulated) -> None:

@@ -10,7 +10,17 @@ from sklearn.metrics import accuracy_score
 from consumer.classify.ensemble import softmax
 from consumer.evaluate.ensembles import ENSEMBLES
 from consumer.evaluate.intervals import Bootstrap, Strata
-from consumer.evaluate.thresholds import CURVES, LEAST, Wish, choices, grid, halves, table, without_threshold
+from consumer.evaluate.thresholds import (
+    CURVES,
+    LEAST,
+    Wish,
+    by_picture,
+    choices,
+    grid,
+    halves,
+    table,
+    without_threshold,
+)
 from consumer.evaluate.truth import Judged
 from tests.unit.evaluate.simulated import CATEGORIES, SCALE, Opened, everyone, judged, opened, simulate
 
@@ -123,6 +133,28 @@ def test_classes_have_wilsons_interval_and_the_whole_both_weightings() -> None:
     spread = math.sqrt(0.25 * (0.8 * 0.2 / 30 + 0.2 * 0.8 / 10))
     width = overall.loc["balanced", "ci_high"] - overall.loc["balanced", "ci_low"]
     assert width == pytest.approx(2 * 1.96 * spread, rel=0.25)
+
+
+def test_a_sample_of_the_whole_dataset_has_the_picture_s_labels_as_classes(whole: Opened) -> None:
+    classes = by_picture(whole.part, whole.scores.info)
+    labels = [CATEGORIES[label] for label in whole.part.image.argmax(axis=1)]
+    assert [classes.names[of] for of in classes.of] == labels
+    assert dict(zip(classes.names, classes.populations.tolist(), strict=True)) == Counter(labels)
+    assert classes.populations.tolist() == sorted(classes.populations, reverse=True)
+    groups = {"all": np.ones(1_000, np.bool_), "with_caption": whole.part.has_text}
+    frame = without_threshold(
+        table(whole.answers, whole.strata, whole.bootstrap, "accuracy", groups, NORMALISED, classes)  # type: ignore[arg-type]
+    )
+    apart = frame[frame["stratum"] != ""]
+    assert set(apart["group"]) == {"all"}
+    assert set(apart["weighting"]) == {""}
+    row = apart[(apart["ensemble"] == "OnlyImg") & (apart["stratum"] == "harbor")].iloc[0]
+    true = [next(iter(post.right), "") for post in whole.truth.posts]
+    right = sum(label == place == "harbor" for label, place in zip(labels, true, strict=True))
+    wilson = binomtest(right, labels.count("harbor")).proportion_ci(method="wilson")
+    assert row[["correct", "incorrect"]].tolist() == [right, labels.count("harbor") - right]
+    assert row[["ci_low", "ci_high"]].tolist() == pytest.approx([wilson.low, wilson.high])
+    assert len(apart) == len(CATEGORIES) * len(ENSEMBLES)
 
 
 def test_every_curve_has_every_column_once(whole: Opened) -> None:
