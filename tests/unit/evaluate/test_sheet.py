@@ -117,6 +117,13 @@ def test_the_page_shows_neither_model_nor_class_and_escapes_captions(written: Pa
     assert max(len(post["caption"]) for post in data(written)["posts"]) == 2_200
 
 
+def test_the_page_says_that_a_true_place_makes_the_unmarked_labels_wrong(written: Path) -> None:
+    html = (written / "index.html").read_text("utf-8")
+    assert html.count("every label that is neither named nor marked right then counts as wrong") == 1
+    assert html.count("labels that you neither name nor mark right then count as wrong") == 1
+    assert "is taken for what the picture shows" not in html
+
+
 def test_the_page_allows_its_own_script_and_style_and_nothing_else(written: Path) -> None:
     html = (written / "index.html").read_text("utf-8").replace("&#39;", "'")
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="(.*?)"', html)
@@ -145,7 +152,9 @@ def test_prelabels_are_confirmed_without_any_model_s_answer(tmp_path: Path) -> N
     found = Sheet.read(tmp_path / "sheet" / "sheet.csv")
     assert found.pooled == ()
     assert all(post.labels == (post.prelabel,) for post in found.posts)
-    assert "Is this label right?" in (tmp_path / "sheet" / "index.html").read_text("utf-8")
+    html = (tmp_path / "sheet" / "index.html").read_text("utf-8")
+    assert "Is this label right?" in html
+    assert "A label that you mark right is taken for what the picture shows: every other label then counts as" in html
 
 
 def test_a_sample_without_prelabels_has_none_to_confirm(simulated: Simulated) -> None:
