@@ -50,8 +50,9 @@ class Strata:
     def weights(self, weighting: Weighting) -> NDArray[np.float64]:
         """What each post counts, ``[n]``, with the mean 1.
 
-        ``balanced``: every class the same. ``frequency``: every class as often as it is in the dataset
-        (Horvitz and Thompson 1952: the inverse of a post's chance to be drawn).
+        ``balanced``: every class the same. ``frequency``: every class as often as it is in the dataset, among the
+        classes drawn from (Horvitz and Thompson 1952: the inverse of a post's chance to be drawn); of the other
+        classes a sample of classes knows nothing.
         """
         sampled = np.bincount(self.of, minlength=len(self.populations))
         whole = self.populations if weighting == "frequency" else np.ones(len(self.populations))

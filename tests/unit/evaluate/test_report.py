@@ -175,6 +175,8 @@ def test_every_class_has_its_numbers(of_b: Simulated, tmp_path: Path, kind: Lite
         assert re.search(
             rf"{place} {CONDITIONAL.name} {100 * float(row['accuracy']):.1f} % .* {correct:.0f} ", text_of(shown)
         ), place
+    text = text_of(html)
+    assert ("among the 10 drawn classes. Neither speaks of the other classes" in text) == (kind == "b")
     assert ("by which this sample's posts are grouped" in html.replace("&#39;", "'")) == (kind == "c")
 
 
