@@ -120,6 +120,8 @@ def test_our_containers_can_change_nothing_and_gain_nothing(name: str) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["tmpfs"] == ["/tmp"]  # all else is read-only, and Python wants to write somewhere
+    assert service["init"] is True  # the first process of a container ignores signals that it does not handle
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -168,6 +170,15 @@ def test_prometheus_scrapes_the_ports_that_the_roles_are_given() -> None:
         if "PLACESTREAM_METRICS_PORT" in service.get("environment", {})
     }
     assert scraped == given
+
+
+def test_what_prometheus_scrapes_answers_outside_of_its_container() -> None:
+    hosts = {
+        name: service["environment"].get("PLACESTREAM_METRICS_HOST")
+        for name, service in SERVICES.items()
+        if "PLACESTREAM_METRICS_PORT" in service.get("environment", {})
+    }
+    assert hosts == dict.fromkeys(("label", "label-gpu", "count"), "0.0.0.0")
 
 
 def test_variables_of_the_shell_reach_the_worker() -> None:
