@@ -22,6 +22,12 @@ def rows(number: int) -> list[dict[str, Any]]:
     ]
 
 
+def write_all(file: Unfinished) -> None:
+    for _ in range(9):
+        file.add(rows(100))
+    file.finish("whole")
+
+
 def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
     file = Unfinished(tmp_path, "parquet")
     file.add(rows(3))
@@ -76,16 +82,10 @@ def test_a_full_disk_is_the_error_and_leaves_nothing_behind(
     monkeypatch.setattr(write, "GROUP", group)
     (tmp_path / UNFINISHED).symlink_to("/dev/full")
     file = Unfinished(tmp_path, format)
-
-    def write_all() -> None:
-        for _ in range(9):
-            file.add(rows(100))
-        file.finish("whole")
-
     with pytest.raises(OSError, match="No space left on device"):
-        write_all()
+        write_all(file)
     file.discard()
-    del file, write_all
+    del file
     gc.collect()
 
     assert list(tmp_path.iterdir()) == []
