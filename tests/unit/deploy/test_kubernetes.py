@@ -1,3 +1,4 @@
+import re
 import subprocess
 from typing import Any
 
@@ -13,6 +14,7 @@ from producer.settings import KafkaSettings
 from producer.settings import load as load_settings
 from producer.topics import CreateSettings
 from tests.tools import require
+from tests.unit.deploy.compose import ROOT
 from tests.unit.deploy.manifests import (
     FOLDER,
     Manifest,
@@ -183,12 +185,31 @@ def test_nobody_but_prometheus_comes_in_and_only_what_is_needed_goes_out() -> No
     everybody = policies.pop("placestream")
     assert everybody["podSelector"]["matchLabels"] == {"app.kubernetes.io/part-of": "placestream"}
     assert everybody["policyTypes"] == ["Ingress", "Egress"]
-    assert [rule["ports"] for rule in everybody["ingress"]] == [[{"port": "metrics"}]]
-    assert all(spec["policyTypes"] == ["Egress"] for spec in policies.values())
-    ports = {
-        name: [port["port"] for rule in spec["egress"] for port in rule["ports"]] for name, spec in policies.items()
+    assert everybody["ingress"] == [{"from": [in_namespace("monitoring")], "ports": [{"port": "metrics"}]}]
+    dns = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+    assert everybody["egress"] == [
+        {"to": [in_namespace("kube-system")], "ports": dns},
+        {"ports": [{"port": 9092}, {"port": 9093}, {"port": 9094}]},
+    ]
+    assert {name: spec["egress"] for name, spec in policies.items()} == {
+        "placestream-count": [{"ports": [{"port": 6379}, {"port": 6380}]}],
+        "placestream-label": [{"ports": [{"port": 443}]}],
     }
-    assert ports == {"placestream-count": [6379], "placestream-label": [443]}
+    for name, spec in policies.items():
+        assert spec["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": name}}
+        assert spec["policyTypes"] == ["Egress"]
+
+
+def test_the_counter_reaches_every_redis_that_is_written_about() -> None:
+    addresses = (configuration()["PLACESTREAM_REDIS_URL"], (ROOT / "README.md").read_text(encoding="utf-8"))
+    ports = {int(port) for text in addresses for port in re.findall(r"rediss?://[^\s/`]+:(\d+)", text)}
+    assert ports == {6379, 6380}
+    (egress,) = find(BASE, "NetworkPolicy", "placestream-count")["spec"]["egress"]
+    assert ports <= {each["port"] for each in egress["ports"]}
+
+
+def in_namespace(name: str) -> Manifest:
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
 
 
 def test_prometheus_finds_the_pods_that_have_metrics() -> None:
