@@ -171,6 +171,11 @@ def test_keda_scales_the_statefulset_up_to_the_partitions() -> None:
     assert trigger["metadata"]["bootstrapServersFromEnv"] in configuration()
 
 
+def test_a_finished_job_does_not_stand_in_the_way_of_the_next_apply() -> None:
+    """Kubernetes refuses any change of a Job's template, that of the image and of the ConfigMap's name included."""
+    assert find(BASE, "Job")["spec"]["ttlSecondsAfterFinished"] <= 60
+
+
 def test_the_counter_is_one() -> None:
     assert find(BASE, "Deployment")["spec"]["replicas"] == 1
 
