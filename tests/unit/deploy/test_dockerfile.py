@@ -2,10 +2,17 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from consumer.board.settings import BoardSettings
+from consumer.count.settings import CountSettings
+from consumer.label.settings import LabelSettings
+from deploy.local.process import free_ports
 from tests.unit.deploy.compose import ROOT, dockerfile, image_health_check
 
 FILE = ROOT / "deploy" / "Dockerfile"
@@ -61,6 +68,70 @@ def test_it_is_stopped_and_watched() -> None:
     assert "STOPSIGNAL SIGTERM" in LAST
     assert image_health_check()[:2] == ["python", "-c"]
     assert 'CMD ["python", "-m", "consumer", "label"]' in LAST
+
+
+def health_check(ports: Mapping[int, int], **environment: str) -> int:
+    """The exit code of the image's health check, with ports of this machine in the place of the container's."""
+    python, flag, program = image_health_check()
+    for port, here in ports.items():
+        assert f"'{port}'" in program
+        program = program.replace(f"'{port}'", f"'{here}'")
+    return subprocess.run([sys.executable, flag, program], env=environment, capture_output=True, timeout=30).returncode
+
+
+@pytest.fixture
+def answering() -> Iterator[tuple[int, list[str]]]:
+    """The port of a server that answers 200, and the paths that it is asked for."""
+    asked: list[str] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200 if self.path in ("/", "/healthz") else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port, asked
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("default", "path"),
+    [
+        (LabelSettings.model_fields["metrics_port"].default, "/healthz"),
+        (CountSettings.model_fields["metrics_port"].default, "/healthz"),
+        (BoardSettings.model_fields["port"].default, "/"),
+    ],
+    ids=["label", "count", "board"],
+)
+def test_the_health_check_finds_each_role_at_its_own_port(
+    default: int, path: str, answering: tuple[int, list[str]]
+) -> None:
+    port, asked = answering
+    ports = dict(zip((9101, 9102, 8090), free_ports(3), strict=True))
+
+    assert health_check(ports) != 0, "well before anything answers"
+    assert health_check(ports | {default: port}) == 0
+    assert asked == [path]
+    assert f" {default}" in next(line for line in LAST if line.startswith("EXPOSE"))
+
+
+def test_the_health_check_asks_the_port_that_a_role_was_given(answering: tuple[int, list[str]]) -> None:
+    port, asked = answering
+    (nobody,) = free_ports(1)
+
+    assert health_check({9101: port}, PLACESTREAM_METRICS_PORT=str(nobody)) != 0
+    assert health_check({}, PLACESTREAM_METRICS_PORT=str(port)) == 0
+    assert asked == ["/healthz"]
+
+
+def test_what_every_role_needs_is_installed() -> None:
+    extras = dict(re.findall(r"(\w+)\) extras=(\S+)", "\n".join(LINES)))
+    assert extras == {"cpu": "board,conse,openvino", "cuda": "board,conse"}
 
 
 def test_what_it_copies_and_installs_is_all_of_the_program(tmp_path: Path) -> None:
