@@ -6,7 +6,7 @@ and the next run begins there.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -57,8 +57,8 @@ def main(argv: list[str]) -> int:
     tally = Tally()
     with locked(settings.folder), admin_client(settings) as admin:
         try:
-            about, wanted = _look(settings, admin)
-            _export(settings, about, wanted, tally)
+            about, wanted, earliest = _look(settings, admin)
+            _export(settings, about, wanted, earliest, tally)
         except OSError as error:
             raise CommandError(
                 f"{settings.folder} cannot be written: {error.strerror}; what has its name is whole, and the next run "
@@ -72,8 +72,8 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _look(settings: ExportSettings, admin: Any) -> tuple[About, list[Range]]:
-    """What the folder is an export of, and the offsets that its files are to cover: to where the topic ends now."""
+def _look(settings: ExportSettings, admin: Any) -> tuple[About, list[Range], Mapping[int, int]]:
+    """What the folder is an export of, the offsets that its files are to cover, and where each partition begins now."""
     topic = settings.output_topic
     try:
         about = go_on(settings, topic_id_of(admin, topic))
@@ -91,13 +91,16 @@ def _look(settings: ExportSettings, admin: Any) -> tuple[About, list[Range]]:
         ) from None
     except KafkaError as error:
         raise CommandError(f"topic {topic} cannot be looked at: {error}") from None
-    return about, [Range(tp.partition, starts[tp], ends.latest[tp]) for tp in sorted(ends.latest)]
+    wanted = [Range(tp.partition, starts[tp], ends.latest[tp]) for tp in sorted(ends.latest)]
+    return about, wanted, {tp.partition: offset for tp, offset in ends.earliest.items()}
 
 
-def _export(settings: ExportSettings, about: About, wanted: list[Range], tally: Tally) -> None:
+def _export(
+    settings: ExportSettings, about: About, wanted: list[Range], earliest: Mapping[int, int], tally: Tally
+) -> None:
     files = list(files_of(settings.folder, about.topic, about.format))
     for each in wanted:
-        _check_reach(about.topic, each, files)
+        check_reach(about, each, earliest[each.partition], files)
     gaps = [gap for each in wanted for gap in missing(each, files)]
     if not gaps:
         return
@@ -146,21 +149,32 @@ def _rows(records: Sequence[Any], about: About, tally: Tally) -> list[Row]:
     return rows
 
 
-def _check_reach(topic: str, wanted: Range, files: Iterable[Range]) -> None:
+def check_reach(about: About, wanted: Range, earliest: int, files: Iterable[Range]) -> None:
     """Say when retention took what no run has seen: it is a hole in the names, and never a silent one.
+
+    Of a partition without files all that expired was never exported. With --since that is no loss as long as something
+    older is still there: then what expired is older, too.
+
+    Args:
+        about: what the files are of.
+        wanted: the offsets that they are to cover.
+        earliest: where the partition begins now.
+        files: what they cover.
 
     Raises:
         CommandError: the files go on where the topic does not.
     """
-    reach = max((each.end for each in files if each.partition == wanted.partition), default=wanted.first)
-    if reach < wanted.first:
+    ends = [each.end for each in files if each.partition == wanted.partition]
+    reach = max(ends, default=0 if wanted.first == earliest else earliest)
+    if reach < earliest:
+        perhaps = "" if ends or about.since is None else ", or before --since"
         event(
-            log, logging.WARNING, "labelled posts expired before they were exported", topic=topic,
-            partition=wanted.partition, exported_to=reach, earliest=wanted.first, passed=wanted.first - reach,
+            log, logging.WARNING, f"labelled posts expired before they were exported{perhaps}", topic=about.topic,
+            partition=wanted.partition, exported_to=reach, earliest=earliest, passed=earliest - reach,
         )  # fmt: skip
     if reach > wanted.end:
         raise CommandError(
-            f"the files reach to offset {reach} of {topic}/{wanted.partition}, which ends at {wanted.end}: "
+            f"the files reach to offset {reach} of {about.topic}/{wanted.partition}, which ends at {wanted.end}: "
             "the topic has lost records; take another folder"
         )
 

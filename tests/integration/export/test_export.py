@@ -1,6 +1,8 @@
 """`export` on a real broker: each committed label in one file, however often it runs and whenever it is killed."""
 
+import errno
 import json
+import os
 import runpy
 import signal
 from contextlib import closing
@@ -171,6 +173,19 @@ def test_labels_that_expired_between_two_runs_are_said(exporting: Exporting) -> 
     assert exporting.files() == ["0:0-1", "0:4-6"]
 
 
+def test_labels_that_expired_before_the_first_run_are_said(exporting: Exporting) -> None:
+    exporting.write(0, 1, 2, 3)
+    with closing(KafkaAdminClient(bootstrap_servers=exporting.stack.broker.address)) as admin:
+        admin.delete_records({TopicPartition(exporting.topics.output, 0): 3})
+
+    ended = exporting.run()
+
+    assert ended.returncode == 0
+    assert ended.stderr.count("labelled posts expired before they were exported") == 1
+    assert "partition=0 exported_to=0 earliest=3 passed=3" in ended.stderr
+    assert exporting.ids() == [3]
+
+
 def test_a_topic_that_does_not_exist_and_a_folder_that_cannot_be_written_are_one_line(exporting: Exporting) -> None:
     missing = exporting.run("--output-topic", "mistyped")
     exporting.folder.rmdir()
@@ -181,6 +196,27 @@ def test_a_topic_that_does_not_exist_and_a_folder_that_cannot_be_written_are_one
         assert ended.returncode == 1
         assert says in ended.stderr
         assert ended.stderr.count("\n") == 1
+
+
+def test_a_disk_that_is_full_is_one_line_and_the_next_run_goes_on(
+    exporting: Exporting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    exporting.write(0, 1)
+    assert exporting.run().returncode == 0
+    exporting.write(2)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        ended = exporting.run()
+
+    assert ended.returncode == 1
+    assert "cannot be written: No space left on device" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert [path.name for path in exporting.folder.glob(".*")] == []
+    assert exporting.run().returncode == 0
+    assert exporting.ids() == [0, 1, 2]
 
 
 def test_two_exports_into_one_folder_are_refused(exporting: Exporting) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from consumer.export.command import Tally, fill
+from consumer.export.command import Tally, check_reach, fill
 from consumer.export.folder import About
 from consumer.export.ranges import Range
 from consumer.export.settings import ExportSettings
@@ -81,3 +81,40 @@ def test_a_failure_leaves_whole_files_and_nothing_else(tmp_path: Path) -> None:
         fill(settings, about, Range(1, 0, 300), failing(), Tally(), lambda offsets: None)
 
     assert [path.name for path in tmp_path.iterdir()] == ["l-1-000000000000-000000000099.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("since", "wanted", "earliest", "covered", "said"),
+    [
+        (False, 0, 0, [], None),
+        (False, 70, 70, [], "exported: 0"),
+        (False, 70, 70, [(1, 0, 50)], "exported: 50"),
+        (False, 70, 70, [(1, 0, 70), (2, 0, 9)], None),
+        (False, 70, 70, [(2, 0, 90)], "exported: 0"),
+        (True, 70, 70, [], "exported, or before --since: 0"),
+        (True, 90, 70, [], None),
+        (True, 90, 70, [(1, 60, 80)], None),
+        (True, 70, 70, [(1, 40, 50)], "exported: 50"),
+    ],
+    ids=[
+        "all is there", "nothing was exported", "less was exported", "all was exported", "another partition was",
+        "nothing older is left", "something older is left", "what is older is no loss", "what was written since",
+    ],
+)  # fmt: skip
+def test_labels_that_expired_unexported_are_said(
+    since: bool,
+    wanted: int,
+    earliest: int,
+    covered: list[tuple[int, int, int]],
+    said: str | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    about = About(topic="l", topic_id="i", format="jsonl", since=parse_time("2026-11-01") if since else None)
+
+    check_reach(about, Range(1, wanted, 100), earliest, [Range(*each) for each in covered])
+
+    found = [(entry.message, entry.__dict__["fields"]) for entry in caplog.records]
+    assert [f"{message}: {fields['exported_to']}" for message, fields in found] == (
+        [f"labelled posts expired before they were {said}"] if said else []
+    )
+    assert all(fields["passed"] == earliest - fields["exported_to"] for _, fields in found)
