@@ -77,7 +77,10 @@ def go_on(settings: ExportSettings, topic_id: str) -> About:
                 f"{settings.folder} has files of an export but no {ABOUT}, which says of what: take another folder"
             ) from None
         beside = file.with_name(UNFINISHED)
-        beside.write_text(asked.model_dump_json() + "\n", encoding="utf-8")
+        with beside.open("w", encoding="utf-8") as writing:
+            writing.write(asked.model_dump_json() + "\n")
+            writing.flush()
+            os.fsync(writing.fileno())  # else a power cut may leave the name without what it is to say
         os.replace(beside, file)
         sync(settings.folder)
         return asked

@@ -1,3 +1,5 @@
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,22 @@ def test_a_broken_description_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="cannot be read"):
         go_on(settings(tmp_path), "id")
+
+
+def test_the_description_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[str, bytes]] = []
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            (name,) = os.listdir(tmp_path)
+            synced.append((name, (tmp_path / name).read_bytes()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    go_on(settings(tmp_path), "id")
+
+    assert synced == [(UNFINISHED, (tmp_path / ABOUT).read_bytes())]
 
 
 def test_only_one_export_writes_to_a_folder(tmp_path: Path) -> None:
