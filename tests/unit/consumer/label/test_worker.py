@@ -1,9 +1,10 @@
 """The loop against a source and a sink that fail on command: what it must never publish twice, or at all."""
 
+import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ from consumer.label.encode import Inference
 from consumer.label.group import Reassigned
 from consumer.label.live import Live
 from consumer.label.preflight import Topics
-from consumer.label.publish import LeadersChanged, Outcome, Outgoing, Sink
+from consumer.label.publish import PUBLISH_LIMIT, LeadersChanged, Outcome, Outgoing, Sink
+from consumer.label.read import POLL_LIMIT
 from consumer.label.settings import LabelSettings
 from consumer.label.watchdog import Watchdog
 from consumer.label.worker import MOST_FAILURES, Worker
@@ -27,6 +29,7 @@ from consumer.labeled_post import LabeledPost
 from consumer.metrics import LabelMetrics
 from producer.errors import CommandError
 from tests.light import PLACES, LightEncoder
+from tests.unit.consumer.label import test_read
 from tests.unit.consumer.label.records import Record, record
 from tests.wire import picture
 
@@ -85,6 +88,23 @@ class LogSource:
         return 0
 
 
+class Limits(Watchdog):
+    """Knows what is guarded at this moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.guarding: tuple[float, str] | None = None  # seconds, what is done
+
+    @contextlib.contextmanager
+    def limit(self, seconds: float, doing: str) -> Iterator[None]:
+        self.guarding = (seconds, doing)
+        try:
+            with super().limit(seconds, doing):
+                yield
+        finally:
+            self.guarding = None
+
+
 class FailingSink(Sink):
     """Publishes into a list, unless an error is planned for that publish."""
 
@@ -135,13 +155,14 @@ class Line:
         self.encoder = LightEncoder()
         self.classifier = Classifier(self.encoder, PLACES, Decision(threshold=0.4))
         self.inference = Inference(self.classifier, 1, self.metrics)
+        self.limits = Limits()
 
     def run(self) -> None:
         source: Any = self.source
         try:
             Worker(
                 self.settings, self.classifier, source, self.sink, self.inference,
-                self.metrics, Health(60), Live(), Watchdog(), self.stop,
+                self.metrics, Health(60), Live(), self.limits, self.stop,
             ).run()  # fmt: skip
         finally:
             self.inference.close()
@@ -316,3 +337,38 @@ def test_joining_must_end_within_the_startup_timeout(monkeypatch: pytest.MonkeyP
 
     with pytest.raises(CommandError, match="STARTUP_TIMEOUT"):
         line.run()
+
+
+def test_a_publish_and_a_recovery_happen_within_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(4)
+    line.sink.failures.append(KafkaTimeoutError("gone"))
+    seen: dict[str, set[tuple[float, str] | None]] = {}
+
+    def watch(part: Any, step: str) -> None:
+        do = getattr(part, step)
+
+        def watched(*arguments: Any) -> None:
+            seen.setdefault(step, set()).add(line.limits.guarding)
+            do(*arguments)
+
+        monkeypatch.setattr(part, step, watched)
+
+    watch(line.sink, "publish")
+    watch(line.sink, "recover")
+    watch(line.source, "resync")
+
+    line.run()
+
+    back = {(2 * PUBLISH_LIMIT, "going back to the committed offsets")}
+    assert seen == {"publish": {(PUBLISH_LIMIT, "publishing a batch")}, "recover": back, "resync": back}
+
+
+def test_a_poll_happens_within_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, limits = test_read.Line(monkeypatch), Limits()
+    monkeypatch.setattr(reading.source, "_watchdog", limits)
+    seen: list[tuple[float, str] | None] = []
+    reading.consumer.during_poll.append(lambda: seen.append(limits.guarding))
+
+    reading.batch()
+
+    assert seen == [(POLL_LIMIT, "reading records")]
