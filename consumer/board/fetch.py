@@ -4,11 +4,12 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Collection, Iterable
 from concurrent.futures import Future
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError, OffsetOutOfRangeError
+from kafka.errors import KafkaError, OffsetOutOfRangeError, TopicAuthorizationFailedError
 
 from producer.logs import event
 
@@ -23,7 +24,8 @@ AHEAD = 256 * 1024
 NEAR = 20
 """Offsets that are read over rather than sought: a seek drops what has been fetched ahead."""
 
-Wanted = dict[TopicPartition, dict[int, list[Future[Any]]]]
+Futures = list[Future[Any]]
+Wanted = dict[TopicPartition, dict[int, Futures]]
 
 
 class Gone(Exception):
@@ -31,7 +33,7 @@ class Gone(Exception):
 
 
 class Away(Exception):
-    """The broker does not answer, or too much is being asked for."""
+    """The record cannot be fetched now; the text is a sentence for the page that asked."""
 
 
 class Fetcher:
@@ -56,7 +58,7 @@ class Fetcher:
         try:
             self._asked.put_nowait((TopicPartition(topic, partition), offset, future))
         except queue.Full:
-            raise Away("too many pictures are being fetched") from None
+            raise Away("Too many pictures are being fetched; trying again.") from None
         return future
 
     def run(self, stop: threading.Event) -> None:
@@ -70,7 +72,7 @@ class Fetcher:
             except Exception as error:  # the thread may not end: nobody would see another picture
                 if not isinstance(error, KafkaError | OSError):
                     event(log, logging.ERROR, "fetching failed", why=f"{type(error).__name__}: {error}")
-            _settle_all(wanted, Away("the broker does not answer"))
+            _answer_all(wanted.values(), Away("The broker does not answer; trying again."))
             self._consumer.unsubscribe()
 
     def close(self) -> None:
@@ -91,8 +93,7 @@ class Fetcher:
 
     def _fetch(self, wanted: Wanted) -> None:
         """Settle what is wanted, partition by partition in the order of offsets, until the broker's time is up."""
-        for partition in [p for p in wanted if p.partition not in self._consumer.partitions_for_topic(p.topic)]:
-            _settle_all({partition: wanted.pop(partition)}, Gone("there is no such partition"))
+        self._drop_what_does_not_exist(wanted)
         self._consumer.assign(list(wanted))
         for partition, offsets in wanted.items():
             self._consumer.seek(partition, min(offsets))
@@ -103,6 +104,9 @@ class Fetcher:
             except OffsetOutOfRangeError:
                 polled = {}
                 self._drop_what_is_outside(wanted)
+            except TopicAuthorizationFailedError as error:
+                polled = {}
+                _drop_what_is_refused(wanted, error.args[0])
             for partition in list(wanted):
                 records = {record.offset: record for record in polled.get(partition, ())}
                 if self._settle(partition, wanted[partition], records):
@@ -113,9 +117,7 @@ class Fetcher:
                 elif (lowest := min(wanted[partition])) > self._position(partition) + NEAR:
                     self._consumer.seek(partition, lowest)
 
-    def _settle(
-        self, partition: TopicPartition, offsets: dict[int, list[Future[Any]]], records: dict[int, Any]
-    ) -> bool:
+    def _settle(self, partition: TopicPartition, offsets: dict[int, Futures], records: dict[int, Any]) -> bool:
         """Hand out these records; whether that was something.
 
         Below the position nothing more comes: what is wanted there was aborted or compacted away, or is a marker.
@@ -125,20 +127,27 @@ class Fetcher:
             offset for offset in offsets if offset in records or offset < at or (end is not None and offset >= end)
         ]
         for offset in passed:
-            for future in offsets.pop(offset):
-                if offset in records:
-                    future.set_result(records[offset])
-                else:
-                    future.set_exception(Gone(f"there is no record at offset {offset}"))
+            _answer(offsets.pop(offset), records.get(offset, Gone(f"there is no record at offset {offset}")))
         return bool(passed)
+
+    def _drop_what_does_not_exist(self, wanted: Wanted) -> None:
+        """Answer for partitions that are nowhere; what is known of the topics may be minutes old: ask before that."""
+        if not (new := [p for p in wanted if p.partition not in self._consumer.partitions_for_topic(p.topic)]):
+            return
+        topics = self._consumer.topics()
+        for partition in [p for p in new if p.partition not in self._consumer.partitions_for_topic(p.topic)]:
+            if partition.topic in topics:
+                error: Exception = Gone("there is no such partition")
+            else:
+                error = Away(f"There is no topic {partition.topic}, or the board may not see it; trying again.")
+            _answer_all([wanted.pop(partition)], error)
 
     def _drop_what_is_outside(self, wanted: Wanted) -> None:
         begins = self._consumer.beginning_offsets(list(wanted), timeout_ms=3_000)
         ends = self._consumer.end_offsets(list(wanted), timeout_ms=3_000)
         for partition, offsets in wanted.items():
             for offset in [o for o in offsets if not begins[partition] <= o < ends[partition]]:
-                for future in offsets.pop(offset):
-                    future.set_exception(Gone(f"offset {offset} is no longer in the topic"))
+                _answer(offsets.pop(offset), Gone(f"offset {offset} is no longer in the topic"))
             if offsets:
                 self._consumer.seek(partition, min(offsets))
 
@@ -146,8 +155,25 @@ class Fetcher:
         return self._consumer.position(partition, timeout_ms=1_000) or 0
 
 
-def _settle_all(wanted: Wanted, error: Exception) -> None:
-    for offsets in wanted.values():
+def _drop_what_is_refused(wanted: Wanted, topics: Collection[str]) -> None:
+    for partition, offsets in wanted.items():
+        if partition.topic in topics:
+            _answer_all([offsets], Away(f"The board may not read the topic {partition.topic}; trying again."))
+            offsets.clear()
+
+
+def _answer_all(wanted: Iterable[dict[int, Futures]], error: Exception) -> None:
+    for offsets in wanted:
         for futures in offsets.values():
-            for future in futures:
-                future.set_exception(error)
+            _answer(futures, error)
+
+
+def _answer(futures: Futures, answer: Any) -> None:
+    """A record, or why there is none, for everybody who still waits for it."""
+    for future in futures:
+        if not future.set_running_or_notify_cancel():  # whoever asked has lost patience
+            continue
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
