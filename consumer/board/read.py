@@ -7,7 +7,13 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import OffsetSpec
-from kafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError, for_code
+from kafka.errors import (
+    AuthorizationError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 from pydantic import ValidationError
 
 from consumer.board.settings import BoardSettings
@@ -85,8 +91,10 @@ class Reader:
             try:
                 self._turn()
                 pause, said = 0.2, ""
-            except OffsetOutOfRangeError:  # expired, or the topic was created anew: go on with what there is
-                self._known, self._looked_at = {}, 0.0
+            except OffsetOutOfRangeError as error:  # expired, or the topic was created anew: go on with what there is
+                for partition in error.args[0]:  # and only there: the others would show their old posts again
+                    self._known.pop(partition, None)
+                self._looked_at = 0.0
             except Exception as error:  # the thread may not end: nobody would put another post on the wall
                 why = self._explain(error)
                 self._wall.say(why)
@@ -104,11 +112,14 @@ class Reader:
     def _turn(self) -> None:
         now = time.monotonic()
         since = now - self._looked_at
-        if since > LOOK_AT_LEAST or (since > LOOK_EVERY and now - self._heard_at > LOOK_EVERY):
+        is_due = since > LOOK_AT_LEAST or (since > LOOK_EVERY and now - self._heard_at > LOOK_EVERY)
+        if is_due:
             self._look()
             self._looked_at = time.monotonic()
+        polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=CHUNK)
+        if is_due:  # who may look may not read for that: only the poll says
             self._wall.say(None)
-        for partition, records in self._consumer.poll(timeout_ms=POLL_MS, max_records=CHUNK).items():
+        for partition, records in polled.items():
             self._heard_at = time.monotonic()
             for record in records:
                 self._show(partition.partition, record)
@@ -159,6 +170,8 @@ class Reader:
     def _explain(self, error: Exception) -> str:
         if isinstance(error, UnknownTopicOrPartitionError):
             return f"The topic {self._topic} does not exist yet; “python -m producer topics” creates it."
+        if isinstance(error, AuthorizationError):
+            return f"The board may not read the topic {self._topic}: it needs READ. The board keeps trying."
         if isinstance(error, KafkaError | OSError):
             return f"The broker at {self._settings.bootstrap_servers} does not answer. The board keeps trying."
         return f"The topic {self._topic} cannot be read: {type(error).__name__}. The board keeps trying."

@@ -1,0 +1,78 @@
+"""The stage `read` against a broker in memory: what comes onto the wall, and what is said when nothing can."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from kafka import TopicPartition
+
+from consumer.board import read
+from consumer.board.read import Reader
+from consumer.board.settings import BoardSettings
+from consumer.board.wall import Filter, Wall
+from producer.settings import load
+from tests.conftest import wait_until
+from tests.labels import labeled_value
+from tests.unit.consumer.board.broker import Broker, Consumer
+
+VALUE = json.dumps(labeled_value()).encode()
+FIRST, SECOND = (TopicPartition("labeled-posts", number) for number in (0, 1))
+
+
+@pytest.fixture
+def broker() -> Broker:
+    return Broker({partition: dict.fromkeys(range(100), VALUE) for partition in (FIRST, SECOND)})
+
+
+@pytest.fixture
+def wall(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wall]:
+    """One that is being filled."""
+    answers: Iterator[object] = iter([Consumer(broker), broker])
+    monkeypatch.setattr(read, "connect", lambda settings, build: next(answers))
+    monkeypatch.setattr(read, "LOOK_EVERY", 0.05)
+    filled, stop = Wall(1000, 2**20), threading.Event()
+    thread = threading.Thread(target=Reader(load(BoardSettings, "board", ()), filled).run, args=(stop,), daemon=True)
+    thread.start()
+    wait_until(lambda: filled.status().trouble is None, 10, "the first look")
+    yield filled
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def offsets(wall: Wall, partition: TopicPartition) -> list[int]:
+    return [each.offset for each in wall.latest(Filter(), 1000)[0] if each.partition == partition.partition][::-1]
+
+
+def shown(wall: Wall, partition: TopicPartition, expected: list[int]) -> Callable[[], bool]:
+    return lambda: offsets(wall, partition) == expected
+
+
+def test_it_begins_at_the_end_and_goes_on(wall: Wall, broker: Broker) -> None:
+    broker.logs[FIRST] |= {100: VALUE, 101: VALUE}
+    wait_until(shown(wall, FIRST, [100, 101]), 10, "two posts")
+    assert offsets(wall, SECOND) == []
+
+
+def test_what_expires_in_one_partition_brings_no_old_posts_of_another(wall: Wall, broker: Broker) -> None:
+    broker.logs[FIRST] = dict.fromkeys((200, 201), VALUE)  # what was to come next has expired
+    wait_until(shown(wall, FIRST, [200, 201]), 10, "what is left")
+    broker.logs[SECOND] |= {100: VALUE}
+    wait_until(lambda: offsets(wall, SECOND)[-1:] == [100], 10, "the next post of the other partition")
+    assert offsets(wall, SECOND) == [100]
+
+
+def test_a_partition_that_came_into_being_later_is_read_from_its_beginning(wall: Wall, broker: Broker) -> None:
+    later = TopicPartition("labeled-posts", 2)
+    broker.logs[later] = {0: VALUE, 1: VALUE}
+    wait_until(shown(wall, later, [0, 1]), 10, "its posts")
+
+
+def test_a_missing_right_is_said_and_names_the_topic(wall: Wall, broker: Broker) -> None:
+    broker.refused = {"labeled-posts"}
+    wait_until(lambda: wall.status().trouble is not None, 10, "trouble")
+    said = "The board may not read the topic labeled-posts: it needs READ. The board keeps trying."
+    assert wall.status().trouble == said
+    broker.refused = set()
+    wait_until(lambda: wall.status().trouble is None, 10, "the trouble to end")
