@@ -14,6 +14,8 @@ from consumer.board.wall import Shown
 from consumer.labeled_post import LabeledPost, SourceRecord
 from producer.post import BadRecord, Post
 
+FETCHED_AT_ONCE = 8
+"""Records in memory, from the moment they are asked for until they are a small picture: one may take 16 MB."""
 DECODED_AT_ONCE = 2
 """Pictures: a large one takes 150 MB while it is decoded."""
 OVERHEAD = 200
@@ -54,6 +56,7 @@ class Album:
         self._input_topic = input_topic
         self._most, self._most_bytes, self._bytes = posts, size, 0
         self._kept: OrderedDict[tuple[int, int, str], Picture] = OrderedDict()
+        self._fetching = asyncio.Semaphore(FETCHED_AT_ONCE)
         self._decoding = asyncio.Semaphore(DECODED_AT_ONCE)
 
     async def picture(self, source: SourceRecord, post_id: str) -> Picture:
@@ -69,9 +72,10 @@ class Album:
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
-        record = await self._record(source.topic, source.partition, source.offset)
-        async with self._decoding:
-            picture = await asyncio.to_thread(_picture, record, post_id)
+        async with self._fetching:
+            record = await self._record(source.topic, source.partition, source.offset)
+            async with self._decoding:
+                picture = await asyncio.to_thread(_picture, record, post_id)
         self._keep(key, picture)
         return picture
 

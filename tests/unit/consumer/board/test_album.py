@@ -1,5 +1,6 @@
 import asyncio
 import io
+import threading
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from consumer.board.album import Album, Picture
+from consumer.board import album as module
+from consumer.board.album import FETCHED_AT_ONCE, Album, Picture
 from consumer.board.fetch import Gone
 from consumer.labeled_post import SourceRecord
 
@@ -82,3 +84,28 @@ def test_a_picture_that_cannot_be_read_is_none_and_not_fetched_again() -> None:
     kept = album(records)
     assert [each.jpeg for each in look(kept, 1, 1)] == [None, None]
     assert records.asked == [1]
+
+
+def test_no_more_whole_records_are_in_memory_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    records, go_on = Records(b"x"), threading.Event()
+
+    def wait_and_shrink(data: bytes) -> bytes:
+        assert go_on.wait(10)
+        return b"small"
+
+    monkeypatch.setattr(module, "small_jpeg", wait_and_shrink)
+
+    async def browse() -> tuple[int, list[Picture]]:
+        kept = album(records, posts=100)
+        sources = [SourceRecord(topic="posts", partition=0, offset=offset) for offset in range(30)]
+        asked = [asyncio.create_task(kept.picture(source, str(source.offset))) for source in sources]
+        while len(records.asked) < FETCHED_AT_ONCE:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # more would come now
+        before = len(records.asked)
+        go_on.set()
+        return before, await asyncio.gather(*asked)
+
+    before, pictures = asyncio.run(asyncio.wait_for(browse(), 30))
+    assert before == FETCHED_AT_ONCE
+    assert [picture.jpeg for picture in pictures] == [b"small"] * 30
