@@ -93,8 +93,8 @@ def judge(sample: Sample, marks: Path, stamp: str) -> Judged:
     unjudged = int(((verdicts == UNJUDGED) & (labels >= 0)).sum())
     labels = np.where(verdicts == UNJUDGED, -1, labels)
     strata = Strata.from_sample(sample)
-    places = frozenset(strata.names or scores.info.categories)
-    return Judged(scores.info.categories, places, labels, verdicts == RIGHT, strata, unjudged)
+    known = frozenset(strata.names or scores.info.categories)
+    return Judged(scores.info.categories, known, labels, verdicts == RIGHT, strata, unjudged)
 
 
 def correct(

@@ -181,7 +181,8 @@ def _difference(
         for place, each in zip(at, zip(found, lows, highs, strict=True), strict=True)
     ]
     mean = float(found.mean())
-    low, high = unless_flat(mean, *map(float, percentiles(np.nanmean(rounds, axis=1))), posts)
+    low, high = percentiles(np.nanmean(rounds, axis=1))
+    low, high = unless_flat(mean, float(low), float(high), posts)
     return Difference((mean, low, high), _surely_less(found, rounds), numbers)
 
 

@@ -48,6 +48,8 @@ def test_the_rounds_of_the_auroc_are_scikit_learns(whole: Opened) -> None:
     once = Bootstrap(np.ones((20, 6), np.float32))
     found, low, high = auroc(scores, nothing, ~nothing, weights, once)
     assert low == pytest.approx(found) == pytest.approx(high)
+    apart = auroc(np.array([0.1, 0.2, 0.3, 0.8, 0.7, 0.9]), nothing, ~nothing, weights, once)
+    assert apart == pytest.approx((1.0, np.nan, np.nan), nan_ok=True), "no interval that is a point"
     assert found == pytest.approx(roc_auc_score(~nothing, scores, sample_weight=weights))
 
 

@@ -191,7 +191,9 @@ def test_a_sample_of_some_classes_corrects_only_these(tmp_path: Path) -> None:
     Sheet(some.sha256, sheet.pooled, tuple(each for each in sheet.posts if each.stratum in drawn)).write(
         tmp_path / "some.csv"
     )
-    judged = judge(some, tmp_path / "some.csv", STAMP)
+    judged = judge(
+        some, tmp_path / "some.csv", STAMP.replace("0.8/0.8", "0.2/0.8").replace("threshold=0.5", "threshold=0")
+    )
     named = {judged.categories[label] for label in judged.labels if label >= 0}
     assert named > set(drawn), "the ensemble gives other labels, too"
     found = correct(judged, {"chicago": dict.fromkeys(CATEGORIES, 10)}, seed=1)
