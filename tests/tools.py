@@ -12,6 +12,7 @@ import pytest
 
 PACKAGES = {
     "chromium": "chromium",
+    "git": "git",
     "kubectl": "kubectl",
     "node": "npm",
     "openssl": "openssl",
@@ -21,7 +22,7 @@ PACKAGES = {
     "redis-cli": "redis-server",
     "redis-server": "redis-server",
 }
-"""Program -> the Debian package that brings it (with what that depends on); Debian's own kubectl is too old."""
+"""Program -> the Debian package that brings it (with what that depends on). Its kubectl is too old: see .ci/run."""
 
 
 def require(program: str) -> Path:
@@ -33,10 +34,20 @@ def require(program: str) -> Path:
     package = PACKAGES[program]
     if found := shutil.which(program):
         return Path(found)
-    missing = f"{program} is not on the PATH ({package} brings it)"
+    raise left_out(f"{program} is not on the PATH ({package} brings it)", package)
+
+
+def left_out(missing: str, package: str) -> BaseException:
+    """To be raised where something of a package is missing: leaves the test out, or fails it where it must be there.
+
+    pytest's summary then names each test, not the line in this file.
+
+    Raises:
+        ValueError: see `require`.
+    """
     if package in required():
-        pytest.fail(f"{missing}, and PLACESTREAM_TEST_REQUIRE names it", pytrace=False)
-    pytest.skip(f"left out: {missing}")
+        return pytest.fail.Exception(f"{missing}, and PLACESTREAM_TEST_REQUIRE names {package}", pytrace=False)
+    return pytest.skip.Exception(f"left out: {missing}", _use_item_location=True)
 
 
 def required() -> Sequence[str]:

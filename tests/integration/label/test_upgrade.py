@@ -1,6 +1,5 @@
 """Workers and counter are replaced by another version, one after the other, forth and back, under load."""
 
-import shutil
 import subprocess
 import tarfile
 from contextlib import closing
@@ -15,6 +14,7 @@ from deploy.local.stack import Stack
 from tests.conftest import ROOT, Background, MakeTopics, RunCli, StartCli, wait_until
 from tests.faults.feed import Feed
 from tests.faults.pool import Pool
+from tests.tools import left_out, require
 from tests.wire import read_all
 
 EARLIER = "d8ff8d4a31511642e060405391e5fc83f0495d4c"
@@ -29,13 +29,11 @@ PRESENT: Version = {}
 
 @pytest.fixture
 def earlier(tmp_path: Path) -> Version:
-    """The program of an earlier commit, laid out beside."""
-    if not shutil.which("git"):
-        pytest.skip(f"left out: commit {EARLIER[:7]} cannot be had without git")
-    archived = subprocess.run(["git", "archive", EARLIER], cwd=ROOT, capture_output=True, check=False)
+    """The program of an earlier commit, laid out beside; nothing is fetched for it."""
+    archived = subprocess.run([require("git"), "archive", EARLIER], cwd=ROOT, capture_output=True, check=False)
     if archived.returncode != 0:
         said = archived.stderr.decode(errors="replace").strip()
-        pytest.skip(f"left out: commit {EARLIER[:7]} is not here (a shallow clone, or no repository): {said}")
+        raise left_out(f"commit {EARLIER[:7]} is not here (a shallow clone, or no repository): {said}", "git")
     folder = tmp_path / "earlier"
     with tarfile.open(fileobj=BytesIO(archived.stdout)) as files:
         files.extractall(folder, filter="data")

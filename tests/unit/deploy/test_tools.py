@@ -1,6 +1,11 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from tests.tools import require, required
+from tests.tools import left_out, require, required
+from tests.unit.deploy.compose import ROOT
 
 REQUIRE = "PLACESTREAM_TEST_REQUIRE"
 
@@ -21,11 +26,37 @@ def test_without_a_tool_its_tests_are_left_out_by_name(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("named", ["npm,prometheus", "all"])
 def test_a_missing_tool_that_must_be_there_is_a_failure(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(REQUIRE, named)
-    with pytest.raises(pytest.fail.Exception, match=f"promtool .* {REQUIRE} names it"):
+    with pytest.raises(pytest.fail.Exception, match=f"promtool .* {REQUIRE} names prometheus"):
         require("promtool")
+
+
+def test_the_summary_names_every_test_that_is_left_out(tmp_path: Path) -> None:
+    """Not the line of tests/tools.py, once for all of them; also where a fixture that they share has asked."""
+    file = tmp_path / "test_group.py"
+    file.write_text(
+        "import pytest\n"
+        "from tests.tools import left_out\n"
+        "@pytest.fixture(scope='module')\n"
+        "def server(): raise left_out('openssl is not on the PATH', 'openssl')\n"
+        "def test_a(server): pass\n"
+        "def test_b(server): pass\n"
+    )
+
+    command = [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", str(file)]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
+
+    for line in (5, 6):
+        assert f"test_group.py:{line}: left out: openssl is not on the PATH" in said
+
+
+def test_something_of_a_package_may_be_missing_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(REQUIRE, raising=False)
+    assert isinstance(left_out("the commit is not here", "git"), pytest.skip.Exception)
+    monkeypatch.setenv(REQUIRE, "git")
+    assert isinstance(left_out("the commit is not here", "git"), pytest.fail.Exception)
 
 
 def test_a_mistyped_package_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(REQUIRE, "promethius")
-    with pytest.raises(ValueError, match="names promethius; it may name chromium, kubectl, npm"):
+    with pytest.raises(ValueError, match="names promethius; it may name chromium, git, kubectl, npm"):
         required()
