@@ -170,16 +170,18 @@ def _check_free(folder: Path) -> None:
 def _write(settings: SheetSettings, sample: Sample, sheet: Sheet) -> None:
     dataset = settings.dataset or sample.dataset
     names = {post.post_id: f"{number:05d}.jpg" for number, post in enumerate(sheet.posts, start=1)}
-    pictures: dict[str, Shown] = {}
-    for picture in shown(dataset, names, SIDE):
-        page.write(settings.output / PICTURES / names[picture.post_id], picture.jpeg)
-        pictures[picture.post_id] = picture
+    rows = {post.post_id: post for post in sheet.posts}
+    posts: dict[str, dict[str, Any]] = {}
+    for picture in shown(dataset, names, SIDE):  # one at a time: a thousand of them would be hundreds of megabytes
+        name = names[picture.post_id]
+        page.write(settings.output / PICTURES / name, picture.jpeg)
+        posts[picture.post_id] = _post(rows[picture.post_id], picture, name)
     data = {
         "sample": sheet.sample,
         "first": sheet.text().partition("\n")[0],
         "key": f"placestream sheet {sheet.sample}" + (" prelabels" if settings.confirm_prelabels else ""),
         "places": _places(sample),
-        "posts": [_post(post, pictures[post.post_id], names[post.post_id]) for post in sheet.posts],
+        "posts": [posts[post.post_id] for post in sheet.posts],
     }
     html = page.render(
         "sheet.html.j2", ("sheet.css",), "sheet.js",

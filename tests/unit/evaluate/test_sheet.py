@@ -3,6 +3,8 @@ import hashlib
 import json
 import re
 import shutil
+import tracemalloc
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from PIL import Image
 
 from consumer.evaluate import sheet
 from consumer.evaluate.ensembles import ENSEMBLES, decide, parse
+from consumer.evaluate.gallery import Shown
 from consumer.evaluate.marks import Sheet
 from consumer.evaluate.sample import Sample
 from consumer.evaluate.scores import Scores
@@ -187,6 +190,26 @@ def test_what_cannot_be_shown_or_written_is_one_line(simulated: Simulated, tmp_p
     assert not (tmp_path / "new" / "index.html").exists()
     with pytest.raises(UsageError, match="OUTPUT"):
         sheet.main([sample])
+
+
+def test_no_more_than_a_picture_is_in_memory_at_a_time(
+    simulated: Simulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 2_000_000
+
+    def large(dataset: Path, post_ids: Collection[str], side: int) -> Iterator[Shown]:
+        for post_id in post_ids:
+            yield Shown(post_id, bytes(size), 1_000, 500, None)
+
+    monkeypatch.setattr(sheet, "shown", large)
+    posts = len(Sample.open(simulated.sample).posts)
+    tracemalloc.start()
+    try:
+        assert sheet.main([str(simulated.sample), "-o", str(tmp_path / "sheet")]) == 0
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size < peak < 4 * size < posts * size / 5
 
 
 def test_marks_are_never_overwritten(simulated: Simulated, written: Path, tmp_path: Path) -> None:
