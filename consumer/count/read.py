@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError, for_code
+from kafka.errors import CorruptRecordError, KafkaError, UnsupportedCodecError, for_code
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
@@ -113,10 +113,11 @@ class Reader:
 
         Raises:
             KafkaError: read on with `go_on_from`.
+            CommandError: a record cannot be read.
         """
         if time.monotonic() - self._looked_at > LOOK_EVERY:
             self._look()
-        polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=CHUNK)
+        polled = self._poll()
         wanted = {tp.partition: self._wanted(tp.partition, records) for tp, records in polled.items()}
         after = {number: records[-1].offset + 1 for number, records in wanted.items() if records}
         if not after:
@@ -140,7 +141,7 @@ class Reader:
 
         Raises:
             KafkaError: the broker was lost.
-            CommandError: the topic is another one than at the start.
+            CommandError: the topic is another one than at the start, or a record cannot be read.
         """
         self.stop_at(until)
         self.go_on_from({})
@@ -187,6 +188,17 @@ class Reader:
         """Close the clients."""
         self._consumer.close(timeout_ms=1_000)
         self._admin.close()
+
+    def _poll(self) -> dict[TopicPartition, list[Any]]:
+        try:
+            polled: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=POLL_MS, max_records=CHUNK)
+        except (CorruptRecordError, UnsupportedCodecError) as error:
+            # Read again from the same offset it would fail again, for ever (kafka-python 3.0.12).
+            positions = ",".join(f"{number}@{self._position(number)}" for number in sorted(self._stands))
+            raise CommandError(
+                f"a record of {self._topic} cannot be read at or after one of the offsets {positions}: {error}"
+            ) from None
+        return polled
 
     def _look(self) -> None:
         self._looked_at = time.monotonic()

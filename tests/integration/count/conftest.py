@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import redis
-from kafka import KafkaProducer
+from kafka import KafkaProducer, TopicPartition
 
 from consumer.labeled_post import LabeledPost
 from deploy.local.stack import Stack
@@ -38,6 +38,16 @@ def some_posts(number: int, first: int = 0) -> list[LabeledPost]:
 
 def records(posts: Iterable[LabeledPost]) -> list[tuple[bytes, bytes, list[tuple[str, Any]]]]:
     return [(post.post_id.encode(), post.to_value(), post.headers("placestream", None)) for post in posts]
+
+
+def write_unreadable(stack: Stack, topic: str) -> None:
+    """A record that no client can read, to partition 1: the name of its header is no UTF-8."""
+    with closing(KafkaProducer(bootstrap_servers=stack.broker.address)) as producer:
+        producer.partitions_for(topic)
+        name = type("Latin", (str,), {"encode": lambda self, *_: b"\xff\xfe"})("x")
+        future, *_ = producer._accumulator.append(TopicPartition(topic, 1), None, b"k", b"v", [(name, b"v")])
+        producer._sender.wakeup()
+        future.get(timeout=30)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import NewTopic
 from prometheus_client import CollectorRegistry
 
@@ -16,7 +16,7 @@ from consumer.count.settings import CountSettings
 from consumer.metrics import CountMetrics
 from deploy.local.redis_server import RedisServer, find_server
 from tests.conftest import Background, wait_until
-from tests.integration.count.conftest import Counting, ask, metric, records, some_posts
+from tests.integration.count.conftest import Counting, ask, metric, records, some_posts, write_unreadable
 from tests.labels import labeled
 from tests.wire import write
 
@@ -111,6 +111,22 @@ def test_what_cannot_be_counted_is_passed_over_and_said_once(counting: Counting)
     counting.assert_equal_to_a_recount(13)
 
 
+@pytest.mark.parametrize("command", ["count", "verify", "recount"])
+def test_a_record_that_cannot_be_read_is_one_line_with_its_place(counting: Counting, command: str) -> None:
+    topic = counting.topics.output
+    counting.write(4)  # two in each partition
+    write_unreadable(counting.stack, topic)
+    if command == "verify":  # it looks no further than what is counted
+        counting.redis.hset(f"{counting.prefix}:offsets", f"{topic}:1", 3)
+
+    refused = counting.run(command)
+
+    assert refused.returncode == 1, refused.stderr
+    line = one_line(refused.stderr, command)
+    assert f": a record of {topic} cannot be read at or after one of the offsets " in line
+    assert "run it again" not in line  # that would not mend it
+
+
 def test_only_committed_labels_count_and_markers_are_no_lag(counting: Counting) -> None:
     posts = some_posts(30)
     counting.write_transaction(posts[:10])
@@ -146,6 +162,18 @@ def test_an_end_that_others_have_passed_moves_nothing_back(counting: Counting) -
         assert [(chunk.before, chunk.after, len(chunk.labeled)) for chunk in read] == [({0: 6, 1: 5}, {1: 8}, 3)]
         assert reader.stands_at({0: 6, 1: 8})
         assert not reader.stands_at({0: 4, 1: 8})
+
+
+def test_what_expired_uncounted_is_shown_once(counting: Counting) -> None:
+    counting.write(20)  # ten in each partition
+    with KafkaAdminClient(bootstrap_servers=counting.stack.broker.address) as admin:
+        admin.delete_records({TopicPartition(counting.topics.output, 0): 7})
+    metrics = CountMetrics(CollectorRegistry())
+    with closing(Reader(settings(counting), metrics)) as reader:
+        for _ in range(2):
+            reader.go_on_from({0: 5, 1: 5})
+    assert metrics.expired.labels("0")._value.get() == 2
+    assert metrics.expired.labels("1")._value.get() == 0
 
 
 def test_an_open_transaction_short_of_the_end_is_waited_for_and_said(
