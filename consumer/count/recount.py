@@ -1,7 +1,6 @@
 """The command `recount`: rebuild the counters from the labelled topic beside the live ones, then switch in one step."""
 
 import logging
-from importlib.resources import files
 
 import redis
 from kafka.errors import KafkaError
@@ -12,7 +11,7 @@ from consumer.count.cities import load_zones
 from consumer.count.command import wait_for_redis
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
-from consumer.count.store import Store
+from consumer.count.store import Store, TopicChanged, forget
 from consumer.count.tally import tally
 from consumer.metrics import CountMetrics
 from producer.connect import connect
@@ -36,7 +35,7 @@ def main(argv: list[str]) -> int:
         argv: flags of `RecountSettings`.
 
     Raises:
-        CommandError: no broker, no Redis, or the topic has lost its beginning.
+        CommandError: no broker, no Redis, another recount at the same time, or the topic has lost its beginning.
     """
     settings = load(RecountSettings, "python -m consumer recount", argv)
     setup(settings)
@@ -52,32 +51,24 @@ def main(argv: list[str]) -> int:
             "a recount would forget what expired; --force does it all the same"
         )
     prefix = f"{settings.counter_prefix}:rebuild"
+    another = CommandError(f"nothing was changed: another recount writes to {prefix} as well; run one at a time")
     try:
-        _delete(client, prefix)
+        forget(client, prefix)  # what an interrupted recount left; one that still runs notices
         store = Store(client, prefix, settings.output_topic, reader.topic_id)
         until = {partition.partition: end for partition, end in ends.latest.items()}
-        counted = 0
+        counted, stand = 0, dict[int, int]()
         for chunk in reader.read_whole(until, "recounting"):
             if store.apply(tally(chunk.labeled, zones), chunk.before, chunk.after) is not None:
-                raise CommandError(f"another recount writes to {prefix} as well; run one at a time")
+                raise another
             counted += len(chunk.labeled)
-        switch = client.register_script((files(__package__) / "switch.lua").read_text("utf-8"))
-        switch(keys=[f"{settings.counter_prefix}:offsets"], args=[settings.counter_prefix, prefix])
+            stand |= chunk.after
+        if not store.switch_to(settings.counter_prefix, stand):
+            raise another
+    except TopicChanged:  # of the other's topic, which was created anew
+        raise another from None
     except (redis.RedisError, KafkaError) as error:
         raise CommandError(f"nothing was changed: {error}; run it again") from None
     finally:
         reader.close()
     print(f"recounted {counted:,} labelled posts of {settings.output_topic} under {settings.counter_prefix}")
     return 0
-
-
-def _delete(client: redis.Redis, prefix: str) -> None:
-    """Remove what an interrupted recount left behind."""
-    keys = list(client.scan_iter(match=_literally(prefix) + ":*", count=1000))
-    if keys:
-        client.delete(*keys)
-
-
-def _literally(text: str) -> str:
-    """The text as a pattern of Redis that matches only itself."""
-    return "".join(f"\\{character}" if character in "*?[]^\\" else character for character in text)

@@ -80,6 +80,26 @@ class Counters:
 _KINDS = ("posts", "sentiment", "hours")
 
 
+def forget(client: redis.Redis, prefix: str) -> None:
+    """Remove everything below a prefix in one step: who adds to it meanwhile loses all of it, which it notices.
+
+    Args:
+        client: with ``decode_responses=True``.
+        prefix: of the keys.
+
+    Raises:
+        redis.RedisError: Redis does not answer.
+    """
+
+    def ask(pipe: Any) -> None:  # asked again when something is added meanwhile
+        cities = pipe.smembers(f"{prefix}:cities")
+        pipe.multi()
+        of_cities = (f"{kind}:{city}" for kind in _KINDS for city in cities)
+        pipe.delete(*(f"{prefix}:{name}" for name in ("offsets", "topic", "stamps", "cities", *of_cities)))
+
+    client.transaction(ask, f"{prefix}:cities", f"{prefix}:offsets")
+
+
 def offsets_of(topic: str, stored: Mapping[str, int | str]) -> dict[int, int]:
     """Partition -> next offset of a topic.
 
@@ -107,7 +127,8 @@ class Store:
         self._prefix = prefix
         self._topic = topic
         self._topic_id = topic_id
-        self._script = client.register_script((files(__package__) / "apply.lua").read_text("utf-8"))
+        self._apply = client.register_script((files(__package__) / "apply.lua").read_text("utf-8"))
+        self._switch = client.register_script((files(__package__) / "switch.lua").read_text("utf-8"))
 
     def check_topic(self) -> None:
         """Make sure that the counters belong to this topic.
@@ -158,12 +179,29 @@ class Store:
                 for field, amount in fields.items()
             ],
         }
-        answer = self._script(keys=keys, args=[json.dumps(given)])
+        answer = self._apply(keys=keys, args=[json.dumps(given)])
         if answer[0] == "applied":
             return None
         if answer[0] == "topic":
             raise TopicChanged(answer[1])
         return offsets_of(self._topic, dict(zip(answer[1::2], answer[2::2], strict=True)))
+
+    def switch_to(self, live: str, offsets: Offsets) -> bool:
+        """Put these counters in the place of others, in one step.
+
+        Args:
+            live: the prefix of the others; nothing of them is left.
+            offsets: where these stand, as far as the caller knows.
+
+        Returns:
+            Whether it was done: not when they stand elsewhere or are of another topic, for then somebody else writes.
+
+        Raises:
+            redis.RedisError: unknown whether it was done.
+        """
+        stand = {self._field(p): str(offset) for p, offset in offsets.items() if offset is not None}
+        given = json.dumps({"topic": self._topic_id, "offsets": stand})
+        return bool(self._switch(keys=[self._key("offsets")], args=[live, self._prefix, given]))
 
     def _field(self, partition: int) -> str:
         return f"{self._topic}:{partition}"

@@ -1,8 +1,13 @@
 import json
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
+from consumer.count import recount
+from consumer.count.read import Chunk, Reader
+from consumer.count.store import forget
+from producer.errors import CommandError
 from tests.integration.count.conftest import Counting
 
 
@@ -56,10 +61,43 @@ def test_recount_while_posts_keep_coming_loses_none(counting: Counting) -> None:
 def test_what_an_interrupted_recount_left_is_removed(counting: Counting) -> None:
     counting.write(4)
     counting.redis.hset(f"{counting.prefix}:rebuild:offsets", f"{counting.topics.output}:0", 1)
+    counting.redis.sadd(f"{counting.prefix}:rebuild:cities", "newyork")
     counting.redis.hset(f"{counting.prefix}:rebuild:posts:newyork", "bridge", 1)
     assert counting.run("recount").returncode == 0
     assert not [key for key in counting.all_keys() if key.startswith("rebuild")]
     counting.assert_equal_to_a_recount(4)
+
+
+def another_begins(counting: Counting) -> None:
+    forget(counting.redis, f"{counting.prefix}:rebuild")
+
+
+def another_runs_to_its_end(counting: Counting) -> None:
+    assert counting.run("recount").returncode == 0
+
+
+@pytest.mark.parametrize("other", [another_begins, another_runs_to_its_end])
+def test_a_recount_whose_counters_another_took_changes_nothing(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch, other: Callable[[Counting], None]
+) -> None:
+    counting.write(20)
+    assert counting.run("count", "--stop-at-end").returncode == 0
+    read_whole = Reader.read_whole
+
+    def read_whole_then_other(reader: Reader, until: Mapping[int, int], doing: str) -> Iterator[Chunk]:
+        yield from read_whole(reader, until, doing)
+        other(counting)  # all is rebuilt, nothing is switched yet
+
+    monkeypatch.setattr(Reader, "read_whole", read_whole_then_other)
+    monkeypatch.setattr(recount, "setup", lambda settings: None)  # the log is pytest's
+    addresses = {"bootstrap-servers": counting.stack.broker.address, "redis-url": counting.stack.redis.url}
+    names = {"output-topic": counting.topics.output, "counter-prefix": counting.prefix}
+
+    with pytest.raises(CommandError, match="^nothing was changed: another recount writes to .* one at a time$"):
+        recount.main([f"--{flag}={value}" for flag, value in (addresses | names).items()])
+
+    assert not [key for key in counting.all_keys() if key.startswith("rebuild")]
+    counting.assert_equal_to_a_recount(20)
 
 
 def test_a_topic_that_lost_its_beginning_is_recounted_only_by_force(counting: Counting) -> None:

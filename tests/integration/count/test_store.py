@@ -5,7 +5,7 @@ import pytest
 import redis
 
 from consumer.count.cities import load_zones
-from consumer.count.store import Counters, Store, TopicChanged
+from consumer.count.store import Counters, Store, TopicChanged, forget
 from consumer.count.tally import Tally, tally
 from producer.errors import CommandError
 from tests.labels import labeled
@@ -136,6 +136,54 @@ def test_a_counter_that_is_no_number_is_one_line(store: Store, redis_client: red
     redis_client.hset(f"{counter_prefix}:posts:newyork", "bridge", "many")
     with pytest.raises(CommandError, match="is no number: .*'many'"):
         Counters.read(redis_client, counter_prefix)
+
+
+def test_rebuilt_counters_take_the_place_of_the_live_ones_only_if_they_are_what_was_rebuilt(
+    store: Store, redis_client: redis.Redis, counter_prefix: str, keys: Keys
+) -> None:
+    store.apply(one(), {0: None}, {0: 1})
+    prefix = f"{counter_prefix}:rebuild"
+    rebuilt = Store(redis_client, prefix, "labels", "id-1")
+    rebuilt.apply(one(city="sydney"), {0: None, 1: None}, {0: 3})
+    before = keys()
+
+    assert not rebuilt.switch_to(counter_prefix, {0: 2})
+    assert not rebuilt.switch_to(counter_prefix, {0: 3, 1: 1})
+    assert not rebuilt.switch_to(counter_prefix, {})
+    assert not Store(redis_client, prefix, "labels", "id-2").switch_to(counter_prefix, {0: 3})
+    assert keys() == before
+    assert rebuilt.switch_to(counter_prefix, {0: 3, 1: None})
+    assert keys() == {name.removeprefix("rebuild:"): held for name, held in before.items() if "rebuild:" in name}
+
+
+def test_counters_are_forgotten_all_or_none_while_others_add_to_them(
+    stack: Any, redis_client: redis.Redis, counter_prefix: str
+) -> None:
+    stop = threading.Event()
+
+    def keep_counting() -> None:
+        client = redis.Redis.from_url(stack.redis.url, decode_responses=True)
+        writer, offset = Store(client, counter_prefix, "labels", "id-1"), 0
+        while not stop.is_set():
+            if writer.apply(one(city=f"city {offset % 100}"), {0: offset or None}, {0: offset + 1}) is None:
+                offset += 1
+            else:
+                offset = 0
+
+    thread = threading.Thread(target=keep_counting)
+    thread.start()
+    try:
+        forgotten = 0
+        while forgotten < 100:
+            counters = Counters.read(redis_client, counter_prefix)
+            posts = sum(number for fields in counters.posts.values() for number in fields.values())
+            assert posts == sum(counters.stamps.values()) == counters.offsets.get("labels:0", 0)
+            if counters.offsets:
+                forget(redis_client, counter_prefix)
+                forgotten += 1
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_everything_that_is_read_is_of_one_moment(
