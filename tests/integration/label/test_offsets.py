@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -9,8 +10,10 @@ import pytest
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
+from consumer.label.read import LOOK_EVERY
 from deploy.local.stack import Stack
 from tests.conftest import RunCli, StartCli, Topics, wait_until
+from tests.integration.count.conftest import metric, write_unreadable
 from tests.wire import post, read_all, write
 
 ONCE = ("--stop-at-end", "--metrics-port", "0", "--session-timeout", "6")
@@ -65,6 +68,8 @@ def test_records_that_expire_under_a_running_worker_are_said_and_passed(
     wait_until(lambda: len(labelled(stack, topics)) >= 45, 60, "what is left")
     assert "resync cause=offset" in worker.output
     assert "partition=0 committed=10 going_on_at=25 passed=15" in worker.output
+    expired = [metric(worker, f'placestream_expired_records_total{{partition="{number}"}}') for number in (0, 1)]
+    assert expired == [15, 0]
     assert worker.end() == 0, worker.output
 
 
@@ -77,12 +82,12 @@ def test_a_topic_created_anew_under_a_busy_worker_is_said_and_read_from_its_begi
 
     admin.delete_topics([topics.input])
     recreate(admin, topics.input)
-    write(stack, topics.input, [post(f"new-{number}") for number in range(2000)])
+    time.sleep(LOOK_EVERY)  # so that the worker looks at the topic before its next batch: sooner nothing is promised
+    new = {f"new-{number}" for number in range(2000)}
+    write(stack, topics.input, [post(post_id) for post_id in new])
 
-    def all_new() -> bool:
-        return len({key for key in labelled(stack, topics) if key.startswith("new")}) == 2000
-
-    wait_until(all_new, 120, "every post of the new topic")
+    wait_until(lambda: new <= set(labelled(stack, topics)), 120, "every post of the new topic")
+    assert [post_id for post_id, times in Counter(labelled(stack, topics)).items() if times > 1] == []
     assert "created anew" in worker.output
     assert worker.end() == 0, worker.output
 
@@ -102,12 +107,7 @@ def test_a_record_that_cannot_be_read_ends_the_worker_with_its_place_and_does_no
     stack: Stack, topics: Topics, run_cli: RunCli
 ) -> None:
     write(stack, topics.input, [post("good")])
-    with closing(KafkaProducer(bootstrap_servers=stack.broker.address)) as producer:
-        producer.partitions_for(topics.input)
-        name = type("Latin", (str,), {"encode": lambda self, *_: b"\xff\xfe"})("x")  # a name that is no UTF-8
-        future, *_ = producer._accumulator.append(TopicPartition(topics.input, 1), None, b"k", b"v", [(name, b"v")])
-        producer._sender.wakeup()
-        future.get(timeout=30)
+    write_unreadable(stack, topics.input)
 
     ended = run_cli("tests.light", *ONCE, env=topics.environment, timeout=60)
 
