@@ -1,10 +1,13 @@
 """An encoder that runs out of memory, ends its thread or never comes back: what it cannot do alone is all that dies."""
 
+import urllib.error
+import urllib.request
 from contextlib import closing
 
 import pytest
 
 from consumer.dead_letter import REASON
+from tests.conftest import Background, wait_until
 from tests.faults.failing import ENDS, HANGS, HUGE, ROOM, SMALL
 from tests.faults.feed import AT_LEAST, Feed, feeding
 from tests.faults.pool import NAMES, PATIENCE, Pool
@@ -44,6 +47,8 @@ def test_a_worker_whose_model_thread_dies_ends_and_one_whose_model_hangs_loses_i
         assert dead.process.wait(PATIENCE) == 1, dead.output[-3000:]
         hanging = pool.workers["b"]
         hanging.wait_for_output(f"reached: {HANGS}", PATIENCE)
+        wait_until(lambda: health(hanging) == 503, PATIENCE, "/healthz says that it hangs")
+        assert health(pool.workers["c"]) == 200
         pool.finish(feed)  # it ends b in good order as well
     assert f"reached: {ENDS}" in dead.output
     assert "Traceback" not in dead.output
@@ -52,3 +57,13 @@ def test_a_worker_whose_model_thread_dies_ends_and_one_whose_model_hangs_loses_i
     assert ": the encoder light ended its thread" in last
     # The batch before the hanging one may be published while the model has begun the next; nothing after it.
     assert hanging.output.partition("reached: ")[2].count(" published ") <= 1
+
+
+def health(worker: Background) -> int:
+    """The status of its /healthz."""
+    address = worker.output.partition("address=")[2].partition("/metrics")[0]
+    try:
+        with urllib.request.urlopen(f"{address}/healthz", timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
