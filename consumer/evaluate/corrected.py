@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from consumer.evaluate.ensembles import Ensemble, Kind, decide, named
 from consumer.evaluate.intervals import Bootstrap, Strata, percentiles, share
 from consumer.evaluate.sample import Sample
-from consumer.evaluate.scores import Scores
 from consumer.evaluate.truth import RIGHT, UNJUDGED, check_fit, truth_of
 from producer.errors import CommandError
 
@@ -60,13 +59,14 @@ class Judged:
         return int((self.labels >= 0).sum())
 
 
-def judge(sample: Sample, marks: Path, stamp: str) -> Judged:
+def judge(sample: Sample, marks: Path, stamp: str, moved: Path | None = None) -> Judged:
     """Judge the labels that a worker with these settings gives the sample's posts.
 
     Args:
-        sample: whose score folder is still there.
+        sample: whose score folder is still there, or ``moved``.
         marks: its sheet; unmarked posts count as unjudged.
         stamp: ``encoder|places|decision`` of the counted labels, as `consumer.count.tally.stamp_of` writes it.
+        moved: where the sample's score folder is now; None for where it was.
 
     Raises:
         CommandError: the sample is drawn by pre-labels, the sheet is of another sample, or the counted labels are of
@@ -83,7 +83,7 @@ def judge(sample: Sample, marks: Path, stamp: str) -> Judged:
             f"the marks are of labels by {sample.encoder} with {sample.places}, the counted posts of labels by "
             f"{encoder} with {places}: the precision of those says nothing about these"
         )
-    scores = Scores.open(sample.scores_path)
+    scores = sample.scores(moved)
     check_fit(scores.folder, scores.info, sample)
     truth = truth_of(sample, marks, allow_unmarked=True, categories=scores.info.categories)
     ensemble, threshold = _parse(decision)

@@ -47,6 +47,9 @@ class PopularityPageSettings(CounterSettings, page.PageSettings):
     heat_maps: int = Field(3, ge=0, le=10, description="places per city whose hours are drawn")
     sample: Path | None = Field(None, description="sample folder that was marked: corrects shares by precision")
     marks: Path | None = Field(None, description="sheet of that sample, filled in (CSV)")
+    sample_scores: Path | None = Field(
+        None, description="where the sample's score folder is now (default: where it was drawn from)"
+    )
     seed: int = Field(205, ge=0, description="of permutations and bootstrap")
 
     @model_validator(mode="after")
@@ -90,7 +93,7 @@ def main(argv: list[str]) -> int:
     if sample is not None and settings.marks is not None:
         if len(stamps) > 1:
             raise CommandError("--marks: the posts were labelled with several settings, and one precision fits none")
-        judged = judge(sample, settings.marks, next(iter(stamps)))
+        judged = judge(sample, settings.marks, next(iter(stamps)), settings.sample_scores)
         corrected = correct(judged, counted.counters.posts, settings.seed)
     found = reports(counted.counters)
     _write(settings, counted, found, distances(counted.counters, settings.seed), corrected, judged)

@@ -106,6 +106,29 @@ class Sample:
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             raise CommandError(f"{path} cannot be read: {error!r}") from None
 
+    def scores(self, moved: Path | None = None) -> Scores:
+        """The score folder that it was drawn from.
+
+        Args:
+            moved: where that is now; None for where it was.
+
+        Raises:
+            CommandError: it is not there, not whole, or of another model, label set or dataset.
+        """
+        if moved is None and not self.scores_path.exists():
+            raise CommandError(
+                f"{self.scores_path}, from which {self.folder} was drawn, is not there: --sample-scores says where it "
+                "is now"
+            )
+        scores = Scores.open(moved or self.scores_path)
+        info = scores.info
+        if (info.encoder, info.places, info.ids_sha256) != (self.encoder, self.places, self.ids_sha256):
+            raise CommandError(
+                f"{scores.folder} is not what {self.folder} was drawn from: that is {self.encoder} with {self.places} "
+                f"on {self.dataset}, this {info.encoder} with {info.places} on {info.dataset}"
+            )
+        return scores
+
     @classmethod
     def _of(cls, folder: Path, found: dict[str, Any], table: bytes) -> Self:
         if found["kind"] not in ("a", "b", "c"):

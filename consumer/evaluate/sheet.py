@@ -47,6 +47,9 @@ class SheetSettings(FurtherEnsembles):
     scores: list[Path] = Field(
         [], description="further score folder of the same posts, whose labels are shown as well; may be repeated"
     )
+    sample_scores: Path | None = Field(
+        None, description="where the sample's score folder is now (default: where it was drawn from)"
+    )
     dataset: Path | None = Field(None, description="where the pictures are now (default: where they were scored)")
     confirm_prelabels: bool = Field(
         False, description="ask only whether the pre-label is right (sample-a), without any model's answer"
@@ -78,7 +81,7 @@ def main(argv: list[str]) -> int:
         questions = prelabels(sample)
         sheet = empty_sheet(sample, questions, confirm=True)
     else:
-        folders = [Scores.open(path) for path in (sample.scores_path, *settings.scores)]
+        folders = [sample.scores(settings.sample_scores), *map(Scores.open, settings.scores)]
         proposing = settings.with_further(*ENSEMBLES)
         questions = pool(sample, folders, proposing)
         sheet = empty_sheet(sample, questions, tuple(dict.fromkeys(map(_model, folders))), proposing)

@@ -200,6 +200,16 @@ def test_a_sample_of_some_classes_corrects_only_these(tmp_path: Path) -> None:
     assert {place for _, place in found} == set(drawn)
 
 
+def test_marks_correct_after_their_scores_have_moved(write: "Write", tmp_path: Path) -> None:
+    of_c = simulate(tmp_path / "c", "c", posts=100)
+    of_c.scores.rename(tmp_path / "moved")
+    found = counters({"chicago": {"bridge": 30, "_not_classified": 70}}, stamps={STAMP: 100})
+    flags = ["--sample", str(of_c.sample), "--marks", str(of_c.sheet)]
+    with pytest.raises(CommandError, match="--sample-scores says where it is now"):
+        write(found, *flags)
+    assert "Corrected shares" in write(found, *flags, "--sample-scores", str(tmp_path / "moved"))
+
+
 def test_marks_of_another_model_say_nothing(simulated: Any) -> None:
     sample = Sample.open(simulated.sample)
     with pytest.raises(CommandError, match="^the marks are of labels by simulated with ten@0123abcd, the counted"):

@@ -192,6 +192,23 @@ def test_what_cannot_be_shown_or_written_is_one_line(simulated: Simulated, tmp_p
         sheet.main([sample])
 
 
+def test_a_score_folder_that_has_moved_can_be_told_where(tmp_path: Path) -> None:
+    experiment = simulate(tmp_path / "x", posts=40, per_class=2)
+    write_pictures(experiment.sample)
+    moved = tmp_path / "moved"
+    experiment.scores.rename(moved)
+    argv = [str(experiment.sample), "-o", str(tmp_path / "sheet")]
+    with pytest.raises(
+        CommandError, match=r"scores, from which .* was drawn, is not there: --sample-scores says where"
+    ):
+        sheet.main(argv)
+    true = np.array([CATEGORIES.index(place) for place in experiment.truth.values() if place])
+    write_scores(tmp_path / "other", true, 0.8, 1.6, 1.2, np.random.default_rng(1), encoder="other")
+    with pytest.raises(CommandError, match=r"other is not what .* was drawn from: that is simulated with ten@0123abcd"):
+        sheet.main([*argv, "--sample-scores", str(tmp_path / "other")])
+    assert sheet.main([*argv, "--sample-scores", str(moved)]) == 0
+
+
 def test_no_more_than_a_picture_is_in_memory_at_a_time(
     simulated: Simulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
