@@ -8,10 +8,12 @@ import pytest
 from kafka import KafkaAdminClient
 
 from consumer.label.read import LOOK_EVERY
+from consumer.label.worker import MOST_IN_FLIGHT
 from deploy.local.stack import Stack
 from tests.conftest import MakeTopics, StartCli, Topics, wait_until
 from tests.faults.invariants import aborted, ids, is_all_committed, is_settled, members
 from tests.faults.pool import PATIENCE, Pool
+from tests.integration.count.conftest import metric
 from tests.wire import picture, post, read_all, write
 
 GREY = (90, 100, 90)
@@ -120,14 +122,22 @@ def test_dead_letters_of_a_batch_that_is_aborted_are_aborted_with_it(pool: Pool)
 
 
 @pytest.mark.timeout(300)
-def test_what_others_published_while_a_batch_was_too_slow_is_not_published_again(pool: Pool) -> None:
+@pytest.mark.parametrize("is_frozen", [False, True], ids=["busy", "frozen"])
+def test_what_others_published_while_a_batch_was_too_slow_is_not_published_again(pool: Pool, is_frozen: bool) -> None:
     posts = [
         (str(number).encode(), picture(GREY), [("city", b"london"), ("caption", b"takes 20 s")]) for number in range(4)
     ]
     write(pool.stack, pool.topics.input, posts)
-    pool.start("a", flags=("--batch-size", "1", "--max-poll-interval", "5"))
+    pool.start("a", flags=("--batch-size", "1", "--max-poll-interval", "5", "--session-timeout", "20"))
     slow = pool.workers["a"]
     slow.wait_for_output(" joined ", PATIENCE)
+    if is_frozen:
+        in_flight = 'placestream_batch_closed_total{by="size"}'
+        wait_until(lambda: metric(slow, in_flight) == MOST_IN_FLIGHT, PATIENCE, "no more polls")
+        slow.process.send_signal(signal.SIGSTOP)
+        time.sleep(6)  # beyond MAX_POLL_INTERVAL, but not beyond its session: that is the fault
+        assert is_member(pool, "a"), "its session ended: this shows nothing"
+        slow.process.send_signal(signal.SIGCONT)
     wait_until(lambda: not is_member(pool, "a"), PATIENCE, "the group gives up on the slow one")
     pool.start("b", flags=("--ensemble", "only-image"))
     wait_committed(pool)
