@@ -13,6 +13,7 @@ from tests.integration.security.secured import PASSWORD, REDIS_PASSWORD, Right, 
 from tests.wire import picture
 
 ONCE = ("--stop-at-end", "--metrics-port", "0")
+BENCHMARK = ("--parts", "null", "--null-posts", "100", "--repeats", "1", "--partitions", "1", "--posts", "8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +41,22 @@ class Flow:
             "verify": ("consumer", "verify"),
             "recount": ("consumer", "recount"),
             "export": ("tests.integration.export.held", "finish", "0", "-", "-o", str(self.folder / "labels")),
+            "evaluate popularity": (
+                *("consumer", "evaluate", "popularity", "--from-topic", "--heat-maps", "0"),
+                *("-o", str(self.folder / "popularity.html")),
+            ),
+            "board": ("consumer", "board", "--port", "0", "--since", "1h"),
+            "benchmark": ("consumer", "benchmark", *BENCHMARK),
             "dead-letters list": ("consumer", "dead-letters", "list", "--json"),
             "dead-letters replay": ("consumer", "dead-letters", "replay"),
         }
 
     def run(self, role: str, *flags: str, **changes: str) -> subprocess.CompletedProcess[str]:
         """The role's command to its end, as its own user; whatever comes of it, no secret is in what it writes."""
-        topics = {f"PLACESTREAM_{name}": topic for name, topic in self.names.items() if name.endswith("TOPIC")}
-        more = {"PLACESTREAM_COUNTER_PREFIX": "{" + self.names["GROUP_ID"] + "}", "PLACESTREAM_STARTUP_TIMEOUT": "10"}
-        secured = self.secured.kafka(user_of(role)) | self.secured.counters()
         changed = {f"PLACESTREAM_{name}": value for name, value in changes.items()}
         ended = subprocess.run(
             [sys.executable, "-m", *self.commands()[role], *flags],
-            env=clean_environment() | topics | more | secured | changed,
+            env=self.environment(role) | changed,
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -62,6 +66,13 @@ class Flow:
         assert not any(secret in written for secret in (PASSWORD, REDIS_PASSWORD, "hunter2")), written
         assert "Traceback" not in written, written
         return ended
+
+    def environment(self, role: str) -> dict[str, str]:
+        """The variables by which a role reaches the servers as its own user, and those that name its topics."""
+        topics = {f"PLACESTREAM_{name}": topic for name, topic in self.names.items() if name.endswith("TOPIC")}
+        more = {"PLACESTREAM_COUNTER_PREFIX": "{" + self.names["GROUP_ID"] + "}", "PLACESTREAM_STARTUP_TIMEOUT": "10"}
+        secured = self.secured.kafka(user_of(role)) | self.secured.counters()
+        return clean_environment() | topics | more | secured
 
     def allow(self, role: str, *rights: Right) -> None:
         """Let the role's user do just this."""

@@ -1,14 +1,21 @@
 """The rights of ``deploy/contracts/acls.yml``: with exactly these every role runs, without one the error names it."""
 
+import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
+from html import unescape
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
+from tests.conftest import background, wait_until
 from tests.integration.security.flow import Flow, fresh_names, one_line
-from tests.integration.security.secured import ROLES, Right, rights_of
+from tests.integration.security.secured import PASSWORD, REDIS_PASSWORD, ROLES, Right, rights_of
 
 Ended = subprocess.CompletedProcess[str]
 
@@ -16,11 +23,15 @@ LEFT_OUT = {
     "topics": ("OUTPUT_TOPIC", "DEAD_LETTER_TOPIC"),  # one of three topics is enough
     "label": ("INPUT_TOPIC", "DEAD_LETTER_TOPIC", "GROUP_ID"),  # a run takes seconds
 }
+GOES_ON = "board"
+"""It does not end when it may not do something, but says so on its pages and tries again."""
+OF_ITS_OWN = "benchmark"
+"""It prints what it does, and may leave its topics behind: that it runs with what it needs is enough."""
 CASES = [
     (role, right)
     for role in ROLES
     for right in rights_of(role)
-    if not right.optional and right.name not in LEFT_OUT.get(role, ())
+    if role not in (GOES_ON, OF_ITS_OWN) and not right.optional and right.name not in LEFT_OUT.get(role, ())
 ]
 
 
@@ -28,7 +39,7 @@ CASES = [
 def ran(flow: Flow) -> Mapping[str, Ended]:
     """How every role ended, each with what it needs and nothing more; in turn by SCRAM and by PLAIN."""
     ended = {}
-    for number, role in enumerate(flow.commands()):
+    for number, role in enumerate(role for role in flow.commands() if role != GOES_ON):
         if role in ROLES:
             flow.allow(role, *(right for right in rights_of(role) if not right.optional))
         flags = ("--ids", "broken") if role == "dead-letters replay" else ()  # the other one waits
@@ -47,6 +58,8 @@ def ran(flow: Flow) -> Mapping[str, Ended]:
         ("verify", "the counters equal the 3 labelled posts"),
         ("recount", "recounted 3 labelled posts"),
         ("export", "3 labelled posts"),
+        ("evaluate popularity", ", 3 posts"),
+        ("benchmark", "posts/s"),
         ("dead-letters list", "truncated_image"),
         ("dead-letters replay", "replayed 1 dead letter"),
     ],
@@ -108,3 +121,53 @@ def test_without_a_right_the_error_names_what_it_is_of(
     line = one_line(ended)
     assert flow.resolved(right) in line
     assert "uthorization" in line
+
+
+@contextmanager
+def board(flow: Flow, folder: Path, *rights: Right) -> Iterator[str]:
+    """A board that may do just this; its address."""
+    flow.allow("board", *rights)
+    module, *arguments = flow.commands()["board"]
+    with background(folder, flow.environment("board")) as start:
+        running = start(module, *arguments)
+        running.wait_for_output("(Ctrl-C ends it)")
+        (url,) = re.findall(r"The board is at (http://\S+)/ ", running.output)
+        yield url
+        assert not any(secret in running.output for secret in (PASSWORD, REDIS_PASSWORD)), running.output
+
+
+def ask(url: str) -> tuple[str, bytes]:
+    """Content type and body of an answer, also of one that is a problem."""
+    try:
+        with urlopen(url, timeout=20) as answer:
+            return answer.headers.get_content_type(), answer.read()
+    except HTTPError as problem:
+        return problem.headers.get_content_type(), problem.read()
+
+
+def shown(url: str) -> tuple[str, bytes]:
+    """The first picture on a board's wall, once a post is there."""
+
+    def pictures() -> list[str]:
+        return re.findall(r'src="(/picture/[^"]+)"', ask(url)[1].decode())
+
+    wait_until(pictures, 60, "a post on the wall")
+    return ask(url + unescape(pictures()[0]))
+
+
+@pytest.mark.usefixtures("ran")
+def test_the_board_shows_posts_and_pictures_with_exactly_what_it_needs(flow: Flow, tmp_path: Path) -> None:
+    with board(flow, tmp_path, *rights_of("board")) as url:
+        assert shown(url)[0] == "image/jpeg"
+
+
+@pytest.mark.usefixtures("ran")
+@pytest.mark.parametrize("right", rights_of("board"), ids=lambda right: right.name)
+def test_the_board_says_which_topic_it_may_not_read(flow: Flow, tmp_path: Path, right: Right) -> None:
+    topic = flow.resolved(right)
+    says = re.compile(f"may not read the topic {topic}|no topic {topic}, or the board may not see it")
+    with board(flow, tmp_path, *(each for each in rights_of("board") if each != right)) as url:
+        if right.name == "INPUT_TOPIC":
+            assert says.search(shown(url)[1].decode())
+        else:
+            wait_until(lambda: says.search(ask(url)[1].decode()), 60, "the topic's name on the wall")
