@@ -38,8 +38,9 @@ from producer.settings import load
 class PopularityPageSettings(CounterSettings, page.PageSettings):
     """Write a page of which places each city photographs, when, and in what mood, with intervals and their limits.
 
-    Reads the counters in Redis, or the labelled topic itself with --from-topic; writes one HTML file, and its figures
-    as PNG and its numbers as CSV in a folder beside it.
+    Reads the counters in Redis, or the labelled topic itself with --from-topic; to correct shares also a sample, its
+    marks and its score folder. Writes one HTML file, and its figures as PNG and its numbers as CSV in a folder beside
+    it.
     """
 
     from_topic: bool = Field(False, description="count the labelled topic itself: the dates are known then")
