@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -37,9 +38,17 @@ HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 EXPIRED = "The picture has expired."
-AWAY = "The broker does not answer; trying again."
+NO_CAPTION = "The caption has expired."
+SLOW = "The caption is being fetched."
 TEXT_WAIT = 3.0
-"""Seconds that a post's page waits for its caption."""
+"""Seconds that a post's page waits for its caption; afterwards the browser asks for it."""
+
+
+class _Number(IntegerConvertor):
+    regex = "[0-9]{1,19}"  # what has more digits is no number of Kafka's, and from 4,301 on none of Python's
+
+
+register_url_convertor("number", _Number())
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,28 +62,28 @@ class Board:
     is_ending: Callable[[], bool]
 
 
-def build(board: Board) -> Starlette:
-    """The application."""
+def build(board: Board) -> ASGIApp:
+    """The application; the headers are outside of Starlette's own answer to a mistake of ours."""
     events = Events(board.wall, board.settings.captions, board.is_ending)
     pages = _Pages(board)
-    return Starlette(
+    pages_and_events = Starlette(
         routes=[
             Route("/", pages.live),
             Route("/events", events.answer),
-            Route("/post/{partition:int}/{offset:int}", pages.post),
-            Route("/picture/{topic}/{partition:int}/{offset:int}", pages.picture),
-            Route("/caption/{topic}/{partition:int}/{offset:int}", pages.caption),
+            Route("/post/{partition:number}/{offset:number}", pages.post),
+            Route("/picture/{topic}/{partition:number}/{offset:number}", pages.picture),
+            Route("/caption/{topic}/{partition:number}/{offset:number}", pages.caption),
             Route("/cities", pages.cities),
             Route("/cities/figures", pages.figures),
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
         middleware=[
-            Middleware(_Headers),
             Middleware(TrustedHostMiddleware, allowed_hosts=board.settings.hosts, www_redirect=False),
             Middleware(_GetOnly),
         ],
         exception_handlers={404: pages.not_found},
     )
+    return _Headers(pages_and_events)
 
 
 class _Pages:
@@ -97,26 +106,19 @@ class _Pages:
             return self._page("problem.html.j2", 404, title="No such post", refresh=False, text=(
                 "There is no labelled post at this address: it has expired, or it never was there."
             ))  # fmt: skip
-        except Away:
-            text = "The broker does not answer, and this post is no longer on the wall. This page keeps trying."
-            return self._page("problem.html.j2", 503, title="The broker does not answer", refresh=True, text=text)
-        caption = None
-        if self._board.settings.captions:
-            try:
-                async with asyncio.timeout(TEXT_WAIT):
-                    post = shown.post
-                    caption = (await self._board.album.picture(post.source, post.post_id)).caption
-            except (Gone, Away, TimeoutError):
-                caption = None
-        return self._page("post.html.j2", shown=shown, caption=caption, captions=self._board.settings.captions)
+        except Away as error:
+            text = f"It is no longer on the wall, and it cannot be read from its topic. {error}"
+            return self._page("problem.html.j2", 503, title="This post cannot be shown now", refresh=True, text=text)
+        caption, is_late = await self._caption_of(shown)
+        return self._page("post.html.j2", shown=shown, caption=caption, is_late=is_late)
 
     async def picture(self, request: Request) -> Response:
         try:
             picture = await self._picture(request)
         except Gone:
             return _text(EXPIRED, 410)
-        except Away:
-            return _text(AWAY, 503)
+        except Away as error:
+            return _text(f"{error}", 503)
         if picture.jpeg is None:
             return _text("The picture cannot be read.", 415)
         return Response(picture.jpeg, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
@@ -127,16 +129,18 @@ class _Pages:
         try:
             return _text((await self._picture(request)).caption or "")
         except Gone:
-            return _text("The caption has expired.", 410)
-        except Away:
-            return _text(AWAY, 503)
+            return _text(NO_CAPTION, 410)
+        except Away as error:
+            return _text(f"{error}", 503)
 
     async def cities(self, request: Request) -> Response:
         return self._page("cities.html.j2", **await self._city_values(request))
 
     async def figures(self, request: Request) -> Response:
-        """The part of the Cities page that changes."""
-        return _html("figures.html.j2", 200, **await self._city_values(request))
+        """What changes on the Cities page; the figures apart from the header, for they change less often."""
+        figures = render.page("figures.html.j2", **await self._city_values(request))
+        told = render.status(self._board.wall) | {"figures": figures}
+        return JSONResponse(told, headers={"cache-control": "no-store"})
 
     async def not_found(self, request: Request, error: Exception) -> Response:
         text = "There is no such page. The wall and the cities are above."
@@ -156,6 +160,21 @@ class _Pages:
         topic = self._board.settings.output_topic
         return self._board.wall.find(partition, offset) or await self._board.album.label(topic, partition, offset)
 
+    async def _caption_of(self, shown: Shown) -> tuple[str | None, bool]:
+        """A post's caption or why there is none, None where none are shown; and whether to ask again."""
+        if not self._board.settings.captions:
+            return None, False
+        try:
+            async with asyncio.timeout(TEXT_WAIT):
+                picture = await self._board.album.picture(shown.post.source, shown.post.post_id)
+        except Gone:
+            return NO_CAPTION, False
+        except Away as error:
+            return f"{error}", True
+        except TimeoutError:
+            return SLOW, True
+        return picture.caption or "No caption.", False
+
     async def _picture(self, request: Request) -> Picture:
         """The picture whose post lies at an address; its id is in the query, for another post may lie there later."""
         partition, offset = _coordinates(request)
@@ -163,7 +182,8 @@ class _Pages:
         return await self._board.album.picture(source, request.query_params.get("post", ""))
 
     def _page(self, template: str, code: int = 200, **values: Any) -> Response:
-        return _html(template, code, status=render.status(self._board.wall), **values)
+        html = render.page(template, status=render.status(self._board.wall), **values)
+        return HTMLResponse(html, code, {"cache-control": "no-store"})
 
 
 def _coordinates(request: Request) -> tuple[int, int]:
@@ -171,10 +191,6 @@ def _coordinates(request: Request) -> tuple[int, int]:
     if partition >= 2**31 or offset >= 2**63:  # no such number is on Kafka's wire
         raise Gone("no such record")
     return partition, offset
-
-
-def _html(template: str, code: int, **values: Any) -> Response:
-    return HTMLResponse(render.page(template, **values), code, {"cache-control": "no-store"})
 
 
 def _text(text: str, code: int = 200) -> Response:

@@ -8,18 +8,22 @@ let shown = null;
 async function refresh() {
   try {
     const answer = await fetch(`/cities/figures${location.search}`, { cache: "no-store" });
-    const text = answer.ok ? await answer.text() : null;
-    if (text !== null && text !== shown) {
+    const told = answer.ok ? await answer.json() : null;
+    if (told) {
+      document.getElementById("rate").textContent = told.rate;
+      document.getElementById("age").textContent = told.age;
+    }
+    if (told && told.figures !== shown) {
       const before = document.activeElement;
       const path = before && figures.contains(before) ? before.getAttribute("href") || before.getAttribute("aria-label") : null;
       const left = [...figures.querySelectorAll(".scroll")].map((each) => each.scrollLeft);
-      figures.innerHTML = text; // rendered and escaped by the board
+      figures.innerHTML = told.figures; // rendered and escaped by the board
       [...figures.querySelectorAll(".scroll")].forEach((each, i) => { each.scrollLeft = left[i] || 0; });
       if (path) {
         [...figures.querySelectorAll("a, .scroll")]
           .find((each) => (each.getAttribute("href") || each.getAttribute("aria-label")) === path)?.focus({ preventScroll: true });
       }
-      shown = text;
+      shown = told.figures;
     }
     if (said.textContent) said.textContent = "";
   } catch {

@@ -1,5 +1,6 @@
 // The wall: cards come by server-sent events, rendered and escaped by the board. It holds still while somebody looks.
 
+import { tell } from "./captions.js";
 import { watch } from "./pictures.js";
 
 const wall = document.getElementById("wall");
@@ -37,18 +38,6 @@ function put(cards) {
   return fresh.length;
 }
 
-async function tell(caption) {
-  const address = caption.dataset.src;
-  delete caption.dataset.src;
-  try {
-    const answer = await fetch(address);
-    if (answer.ok) caption.textContent = await answer.text();
-    else if (answer.status === 503) setTimeout(() => { caption.dataset.src = address; }, 3000);
-  } catch {
-    caption.dataset.src = address;
-  }
-}
-
 function hold(why, on) {
   if (on) holds.add(why);
   else holds.delete(why);
@@ -74,7 +63,7 @@ function say(trouble) {
 function choices(name, values) {
   const select = form.elements[name];
   const chosen = select.value;
-  const fixed = [...select.options].filter((option) => option.value === "" || option.value.startsWith("_"));
+  const fixed = [...select.options].filter((option) => "fixed" in option.dataset); // a city may have any name
   const options = values.map(([value, text]) => new Option(text, value));
   if (chosen && ![...fixed, ...options].some((option) => option.value === chosen)) {
     options.push(new Option(select.selectedOptions[0].text, chosen));

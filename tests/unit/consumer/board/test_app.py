@@ -1,0 +1,138 @@
+"""The pages without a server: what every answer carries, and what is said when a picture or caption does not come."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from starlette.types import ASGIApp
+
+from consumer.board import app as module
+from consumer.board.album import Picture
+from consumer.board.app import HEADERS, Board, build
+from consumer.board.cities import Figures
+from consumer.board.fetch import Away, Gone
+from consumer.board.settings import BoardSettings
+from consumer.board.wall import Shown, Wall
+from consumer.labeled_post import SourceRecord
+from producer.settings import load
+from tests.labels import labeled, labeled_value
+
+AWAY = "The broker does not answer; trying again."
+
+
+class Album:
+    """Gives this picture, or raises this, or never answers."""
+
+    def __init__(self, answer: Picture | Exception | None) -> None:
+        self.answer = answer
+
+    async def picture(self, source: SourceRecord, post_id: str) -> Picture:
+        if self.answer is None:
+            await asyncio.sleep(60)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        assert self.answer
+        return self.answer
+
+    async def label(self, topic: str, partition: int, offset: int) -> Shown:
+        assert isinstance(self.answer, Exception)
+        raise self.answer
+
+
+def board(answer: Picture | Exception | None = None, figures: Callable[[], Figures] = Figures) -> ASGIApp:
+    """One with a post on its wall, at 0/0, and captions."""
+    wall = Wall(10, 2**20)
+    wall.add(0, 0, labeled(), json.dumps(labeled_value()).encode())
+    settings = load(BoardSettings, "board", ("--captions",))
+    return build(Board(settings, wall, Album(answer), SimpleNamespace(figures=figures), lambda: False))  # type: ignore[arg-type]
+
+
+def ask(app: ASGIApp, path: str, host: str = "127.0.0.1") -> tuple[int, dict[str, str], str]:
+    """Status, headers, and the body's beginning of an answer; the exception of a 500 is dropped, as the server does."""
+    path, _, query = path.partition("?")
+    scope = {
+        "type": "http", "method": "GET", "scheme": "http", "path": path, "query_string": query.encode(),
+        "headers": [(b"host", host.encode())], "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1), "root_path": "",
+    }  # fmt: skip
+    sent: list[Any] = []
+    enough = asyncio.Event()
+
+    async def receive() -> dict[str, str]:
+        await enough.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if message.get("body"):
+            enough.set()
+
+    async def answered() -> None:
+        with suppress(ZeroDivisionError):
+            await asyncio.wait_for(app(scope, receive, send), 20)
+
+    asyncio.run(answered())
+    start, *bodies = sent
+    headers = {name.decode(): value.decode() for name, value in start["headers"]}
+    return start["status"], headers, b"".join(each.get("body", b"") for each in bodies).decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "host", "status"),
+    [
+        ("/", "127.0.0.1", 200),
+        ("/events", "127.0.0.1", 200),
+        ("/", "evil.example", 400),
+        ("/post/0/" + "9" * 5_000, "127.0.0.1", 404),
+        ("/picture/posts/0/" + "9" * 19, "127.0.0.1", 410),
+        ("/cities", "127.0.0.1", 500),
+    ],
+)
+def test_every_answer_carries_the_policy(path: str, host: str, status: int) -> None:
+    def broken() -> Figures:
+        raise ZeroDivisionError
+
+    got, headers, _ = ask(board(Gone("x"), broken), path, host)
+    assert got == status
+    assert headers.items() >= HEADERS.items()
+
+
+@pytest.mark.parametrize(
+    ("answer", "says", "asks_again"),
+    [
+        (Picture(b"x", "a walk"), "a walk", False),
+        (Picture(b"x", None), "No caption.", False),
+        (Gone("x"), "The caption has expired.", False),
+        (Away(AWAY), AWAY, True),
+        (None, "The caption is being fetched.", True),
+    ],
+    ids=["there", "none", "expired", "broker away", "late"],
+)
+def test_a_posts_page_says_why_there_is_no_caption(
+    monkeypatch: pytest.MonkeyPatch, answer: Picture | Exception | None, says: str, asks_again: bool
+) -> None:
+    monkeypatch.setattr(module, "TEXT_WAIT", 0.05)
+    status, _, html = ask(board(answer), "/post/0/0")
+    found = re.search(r'<p class="caption full"([^>]*)>([^<]*)</p>', html)
+    assert status == 200
+    assert found
+    assert found[2] == says
+    assert ("data-src=" in found[1]) == asks_again
+
+
+@pytest.mark.parametrize("path", ["/picture/posts/0/1?post=x", "/caption/posts/0/1?post=x", "/post/0/1"])
+def test_what_cannot_be_fetched_now_says_why(path: str) -> None:
+    status, _, text = ask(board(Away("The board may not read the topic posts; trying again.")), path)
+    assert status == 503
+    assert "The board may not read the topic posts; trying again." in text
+
+
+def test_the_figures_come_with_the_header_of_their_page() -> None:
+    told = json.loads(ask(board(), "/cities/figures?city=london")[2])
+    assert told["rate"] == "0.0 posts/s"
+    assert told["age"].startswith("newest ")
+    assert "Nothing is counted of london" in told["figures"]
