@@ -131,6 +131,54 @@ def test_it_can_be_used_by_keyboard_alone(page: Page, board: Board) -> None:
     assert page.locator("h1").inner_text() == "bridge"
 
 
+def test_a_city_of_any_name_is_offered_once(page: Page, board: Board) -> None:
+    offered = page.locator("select[name=city] option")
+    page.goto(board.url)
+    for city in ("_not_classified", "_x", "_y"):  # each arrival makes the list anew
+        board.feed.show(1, city=city)
+        expect(offered.filter(has_text=re.compile(f"^{city}$"))).to_have_count(1)
+    assert sorted(name for name in offered.all_inner_texts() if name.startswith("_")) == ["_not_classified", "_x", "_y"]
+    assert page.locator("select[name=place] option", has_text="not classified").count() == 1
+
+
+def test_a_screen_reader_is_told_what_came_now_and_then(page: Page, board: Board) -> None:
+    page.clock.install()
+    page.goto(f"{board.url}/?city=told")
+    said = page.get_by_role("status").and_(page.locator("#said"))
+    expect(page.get_by_text("No post on the wall fits this filter yet.")).to_be_visible()
+    page.wait_for_timeout(1_500)  # past the stream's first event, which brings what was there before
+    board.feed.show(2, city="told")
+    expect(page.locator(".card")).to_have_count(2)
+    expect(said).to_have_text("")
+    page.clock.fast_forward(21_000)
+    expect(said).to_have_text("2 new posts; the latest: bridge in told.")
+    assert page.locator("#notice").get_attribute("role") == "status"
+    assert page.get_by_role("list", name="posts, the latest first").count() == 1
+    assert page.get_by_role("search", name="filter the posts").count() == 1
+
+
+def test_a_bar_is_read_without_its_colours(page: Page, board: Board) -> None:
+    board.feed.show(1, city="marks", **BOTH)
+    page.goto(f"{board.url}/?city=marks")
+    bar = page.get_by_role("img", name=re.compile("^confidence 0.45, of which 0.10 from the picture and 0.35 from the"))
+    expect(bar).to_have_count(1)
+    assert "threshold 0.3; the picture alone was 0.50 sure, the gate is 0.6" in str(bar.get_attribute("aria-label"))
+    shape = page.evaluate(
+        """bar => {
+          const at = selector => {
+            const box = bar.querySelector(selector).getBoundingClientRect(), whole = bar.getBoundingClientRect();
+            return [box.left - whole.left, box.width].map(pixels => Math.round(100 * pixels / whole.width));
+          };
+          return {image: at(".image"), hatch: at("rect[fill='url(#hatch)']"), threshold: at(".threshold")[0],
+            gate: at(".gate")[0], dashes: getComputedStyle(bar.querySelector(".gate")).strokeDasharray};
+        }""",
+        bar.element_handle(),
+    )
+    assert shape == {"image": [0, 10], "hatch": [10, 35], "threshold": 30, "gate": 60, "dashes": "3px, 2px"}
+    assert page.locator("pattern#hatch rect").count() == 1
+    assert page.locator(".legend line.gate, .legend line.threshold, .legend rect[fill='url(#hatch)']").count() == 3
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_can_be_told_from_its_background(page: Page, board: Board, scheme: Literal["light", "dark"]) -> None:
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")

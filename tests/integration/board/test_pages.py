@@ -99,6 +99,23 @@ def test_a_city_has_shares_quotients_mood_and_hours(page: Page, board: Board) ->
 
 
 @pytest.mark.usefixtures("counted")
+def test_the_cities_are_named_for_a_screen_reader_and_their_header_stays_fresh(page: Page, board: Board) -> None:
+    page.goto(f"{board.url}/cities?city=newyork")
+    page.evaluate("document.querySelectorAll('.figures span').forEach(each => { each.textContent = 'stale'; })")
+    assert page.get_by_role("navigation", name="cities").get_by_role("link").count() == 2
+    assert page.get_by_role("navigation", name="cities").locator("[aria-current]").inner_text() == "newyork"
+    assert page.get_by_role("region", name="places of newyork").get_by_role("row").count() == 3
+    hours = page.get_by_role("region", name="When: posts by weekday and hour, local time")
+    assert hours.get_by_role("rowheader").count() == 7
+    assert page.locator("#said").get_attribute("role") == "status"
+    assert page.locator("#figures .bar:not([aria-hidden]), #figures .lean:not([aria-hidden])").count() == 0, (
+        "in words too"
+    )
+    expect(page.locator("#rate")).to_have_text(re.compile(r"[\d.,]+ posts/s"))
+    expect(page.locator("#age")).not_to_have_text("stale")
+
+
+@pytest.mark.usefixtures("counted")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_figures_can_be_told_from_their_colours(page: Page, board: Board, scheme: Literal["light", "dark"]) -> None:
     page.emulate_media(color_scheme=scheme)
@@ -129,7 +146,9 @@ def ask(board: Board, method: str = "GET", path: str = "/", **headers: str) -> h
     return answer
 
 
-@pytest.mark.parametrize("path", ["/", "/cities", "/static/live.js", "/nothing", "/picture/nothing/0/1"])
+@pytest.mark.parametrize(
+    "path", ["/", "/cities", "/static/live.js", "/nothing", "/picture/nothing/0/1", "/post/0/" + "9" * 5_000]
+)
 def test_every_answer_carries_a_strict_policy(board: Board, path: str) -> None:
     headers = ask(board, path=path).headers
     policy = headers["content-security-policy"]
@@ -142,7 +161,9 @@ def test_every_answer_carries_a_strict_policy(board: Board, path: str) -> None:
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8090", "10.0.0.1", ""])
 def test_a_page_under_another_name_is_refused(board: Board, host: str) -> None:
-    assert ask(board, Host=host).status == 400
+    answer = ask(board, Host=host)
+    assert answer.status == 400
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
 
 
 @pytest.mark.parametrize("host", ["localhost:8090", "127.0.0.1", "[::1]:8090"])
