@@ -2,7 +2,7 @@
 
 `python -m tests.faults.light FLAGS…`; FAULTS_WINDOW names the moment, FAULTS_AT says at which time it comes by (1 = the
 first), FAULTS_SIGNAL what the worker then sends itself. FAULTS_SHOW_BATCHES writes the keys of every batch that is
-committed; FAULTS_TRANSACTION_MS lets the broker wait longer for the end of a transaction.
+committed; FAULTS_TRANSACTION_MS says how long the broker waits for the end of a transaction.
 """
 
 import os
@@ -11,6 +11,8 @@ import signal
 import threading
 from collections.abc import Sequence
 from typing import Any
+
+from kafka import TopicPartition
 
 from consumer.label import publish
 from consumer.label.batch import Batch, Working
@@ -23,6 +25,7 @@ WINDOWS = (
     "after poll",
     "after inference",
     "after begin",
+    "before the last label is acknowledged",
     "after labels are sent",
     "after offsets are sent",
     "right before commit",
@@ -69,6 +72,7 @@ class FaultyInference(Inference):
 
 class FaultySink(Sink):
     def publish(self, batch: Batch, records: Sequence[Outgoing]) -> None:
+        self._producer.unsent = len(records)
         super().publish(batch, records)
         if SHOW_BATCHES:
             print("batch", *(record.key.decode() for record in batch.records), flush=True)
@@ -82,13 +86,34 @@ class FaultyProducer:
 
     def __init__(self, producer: Any) -> None:
         self._producer = producer
+        self.unsent = 0  # records of the transaction that are still to be given to `send`
+        self._sent: list[Any] = []  # the futures of the others
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._producer, name)
 
     def begin_transaction(self) -> None:
+        self._sent = []
         self._producer.begin_transaction()
         reach("after begin")
+
+    def send(self, *arguments: Any, partition: int) -> Any:
+        self.unsent -= 1
+        if WINDOW == "before the last label is acknowledged" and self._sent and not self.unsent:
+            for future in self._sent:
+                future.get(10)
+            return self._send_last(*arguments, partition=partition)
+        self._sent.append(self._producer.send(*arguments, partition=partition))
+        return self._sent[-1]
+
+    def _send_last(self, topic: str, *arguments: Any, partition: int) -> Any:
+        muted, partition_of_last = self._producer._accumulator.muted, TopicPartition(topic, partition)
+        muted.add(partition_of_last)  # so that the sender thread has not sent it when the moment comes
+        future = self._producer.send(topic, *arguments, partition=partition)
+        reach("before the last label is acknowledged")
+        muted.discard(partition_of_last)
+        self._producer._sender.wakeup()
+        return future
 
     def send_offsets_to_transaction(self, *arguments: Any) -> None:
         reach("after labels are sent")  # every one has been acknowledged

@@ -1,8 +1,12 @@
 """Workers that are frozen for so long that the group, or the broker, gives up on them, and then thawed."""
 
+import re
 import signal
+from contextlib import closing
 
 import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import TransactionState
 
 from tests.conftest import Background, wait_until
 from tests.faults.feed import feeding
@@ -45,9 +49,50 @@ def test_frozen_workers_publish_nothing_old_when_they_thaw(pool: Pool, seed: int
     assert gone > 0
 
 
+@pytest.mark.timeout(900)
+def test_workers_frozen_with_a_send_outstanding_publish_nothing_of_its_transaction_when_they_thaw(
+    pool: Pool, seed: int
+) -> None:
+    # kafka-python's commit returns normally without such records (DESIGN.md, section 4, fact 7)
+    pool.module, window = "tests.faults.light", "before the last label is acknowledged"
+    # The send of a expires before it goes out, and then the transaction; that of b is young: the broker refuses it.
+    pool.start("a", FAULTS_WINDOW=window, FAULTS_AT="3", FAULTS_SIGNAL="SIGSTOP")
+    pool.start(
+        "b", flags=("--session-timeout", "30"), FAULTS_TRANSACTION_MS="5000",
+        FAULTS_WINDOW=window, FAULTS_AT="3", FAULTS_SIGNAL="SIGSTOP",
+    )  # fmt: skip
+    pool.start("c")
+    for worker in pool.workers.values():  # else the others wait for whoever freezes while they join
+        worker.wait_for_output(" joined ", PATIENCE)
+    with feeding(pool.stack, pool.topics, seed) as feed:
+        frozen = {name: pool.workers[name] for name in ("a", "b")}
+        for worker in frozen.values():
+            worker.wait_for_output("reached: ", PATIENCE)
+        for name in ("b", "a"):
+            wait_until(lambda name=name: is_aborted(pool, name), PATIENCE, f"the broker gives up on {name}")  # type: ignore[misc]
+            assert name == "a" or name in alive(pool)  # it has lost its transaction, but not its partitions
+            thaw(pool, name)
+        pool.wait_published(*NAMES)
+        pool.finish(feed)
+    for worker, said in ((frozen["a"], "Expiring 1 record"), (frozen["b"], "InvalidProducerEpochError")):
+        assert went_back_or_was_fenced(worker), worker.output[-3000:]
+        assert said in worker.output
+    gone = aborted(pool.stack, pool.topics)
+    print(f"aborted records in the log: {gone}")
+    assert gone > 0
+
+
 def alive(pool: Pool) -> set[str]:
     """Names of the group's members."""
     return {member.rpartition("-")[2] for member in members(pool.stack, pool.group)}
+
+
+def is_aborted(pool: Pool, name: str) -> bool:
+    """Whether the broker has ended a worker's last transaction by an abort."""
+    transactional_id = f"{pool.group}-{name}"
+    with closing(KafkaAdminClient(bootstrap_servers=pool.stack.broker.address)) as admin:
+        state = admin.describe_transactions([transactional_id])[transactional_id].state
+    return bool(state == TransactionState.COMPLETE_ABORT)
 
 
 def thaw(pool: Pool, name: str) -> None:
@@ -57,6 +102,6 @@ def thaw(pool: Pool, name: str) -> None:
 
 
 def went_back_or_was_fenced(worker: Background) -> bool:
-    """Whether, after it was frozen, it noticed that the world had moved on."""
-    after = worker.output.rpartition("reached: ")[2]
-    return " resync " in after or "fenced" in after
+    """Whether it noticed, once thawed, that the world had moved on: before it published anything."""
+    first = re.search(r" published | resync |fenced", worker.output.rpartition("reached: ")[2])
+    return first is not None and first[0] != " published "
