@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
     stop = Event()
     stop_on_signals(stop)
     try:
-        counted = _count(reader, store, zones, metrics, health, stop)
+        counted = count(reader, store, zones, metrics, health, stop)
     except TopicChanged as changed:
         raise CommandError(
             f"the counters under {settings.counter_prefix} are of another {settings.output_topic} (topic id {changed}, "
@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _count(
+def count(
     reader: Reader,
     store: Store,
     zones: Mapping[str, ZoneInfo],
@@ -80,7 +80,23 @@ def _count(
     health: Health,
     stop: Event,
 ) -> int:
-    """The loop: read, tally, apply. Whatever fails, reading goes on from what Redis says is counted."""
+    """The loop: read, tally, apply. Whatever fails, reading goes on from what Redis says is counted.
+
+    Args:
+        reader: the labelled topic, from which partition to which end.
+        store: the counters.
+        zones: city -> time zone.
+        metrics: where everything is counted.
+        health: is told of every turn of the loop.
+        stop: ends it.
+
+    Returns:
+        Posts counted.
+
+    Raises:
+        TopicChanged: the counters are of another topic.
+        CommandError: waiting does not mend it.
+    """
     counted, in_step, pause = 0, False, 0.1
     warned: set[str] = set()
     while not stop.is_set():

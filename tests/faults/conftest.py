@@ -2,9 +2,11 @@
 
 import os
 import random
+from collections.abc import Iterator
 
 import pytest
 
+from deploy.local.redis_server import RedisServer, find_server
 from deploy.local.stack import Stack
 from tests.conftest import MakeTopics, StartCli
 from tests.faults.pool import Pool
@@ -16,7 +18,16 @@ def seed() -> int:
     return int(os.environ.get("FAULTS_SEED") or random.randrange(1_000_000))
 
 
+@pytest.fixture(scope="session")
+def counters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis that suffers no fault: the labels of every scenario are counted into it."""
+    server = RedisServer(tmp_path_factory.mktemp("counters"), find_server(lambda line: None))
+    server.start()
+    yield server
+    server.kill()
+
+
 @pytest.fixture
-def pool(stack: Stack, make_topics: MakeTopics, start_cli: StartCli) -> Pool:
+def pool(stack: Stack, make_topics: MakeTopics, start_cli: StartCli, counters: RedisServer) -> Pool:
     """Not started yet."""
-    return Pool(stack, make_topics(6), start_cli)
+    return Pool(stack, make_topics(6), start_cli, redis_url=counters.url)

@@ -1,15 +1,26 @@
-"""What must hold after every fault: each post came out once, labelled or dead, in its own partition."""
+"""What must hold after every fault: each post came out once, labelled or dead, in its own partition, and is counted."""
 
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
 
+from consumer.count.cities import load_zones
+from consumer.count.command import HEALTH_LIMIT, count
+from consumer.count.read import Reader
+from consumer.count.settings import CountSettings
+from consumer.count.store import Counters, Store
+from consumer.count.tally import tally
+from consumer.count.verify import differences
 from consumer.dead_letter import REASON
+from consumer.health import Health
 from consumer.labeled_post import LabeledPost
+from consumer.metrics import CountMetrics
 from consumer.offsets import ends_of
 from deploy.local.stack import Stack
 from tests.conftest import Topics
@@ -56,12 +67,14 @@ def came_out(stack: Stack, topics: Topics, feed: Feed, timeout: float = 30) -> O
     return Outcome(arrived, labels, dead, doubled, feed.sent.keys() - out.keys())
 
 
-def assert_exactly_once(stack: Stack, topics: Topics, feed: Feed) -> None:
+def assert_exactly_once(stack: Stack, topics: Topics, feed: Feed) -> Outcome:
     """ids(labels) + ids(dead letters) = ids(input), each once, with the same partition number; the dead are the poison.
 
     All read as `read_committed`. The group has committed everything: see `is_all_committed`.
     """
-    assert_each_once(came_out(stack, topics, feed), feed)
+    out = came_out(stack, topics, feed)
+    assert_each_once(out, feed)
+    return out
 
 
 def assert_each_once(out: Outcome, feed: Feed) -> None:
@@ -75,6 +88,26 @@ def assert_each_once(out: Outcome, feed: Feed) -> None:
     for record in out.labels:
         assert LabeledPost.model_validate_json(record.value).post_id == key(record)
     assert all(REASON in dict(record.headers) for record in out.dead)
+
+
+def assert_counters_equal_a_recount(stack: Stack, topics: Topics, redis_url: str, labels: list[Any]) -> None:
+    """What `count` makes of the labelled topic is what these labels add up to: all that a reader sees of it."""
+    settings = CountSettings.model_validate(
+        {
+            "bootstrap_servers": stack.broker.address,
+            "output_topic": topics.output,
+            "redis_url": redis_url,
+            "counter_prefix": f"{{{topics.output}}}",
+        }
+    )
+    zones, metrics = load_zones(settings.cities_file), CountMetrics(CollectorRegistry())
+    with closing(settings.redis_client()) as client, closing(Reader(settings, metrics)) as reader:
+        reader.stop_at({partition.partition: end for partition, end in reader.ends().latest.items()})
+        store = Store(client, settings.counter_prefix, topics.output, reader.topic_id)
+        assert count(reader, store, zones, metrics, Health(HEALTH_LIMIT), Event()) == len(labels)
+        counters = Counters.read(client, settings.counter_prefix)
+    posts = [LabeledPost.model_validate_json(label.value) for label in labels]
+    assert differences(counters, tally(posts, zones)) == []
 
 
 def aborted(stack: Stack, topics: Topics) -> int:

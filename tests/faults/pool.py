@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from deploy.local.stack import Stack
 from tests.conftest import Background, StartCli, Topics, wait_until
 from tests.faults.feed import Feed
-from tests.faults.invariants import assert_exactly_once, is_all_committed
-from tests.wire import read_all
+from tests.faults.invariants import (
+    assert_counters_equal_a_recount,
+    assert_exactly_once,
+    is_all_committed,
+    is_settled,
+)
 
 NAMES = ("a", "b", "c")
 FLAGS = (
@@ -38,6 +42,7 @@ class Pool:
     workers: dict[str, Background] = field(default_factory=dict)
     killed: int = 0
     mended: list[str] = field(default_factory=list)
+    redis_url: str | None = None  # where the labels are counted at the end; None: in the stack's Redis
 
     @property
     def group(self) -> str:
@@ -88,15 +93,21 @@ class Pool:
 
     def finish(self, feed: Feed) -> None:
         """The end of every scenario: all that was written comes out, then one more good post; the invariants hold."""
+        self.catch_up(feed)
+        out = assert_exactly_once(self.stack, self.topics, feed)
+        assert_counters_equal_a_recount(self.stack, self.topics, self.redis_url or self.stack.redis.url, out.labels)
+        self.end()
+
+    def catch_up(self, feed: Feed) -> None:
+        """Wait until all that was written is committed and seen, and then one more good post."""
         feed.finish()
-        self._wait_committed()
+        self.wait_committed()
         feed.last()
-        self._wait_committed()
-        outputs = (self.topics.output, self.topics.dead_letter)
-        wait_until(
-            lambda: sum(len(read_all(self.stack, topic)) for topic in outputs) >= len(feed.sent), 30, "all came out"
-        )
-        assert_exactly_once(self.stack, self.topics, feed)
+        self.wait_committed()
+        wait_until(lambda: is_settled(self.stack, self.topics), PATIENCE, "every transaction ended")
+
+    def end(self) -> None:
+        """End all workers in good order."""
         for worker in self.workers.values():
             worker.process.send_signal(signal.SIGTERM)
         for name, worker in self.workers.items():
@@ -104,7 +115,9 @@ class Pool:
             assert "Traceback" not in worker.output, worker.log
         print(f"killed {self.killed}, ended by themselves and started again {len(self.mended)}: {self.mended}")
 
-    def _wait_committed(self) -> None:
+    def wait_committed(self) -> None:
+        """Wait until the group has committed all that the input holds."""
+
         def committed() -> bool:
             self.mend()
             return is_all_committed(self.stack, self.topics, self.group)
