@@ -1,0 +1,103 @@
+"""The input changes under a pool of workers: its oldest records expire unread, or it is deleted and created anew."""
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from kafka import KafkaAdminClient, TopicPartition
+
+from consumer.label.read import LOOK_EVERY
+from deploy.local.stack import Stack
+from tests.conftest import wait_until
+from tests.faults.feed import AT_LEAST, Feed
+from tests.faults.invariants import came_out, ids
+from tests.faults.pool import NAMES, PATIENCE, Pool
+from tests.integration.count.conftest import metric
+from tests.wire import post, write
+
+KEPT = 100
+"""Records of each partition that do not expire."""
+PATIENT = ("--session-timeout", "30")
+"""The group keeps the workers while they are frozen."""
+
+
+@pytest.fixture
+def admin(stack: Stack) -> Iterator[KafkaAdminClient]:
+    with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as client:
+        yield client
+
+
+def start(pool: Pool, *flags: str) -> None:
+    """Start all workers; each gets its partitions."""
+    pool.start(*NAMES, flags=flags)
+    for worker in pool.workers.values():
+        worker.wait_for_output(" joined ", PATIENCE)
+
+
+def expired(pool: Pool) -> int:
+    """Records that the workers have counted as expired."""
+    partitions = range(pool.topics.partitions)
+    samples = [f'placestream_expired_records_total{{partition="{number}"}}' for number in partitions]
+    return int(sum(metric(worker, sample) for worker in pool.workers.values() for sample in samples))
+
+
+@pytest.mark.timeout(600)
+def test_records_that_expire_below_the_committed_offsets_are_said_and_counted_and_nothing_else_is_lost(
+    pool: Pool, seed: int, admin: KafkaAdminClient
+) -> None:
+    partitions = [TopicPartition(pool.topics.input, number) for number in range(pool.topics.partitions)]
+    with closing(Feed(pool.stack, pool.topics, seed)) as feed:
+        start(pool, *PATIENT)
+        feed.write(AT_LEAST // 2)
+        feed.flush()
+        pool.wait_committed()
+        for worker in pool.workers.values():
+            worker.process.send_signal(signal.SIGSTOP)
+        time.sleep(2)  # the broker answers the fetches that are under way, with nothing, after half a second
+        feed.write(AT_LEAST // 2)
+        feed.flush()
+        each = AT_LEAST // len(partitions)
+        admin.delete_records(dict.fromkeys(partitions, each - KEPT))
+        for worker in pool.workers.values():
+            worker.process.send_signal(signal.SIGCONT)
+        pool.catch_up(feed)
+        out = came_out(pool.stack, pool.topics, feed)
+    lost = {post_id for number, post_id in enumerate(feed.sent) if each // 2 <= number // len(partitions) < each - KEPT}
+    assert out.missing == lost
+    assert not out.doubled
+    assert set(ids(out.dead)) == feed.poison - lost
+    assert expired(pool) == len(lost)
+    logs = "".join(worker.output for worker in pool.workers.values())
+    assert logs.count("records expired before they were read") == len(partitions)
+    pool.end()
+
+
+@pytest.mark.timeout(600)
+def test_a_topic_created_anew_under_a_pool_comes_out_once_and_so_does_what_was_read_of_the_old_one(
+    pool: Pool, seed: int, admin: KafkaAdminClient
+) -> None:
+    topic = pool.topics.input
+    old = [f"old {number}" for number in range(300)]
+    start(pool)
+    write(pool.stack, topic, [post(post_id) for post_id in old])
+    pool.wait_committed()
+    admin.delete_topics([topic])
+    wanted = {topic: {"num_partitions": pool.topics.partitions, "replication_factor": 1}}
+
+    def is_created() -> bool:  # not while its deletion is under way
+        answer = admin.create_topics(wanted, raise_errors=False)
+        return all(each["error_code"] == 0 for each in answer["topics"])
+
+    wait_until(is_created, PATIENCE, "the topic created anew")
+    time.sleep(LOOK_EVERY)  # so that the workers look at the topic before their next batch: sooner nothing is promised
+    with closing(Feed(pool.stack, pool.topics, seed)) as feed:
+        feed.write(AT_LEAST)
+        pool.catch_up(feed)
+        out = came_out(pool.stack, pool.topics, feed)
+    assert Counter(ids([*out.labels, *out.dead])) == dict.fromkeys([*old, *feed.sent], 1)
+    assert set(ids(out.dead)) == feed.poison
+    assert any("created anew" in worker.output for worker in pool.workers.values())
+    pool.end()
