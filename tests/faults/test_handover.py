@@ -125,7 +125,7 @@ def test_dead_letters_of_a_batch_that_is_aborted_are_aborted_with_it(pool: Pool)
 @pytest.mark.parametrize("is_frozen", [False, True], ids=["busy", "frozen"])
 def test_what_others_published_while_a_batch_was_too_slow_is_not_published_again(pool: Pool, is_frozen: bool) -> None:
     posts = [
-        (str(number).encode(), picture(GREY), [("city", b"london"), ("caption", b"takes 20 s")]) for number in range(4)
+        (str(number).encode(), picture(GREY), [("city", b"london"), ("caption", b"takes 14 s")]) for number in range(4)
     ]
     write(pool.stack, pool.topics.input, posts)
     pool.start("a", flags=("--batch-size", "1", "--max-poll-interval", "5", "--session-timeout", "20"))
