@@ -118,10 +118,12 @@ def test_every_command_is_in_the_readme_and_in_this_test() -> None:
 
 
 def test_the_tests_that_show_the_promises_are_there() -> None:
-    named = set(re.findall(r"`((?:faults|integration|unit)/[\w/.]+)`", README))
+    named = set(re.findall(r"`((?:faults|integration|unit)/[\w/.]+)(?:::(\w+))?`", README))
+    tests = Path(__file__).parents[1]
 
-    assert len(named) > 5
-    assert [name for name in named if not (Path(__file__).parents[1] / name).exists()] == []
+    assert len([name for _, name in named if name]) > 20
+    assert [path for path, _ in named if not (tests / path).exists()] == []
+    assert [name for path, name in named if name and f"\ndef {name}(" not in (tests / path).read_text("utf-8")] == []
 
 
 def test_every_metric_is_in_the_readme() -> None:
