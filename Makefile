@@ -43,7 +43,7 @@ mutants: $(INSTALLED)  ## take out one guard at a time: the tests that name it m
 	$(BIN)/python -m tests.mutants
 
 MINUTES ?= 20
-soak: $(INSTALLED)  ## faults at random moments for MINUTES; nothing lost or doubled, no memory that only grows
+soak: $(INSTALLED)  ## faults at random moments for MINUTES; nothing lost or doubled; from 10 on, no memory that only grows
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 BENCHMARK ?=

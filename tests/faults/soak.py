@@ -1,7 +1,8 @@
 """Faults at random moments for as long as one likes: nothing is lost, doubled or miscounted, and no memory leaks.
 
 `make soak MINUTES=20`, or `python -m tests.faults.soak --minutes N`. A broker, a Redis, three workers and a `count` of
-its own; exit code 1 when a promise is broken, and the logs are kept then. Memory is read from /proc: Linux only.
+its own; exit code 1 when a promise is broken, and the logs are kept then. Memory is read from /proc: Linux only. It is
+judged in a soak of ten minutes or more; before, it only is shown.
 """
 
 import argparse
@@ -41,7 +42,15 @@ WARM_UP = 1 / 3
 """Share of the soak for which a process's life says nothing of its memory.
 
 It imports, joins, fills its pools, and its garbage in cycles has yet to reach the 3 MiB or so at which Python collects
-its oldest generation: that takes 3 to 6 minutes, so a slope of less than about 15 minutes is no leak.
+its oldest generation: that takes 3 to 6 minutes.
+"""
+JUDGED_FROM = 360.0
+"""Seconds without its warm-up from which a process's memory is judged: of a soak of ten minutes 400 are left."""
+MOST_PER_HOUR = 60.0
+"""MiB by which the memory of a worker may grow.
+
+An honest one grows by 25 to 45 MiB/h until its oldest generation is collected (seen in soaks). One that kept every
+picture would by 110: it labels 40 a second, of 800 bytes each.
 """
 
 
@@ -52,6 +61,11 @@ class Memory:
     name: str
     hours: list[float] = field(default_factory=list)
     mib: list[float] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """From the first look to the last."""
+        return (self.hours[-1] - self.hours[0]) * 3600 if self.hours else 0.0
 
     def warm(self, warm_up: float) -> "Memory":
         """Without the first seconds of its life."""
@@ -125,6 +139,12 @@ class Soak:
         with redis.Redis.from_url(self.stack.redis.url, decode_responses=True) as client:
             stamps: dict[str, str] = client.hgetall("{placestream}:stamps")
         return sum(map(int, stamps.values()))
+
+    def warm(self, warm_up: float) -> list[Memory]:
+        """What the workers that live held after the first seconds of their lives, where that is more than a moment."""
+        alive = {worker.process.pid for worker in self.pool.workers.values()}
+        warm = (held.warm(warm_up) for pid, held in self.memory.items() if pid in alive)
+        return [held for held in warm if len(held.mib) >= 10]
 
     def stop(self) -> None:
         """End workers and `count` in good order."""
@@ -221,17 +241,19 @@ def report(soak: Soak, feed: Feed, out: Outcome, verified: str, warm_up: float) 
     table.add_row("faults", f"{soak.faults.total()}: {faults}")
     table.add_row("slowest recovery", f"{soak.slowest[0]:.1f} s: {soak.slowest[1]}")
     table.add_row("ended by themselves, rightly", str(len(soak.pool.mended)))
-    alive = {worker.process.pid for worker in soak.pool.workers.values()}
-    for pid, held in soak.memory.items():
-        warm = held.warm(warm_up)
-        if pid in alive and len(warm.mib) >= 10:
-            per_hour, error = slope(warm)
-            table.add_row(
-                f"memory of {held.name}",
-                f"{warm.mib[0]:.1f} MiB, after {(warm.hours[-1] - warm.hours[0]) * 60:.0f} min {warm.mib[-1]:.1f} MiB: "
-                f"{per_hour:+.1f} ± {error:.1f} MiB/h",
-            )
+    for warm in soak.warm(warm_up):
+        per_hour, error = slope(warm)
+        table.add_row(
+            f"memory of {warm.name}",
+            f"{warm.mib[0]:.1f} MiB, after {warm.seconds / 60:.0f} min {warm.mib[-1]:.1f} MiB: "
+            f"{per_hour:+.1f} ± {error:.1f} MiB/h",
+        )
     return table
+
+
+def only_grows(held: Memory) -> bool:
+    """Whether a process was watched for long enough, and its memory grew by more than an honest one's."""
+    return held.seconds >= JUDGED_FROM and slope(held)[0] > MOST_PER_HOUR
 
 
 def endure(soak: Soak, seconds: float, kinds: Sequence[str], seed: int) -> None:
@@ -259,6 +281,8 @@ def endure(soak: Soak, seconds: float, kinds: Sequence[str], seed: int) -> None:
     assert_each_once(out, feed)
     assert equal, verify.output
     assert soak.counted() == len(out.labels), "other labels were counted than are in the topic"
+    growing = [held.name for held in soak.warm(WARM_UP * seconds) if only_grows(held)]
+    assert not growing, f"the memory of {growing} grew by more than {MOST_PER_HOUR:g} MiB/h"
     soak.stop()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.soak import Memory, main, slope
+from tests.faults.soak import JUDGED_FROM, MOST_PER_HOUR, Memory, main, only_grows, slope
 
 
 @pytest.mark.timeout(600)
@@ -22,3 +22,13 @@ def test_memory_is_judged_without_the_warm_up() -> None:
     assert per_hour == pytest.approx(60)
     assert error == pytest.approx(0, abs=1e-6)
     assert held.warm(3600).mib == []
+
+
+@pytest.mark.parametrize(("seconds", "per_hour", "judged"), [(1, 1.1, True), (1, 0.9, False), (0.5, 9, False)])
+def test_memory_that_only_grows_breaks_a_promise_if_it_was_watched_for_long_enough(
+    seconds: float, per_hour: float, judged: bool
+) -> None:
+    hours = [look * seconds * JUDGED_FROM / 3600 / 100 for look in range(102)]
+    held = Memory("a", hours, [300 + hour * per_hour * MOST_PER_HOUR for hour in hours])
+
+    assert only_grows(held) == judged
