@@ -33,6 +33,11 @@ def test_a_card_says_in_words_what_its_bar_shows() -> None:
     )  # fmt: skip
 
 
+def test_threshold_and_gate_stand_apart_from_a_bar_of_any_colour() -> None:
+    marks = re.findall(r'<line class="(\w+)" x1="([\d.]+)%"', card(confidence=0.83))
+    assert marks == [("edge", "30.00"), ("threshold", "30.00"), ("edge", "60.00"), ("gate", "60.00")]
+
+
 def test_a_post_without_a_place_says_so_and_what_came_nearest() -> None:
     html = card(place=None, confidence=0.1, top=[["art_gallery", 0.1]])
     assert "<strong>not classified</strong>" in html
