@@ -25,7 +25,10 @@ FILES = {
     "curves": ("score folder, a sample .* filled sheet", "curves.csv, top1.csv, .* and curves.json"),
     "report": ("folder of `evaluate curves`, the sample and its marks", "page, and the figures as PNG and the tables"),
     "compare": ("two or more score folders .* a sample and its filled sheet", "them as CSV"),
-    "popularity": ("counters in Redis, or the labelled topic .* a sample, its marks and its score", "one HTML file, and its figures as PNG"),
+    "popularity": (
+        "counters in Redis, or the labelled topic .* a sample, its marks and its score",
+        "one HTML file, and its figures",
+    ),
 }
 """What each command reads and writes, in the words of its help."""
 
