@@ -181,9 +181,8 @@ def _difference(
         for place, each in zip(at, zip(found, lows, highs, strict=True), strict=True)
     ]
     mean = float(found.mean())
-    low, high = percentiles(np.nanmean(rounds, axis=1))
-    low, high = unless_flat(mean, float(low), float(high), posts)
-    return Difference((mean, low, high), _surely_less(found, rounds), numbers)
+    low, high = map(float, percentiles(np.nanmean(rounds, axis=1)))
+    return Difference((mean, *unless_flat(mean, low, high, posts)), _surely_less(found, rounds), numbers)
 
 
 def _surely_less(found: NDArray[np.float64], rounds: NDArray[np.float64]) -> bool:
