@@ -4,15 +4,18 @@ import hashlib
 import logging
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -22,12 +25,14 @@ from producer.errors import CommandError
 log = logging.getLogger(__name__)
 
 Engine = Literal["torch", "openvino"]
-Precision = Literal["fp32", "bf16", "fp16"]
-HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"}
-"""The precisions that OpenVINO computes in on a CPU, in its own words."""
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+"""The precisions that OpenVINO computes in on a CPU, in its own words; of int8 what is not quantised."""
 
 LEAST_COSINE = 0.99
-"""Between OpenVINO's and torch's vectors, compared at every start. Rounding to bf16 leaves more than 0.999."""
+"""Between OpenVINO's and torch's vectors, compared at every start. Rounding to bf16 leaves 0.999, to int8 0.996."""
+COMPARED = 8
+"""Inputs of the calibration that are compared."""
 
 CHECKSUMS = "SHA256SUMS"
 """Of the files of a conversion, as sha256sum writes and checks them."""
@@ -43,6 +48,7 @@ class Tower:
         encode: pixels ``[n, 3, h, w]`` or tokens ``[n, length]`` to vectors ``[n, d]``.
         example: an input of at least two rows.
         dynamic: dimensions of the input that vary.
+        calibration: inputs of one row that int8 is fitted to.
     """
 
     name: str
@@ -50,9 +56,10 @@ class Tower:
     encode: Callable[[torch.Tensor], torch.Tensor]
     example: torch.Tensor
     dynamic: tuple[int, ...]
+    calibration: tuple[torch.Tensor, ...] = ()
 
 
-def check(engine: Engine, precision: Precision, device: str, compiled: bool = False) -> None:
+def check(engine: Engine, precision: Precision, device: str, compiled: bool = False, calibrated: bool = False) -> None:
     """Refuse settings that contradict one another, and an engine that is not installed; warn of one that is no use.
 
     Args:
@@ -60,60 +67,79 @@ def check(engine: Engine, precision: Precision, device: str, compiled: bool = Fa
         precision: of the arithmetic.
         device: as torch calls it.
         compiled: whether torch shall compile the towers.
+        calibrated: whether there are posts that int8 can be fitted to.
 
     Raises:
         CommandError: one line that names the settings.
     """
+    if engine == "torch" and precision == "int8":
+        raise CommandError("PRECISION int8: ENGINE torch does not compute in it; set ENGINE openvino")
     if engine == "torch" and precision != "fp32" and not device.startswith("cuda"):
         raise CommandError(
             f"PRECISION {precision}: ENGINE torch computes in fp32 only on DEVICE {device}; set ENGINE openvino"
         )
+    if calibrated and precision != "int8":
+        raise CommandError(f"CALIBRATION is for PRECISION int8, not for {precision}")
     if engine == "openvino":
         if compiled:
             raise CommandError("COMPILE: ENGINE openvino compiles by itself; leave it out, or set ENGINE torch")
         if precision not in HINTS:
             raise CommandError(
-                f"PRECISION {precision}: ENGINE openvino computes in {' or '.join(HINTS)}; set one of them"
+                f"PRECISION {precision}: ENGINE openvino computes in {', '.join(HINTS)}; set one of them"
             )
         if device != "cpu":
             raise CommandError(f"ENGINE openvino: it computes on the CPU, not on DEVICE {device}; set ENGINE torch")
-        capabilities = _import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision == "int8" and not calibrated:
+            raise CommandError("PRECISION int8 needs CALIBRATION: a dataset whose posts are like yours")
+        if precision == "int8" and find_spec("nncf") is None:
+            raise CommandError("PRECISION int8 needs the package nncf: pip install 'placestream[openvino]'")
+        capabilities = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bf16" and "BF16" not in capabilities:
             log.warning("PRECISION bf16: this CPU has no avx512_bf16 or amx and computes in fp32, no faster")
 
 
-def suffix(engine: Engine, precision: Precision) -> str:
-    """The end of an encoder's name: every label says what computed it. Nothing for torch in fp32."""
-    return "" if (engine, precision) == ("torch", "fp32") else f"+{engine}-{precision}"
+def suffix(engine: Engine, precision: Precision, fitted_to: str = "") -> str:
+    """The end of an encoder's name: every label says what computed it. Nothing for torch in fp32.
+
+    Args:
+        engine: what computes.
+        precision: of the arithmetic.
+        fitted_to: stamp of the posts that int8 was fitted to.
+    """
+    if (engine, precision) == ("torch", "fp32"):
+        return ""
+    return f"+{engine}-{precision}" + (f"-{fitted_to}" if fitted_to else "")
 
 
 def in_openvino(tower: Tower, precision: Precision, identity: str) -> Callable[[torch.Tensor], torch.Tensor]:
     """What ``tower.encode`` computes, computed by OpenVINO. The first conversion takes a minute, later it is on disk.
 
     Args:
-        tower: in evaluation mode.
-        precision: of the arithmetic. The conversion on disk has the weights as they are and serves every precision.
+        tower: in evaluation mode; for int8 with a calibration.
+        precision: of the arithmetic. The conversion on disk has the weights as they are and serves every precision but
+            int8, which has one of its own, made from it.
         identity: the model's architecture and weights by name.
 
     Raises:
         CommandError: OpenVINO cannot convert or compute the tower, or its vectors are others; or no place on disk.
     """
-    openvino = _import_openvino()
+    openvino = import_openvino()
     options = {
         "INFERENCE_PRECISION_HINT": HINTS[precision],  # never what the CPU would prefer
         "PERFORMANCE_HINT": "LATENCY",  # one batch at a time, on all threads
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),  # OMP_NUM_THREADS is then the limit of both engines
         "ENABLE_CPU_PINNING": False,  # decoding shares these cores
     }
+    examples = tower.calibration[:COMPARED] or (tower.example,)
     try:
-        folder = _converted(openvino, tower, identity)
+        folder = (_quantised if precision == "int8" else _converted)(openvino, tower, identity)
         compiled = openvino.Core().compile_model(folder / "tower.xml", "CPU", options)
-        vectors = torch.from_numpy(compiled(tower.example.numpy())[0])
+        vectors = torch.cat([torch.from_numpy(compiled(example.numpy())[0]) for example in examples])
     except Exception as error:  # of torch.export, of OpenVINO's converter or of the disk: too many to name
         message = " ".join(str(error).split())[:200]
         raise CommandError(f"ENGINE openvino: the {tower.name} tower of {identity}: {message}") from error
     with torch.inference_mode():
-        cosine = float(F.cosine_similarity(vectors, tower.encode(tower.example)).min())
+        cosine = float(F.cosine_similarity(vectors, torch.cat([tower.encode(each) for each in examples])).min())
     if not cosine >= LEAST_COSINE:  # NaN too
         raise CommandError(
             f"ENGINE openvino, PRECISION {precision}: the {tower.name} tower of {identity} computes other vectors "
@@ -127,7 +153,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "placestream" / "openvino"
 
 
-def _import_openvino() -> Any:
+def import_openvino() -> Any:
     """OpenVINO, without the package by which its converter reports its use over the network."""
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment] # makes its import fail, which it expects
     try:
@@ -140,14 +166,44 @@ def _import_openvino() -> Any:
 def _converted(openvino: Any, tower: Tower, identity: str) -> Path:
     """The folder with the tower's conversion, which is made unless a whole one is there."""
     folder = cache_folder() / f"{tower.name}-{_key(tower, identity)}"
+
+    def convert(file: Path) -> None:
+        log.warning("converting the %s tower of %s for OpenVINO (once, up to a minute)", tower.name, identity)
+        openvino.save_model(_convert(openvino, tower), file, compress_to_fp16=False)
+
+    return _kept(folder, convert)
+
+
+def _quantised(openvino: Any, tower: Tower, identity: str) -> Path:
+    """The folder with the tower in int8, fitted to its calibration, which is made unless a whole one is there."""
+    inputs = [each.numpy() for each in tower.calibration]
+    digest = hashlib.sha256(f"{_key(tower, identity)} {version('nncf')}".encode())
+    for each in inputs:
+        digest.update(repr((each.shape, each.dtype)).encode() + each.tobytes())
+    folder = cache_folder() / f"{tower.name}-int8-{digest.hexdigest()[:16]}"
+
+    def quantise(file: Path) -> None:
+        plain = _converted(openvino, tower, identity) / "tower.xml"
+        log.warning("fitting the %s tower of %s to int8 (once, up to a minute)", tower.name, identity)
+        np.savez(file.with_name("inputs.npz"), *inputs)
+        command = [sys.executable, "-m", "consumer.classify.quantise", plain, file.with_name("inputs.npz"), file]
+        ended = subprocess.run(command, capture_output=True, text=True)
+        if ended.returncode:
+            raise RuntimeError((ended.stderr.strip().splitlines() or ["NNCF ended without a word"])[-1])
+        file.with_name("inputs.npz").unlink()
+
+    return _kept(folder, quantise)
+
+
+def _kept(folder: Path, make: Callable[[Path], None]) -> Path:
+    """The folder, with the conversion that `make` writes to a path, unless a whole one is there."""
     if _is_whole(folder):
         return folder
-    log.warning("converting the %s tower of %s for OpenVINO (once, up to a minute)", tower.name, identity)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="converting-") as name:
         fresh = Path(name) / "whole"
         fresh.mkdir()
-        openvino.save_model(_convert(openvino, tower), fresh / "tower.xml", compress_to_fp16=False)
+        make(fresh / "tower.xml")
         (fresh / CHECKSUMS).write_text(_checksums(fresh))
         shutil.rmtree(folder, ignore_errors=True)  # broken
         try:

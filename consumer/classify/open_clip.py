@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torchvision.transforms.functional import to_pil_image
 
 from consumer.classify import engine as engines
+from consumer.classify.calibration import Calibration
 from consumer.classify.device import LENGTHS, PART, SIZES, Device
 from consumer.classify.encoder import in_chunks_by_length
 from consumer.classify.engine import Engine, Precision, Tower
@@ -50,6 +51,7 @@ class OpenClip:
         engine: what computes the towers.
         precision: of that; the name tells both, except torch's fp32.
         compiled: whether torch compiles the towers; takes minutes at the start.
+        calibration: the posts that int8 is fitted to.
 
     Raises:
         CommandError: one line: no such model or tag, a checkpoint that cannot be read or does not fit,
@@ -61,12 +63,12 @@ class OpenClip:
 
     def __init__(
         self, model: str, pretrained: str, device: str = "cpu", engine: Engine = "torch", precision: Precision = "fp32",
-        compiled: bool = False,
+        compiled: bool = False, calibration: Calibration | None = None,
     ) -> None:  # fmt: skip
-        engines.check(engine, precision, device, compiled)
+        engines.check(engine, precision, device, compiled, calibration is not None)
         self._device = Device(device, "fp32" if engine == "openvino" else precision, compiled)
         identity = f"open_clip/{model}/{_check(model, pretrained)}"
-        self.name = identity + engines.suffix(engine, precision)
+        self.name = identity + engines.suffix(engine, precision, calibration.stamp if calibration else "")
         self._model, self._transform, self._own_tokenizer = _load(model, pretrained)
         is_clips = isinstance(self._own_tokenizer, open_clip.SimpleTokenizer)
         self._tokenizer = with_fast_words(self._own_tokenizer) if is_clips else self._own_tokenizer
@@ -79,7 +81,7 @@ class OpenClip:
         self._text_tower = self._device.tower(short_texts if self._cuts_texts else self._model.encode_text)
         self.image_logit_scale = self.text_logit_scale = float(self._model.logit_scale.exp().detach().mean())
         if engine == "openvino":
-            self._use_openvino(precision, identity)
+            self._use_openvino(precision, identity, calibration)
         if compiled:
             self._compile()
 
@@ -95,8 +97,7 @@ class OpenClip:
         """Unit vectors of pictures, ``[n, d]``."""
 
         def encode(batch: torch.Tensor) -> torch.Tensor:
-            normalised = batch if self._preprocessing is None else self._preprocessing.normalised(batch)
-            return self._unit(self._image_tower, normalised)
+            return self._unit(self._image_tower, self._normalised(batch))
 
         vectors: NDArray[np.float32] = self._device.in_parts(prepared, encode).cpu().numpy()
         return vectors
@@ -134,6 +135,9 @@ class OpenClip:
         """Tokens of each text, start and end included."""
         return self._lengths(self._tokenizer(list(texts)))
 
+    def _normalised(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch if self._preprocessing is None else self._preprocessing.normalised(batch)
+
     def _unit(self, tower: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor) -> torch.Tensor:
         with self._device.arithmetic():
             vectors = tower(batch)
@@ -152,17 +156,28 @@ class OpenClip:
         lengths: list[int] = (tokens.argmax(dim=1) + 1 if self._cuts_texts else (tokens != 0).sum(dim=1)).tolist()
         return lengths
 
-    def _use_openvino(self, precision: Precision, identity: str) -> None:
+    def _use_openvino(self, precision: Precision, identity: str, calibration: Calibration | None) -> None:
         size = self._model.visual.image_size
         height, width = size if isinstance(size, tuple) else (size, size)
         pixels = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(205))
         tokens = self._tokenizer(["a photo of a bridge", "a photo of an indoor swimming pool"])
         if self._cuts_texts:
             tokens = tokens[:, : max(self._lengths(tokens))]
-        image = Tower("image", self._model, self._image_tower, pixels, dynamic=(0,))
-        text = Tower("text", self._model, self._text_tower, tokens, dynamic=(0, 1) if self._cuts_texts else (0,))
+        pictures, captions = self._inputs(calibration) if calibration else ((), ())
+        lengths = (0, 1) if self._cuts_texts else (0,)
+        image = Tower("image", self._model, self._image_tower, pixels, (0,), pictures)
+        text = Tower("text", self._model, self._text_tower, tokens, lengths, captions)
         self._image_tower = engines.in_openvino(image, precision, identity)
         self._text_tower = engines.in_openvino(text, precision, identity)
+
+    def _inputs(self, calibration: Calibration) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
+        """Each picture and each caption as its tower sees it alone."""
+        tokens = self._tokenizer(list(calibration.captions))
+        lengths = self._lengths(tokens) if self._cuts_texts else [tokens.shape[1]] * len(tokens)
+        return (
+            tuple(self._normalised(self.prepare(levels).unsqueeze(0)) for levels in calibration.levels),
+            tuple(row[:length].unsqueeze(0) for row, length in zip(tokens, lengths, strict=True)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import torch
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from consumer.classify import nvjpeg
+from consumer.classify import calibration, nvjpeg
 from consumer.classify.classifier import Classifier, unobserved
 from consumer.classify.encoder import Encoder
 from consumer.classify.engine import Engine, Precision
@@ -54,8 +54,10 @@ class ClassifySettings(Settings):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N or mps")
     engine: Engine = Field("torch", description="what computes the model (open_clip); openvino is for CPUs, an extra")
     precision: Precision = Field(
-        "fp32", description="of the model's arithmetic (open_clip): bf16 or fp16 on cuda, bf16 with engine openvino"
+        "fp32",
+        description="of the model's arithmetic (open_clip): bf16 or fp16 on cuda, bf16 or int8 with engine openvino",
     )
+    calibration: Path | None = Field(None, description="dataset whose first 300 posts int8 is fitted to")
     compile: bool = Field(False, description="let torch compile the model (open_clip): minutes at the start, for GPUs")
     jpeg_decoder: Literal["pillow", "nvjpeg"] = Field(
         "pillow", description="what decodes JPEGs; nvjpeg does it on the GPU, an extra"
@@ -120,12 +122,17 @@ def _device(wanted: str, engine: Engine) -> str:
 def _encoder(settings: ClassifySettings, device: str) -> Encoder:
     """The chosen encoder; only its own packages are imported."""
     if settings.encoder == "conse":
-        chosen = (settings.engine, settings.precision, settings.compile, settings.jpeg_decoder)
-        if chosen != ("torch", "fp32", False, "pillow"):
-            raise CommandError("ENGINE, PRECISION, COMPILE and JPEG_DECODER are for ENCODER open_clip, not for conse")
+        chosen = (settings.engine, settings.precision, settings.calibration, settings.compile, settings.jpeg_decoder)
+        if chosen != ("torch", "fp32", None, False, "pillow"):
+            raise CommandError(
+                "ENGINE, PRECISION, CALIBRATION, COMPILE and JPEG_DECODER are for ENCODER open_clip, not for conse"
+            )
         from consumer.classify.conse import Conse
 
         return Conse(device)
     from consumer.classify.open_clip import OpenClip
 
-    return OpenClip(settings.model, settings.pretrained, device, settings.engine, settings.precision, settings.compile)
+    fitted_to = calibration.load(settings.calibration, settings.limits()) if settings.calibration else None
+    return OpenClip(
+        settings.model, settings.pretrained, device, settings.engine, settings.precision, settings.compile, fitted_to
+    )

@@ -1,7 +1,9 @@
+import math
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -13,10 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from consumer.classify import engine
+from consumer.classify.calibration import Calibration
 from consumer.classify.classifier import Classifier
 from consumer.classify.engine import CHECKSUMS, HINTS, Precision, Tower, cache_folder
 from consumer.classify.ensemble import Decision
+from consumer.classify.levels import levels
 from consumer.classify.open_clip import OpenClip
+from consumer.classify.pictures import PictureLimits, decode
 from consumer.classify.places import Places
 from consumer.classify.settings import ClassifySettings, build_classifier
 from producer.errors import CommandError
@@ -33,8 +38,10 @@ CAPTIONS = (
     "a " * 200,  # longer than the tower
     "湖の上のお寺 🙏",
 )
-LEVEL = {"fp32": 1.0001, "bf16": 1.05}
-"""By what factor one place is likelier than another and rounding may still swap them."""
+LEVEL = {"fp32": 1.0001, "bf16": 1.05, "int8": math.inf}
+"""By what factor one of a tiny model's five likeliest places is likelier than another, and rounding may swap them."""
+COSINE = {"fp32": 0.99999, "bf16": 0.999, "int8": 0.98}
+"""Of a tiny model's vectors with torch's, at least."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -63,8 +70,15 @@ def posts() -> list[Post]:
     return [Post(str(index), "rome", picture, written[index % len(written)]) for index, picture in enumerate(pictures)]
 
 
-def in_openvino(model: str = "tiny", precision: Precision = "fp32") -> OpenClip:
-    return OpenClip(model, "random", "cpu", "openvino", precision)
+def in_openvino(model: str = "tiny", precision: Precision = "fp32", calibration: Calibration | None = None) -> OpenClip:
+    return OpenClip(model, "random", "cpu", "openvino", precision, calibration=calibration)
+
+
+@pytest.fixture(scope="module")
+def seen(posts: list[Post]) -> Calibration:
+    """What int8 is fitted to."""
+    pictures = tuple(levels(decode(post.picture, PictureLimits())) for post in posts)
+    return Calibration(pictures, tuple(filter(None, (post.caption for post in posts))), "0123abcd")
 
 
 def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -81,10 +95,10 @@ def tower(encode: Callable[[torch.Tensor], torch.Tensor] = torch.nn.Linear(4, 3)
     [*(("tiny", precision) for precision in HINTS), ("tiny-custom-text", "fp32"), ("tiny-bidirectional", "fp32")],
 )
 def test_vectors_and_labels_are_torchs(
-    tiny_models: tuple[str, ...], posts: list[Post], name: str, precision: Precision
+    tiny_models: tuple[str, ...], posts: list[Post], seen: Calibration, name: str, precision: Precision
 ) -> None:
     decision = Decision(ensemble="ensemble", threshold=0.0)
-    encoders = OpenClip(name, "random"), in_openvino(name, precision)
+    encoders = OpenClip(name, "random"), in_openvino(name, precision, seen if precision == "int8" else None)
     one, other = (Classifier(encoder, Places.load(), decision) for encoder in encoders)
     batch = [one.decode(post) for post in posts]
     prepared, captions = [decoded.prepared for decoded in batch], [post.caption or "" for post in posts]
@@ -94,7 +108,7 @@ def test_vectors_and_labels_are_torchs(
         )
         for vectors, others in zip(in_torch, in_other, strict=True):
             assert others.dtype == np.float32
-            assert cosines(vectors, others).min() >= 0.999
+            assert cosines(vectors, others).min() >= COSINE[precision]
             assert precision != "fp32" or np.abs(vectors - others).max() < 1e-5
     labels = list(zip(one.label(batch), other.label(batch), strict=True))
     assert len(labels) > 100
@@ -117,13 +131,26 @@ def test_the_name_says_what_computed_a_label(tiny_models: tuple[str, ...]) -> No
     assert in_openvino(precision="bf16").name == "open_clip/tiny/random+openvino-bf16"
 
 
+def test_int8_says_what_it_was_fitted_to_and_is_fitted_once(
+    tiny_models: tuple[str, ...], seen: Calibration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = in_openvino(precision="int8", calibration=seen)
+    assert before.name == "open_clip/tiny/random+openvino-int8-0123abcd"
+    monkeypatch.setattr(engine.subprocess, "run", _refuse)
+    again = in_openvino(precision="int8", calibration=seen)
+    assert np.array_equal(again.encode_texts(CAPTIONS), before.encode_texts(CAPTIONS))
+    fewer = replace(seen, captions=seen.captions[:40])
+    with pytest.raises(CommandError, match="the text tower of open_clip/tiny/random: made again"):
+        in_openvino(precision="int8", calibration=fewer)
+
+
 def test_as_published_is_torchs(tiny_models: tuple[str, ...]) -> None:
     published, others = (encoder.as_published() for encoder in (OpenClip("tiny", "random"), in_openvino()))
     assert np.array_equal(published.encode_texts(CAPTIONS), others.encode_texts(CAPTIONS))
 
 
-def _refuse(*_: Any) -> None:
-    raise AssertionError("converted again")
+def _refuse(*_: Any, **__: Any) -> None:
+    raise RuntimeError("made again")
 
 
 def test_a_conversion_is_made_once_for_all_precisions(
@@ -231,16 +258,18 @@ def test_other_vectors_than_torchs_are_refused(monkeypatch: pytest.MonkeyPatch) 
         (["--engine=openvino", "--compile"], "COMPILE: ENGINE openvino compiles by itself"),
         (
             ["--engine=openvino", "--precision=fp16"],
-            "PRECISION fp16: ENGINE openvino computes in fp32 or bf16",
+            "PRECISION fp16: ENGINE openvino computes in fp32, bf16, int8; set one of them",
         ),
+        (["--precision=int8"], "PRECISION int8: ENGINE torch does not compute in it; set ENGINE openvino"),
+        (["--engine=openvino", "--precision=int8"], "PRECISION int8 needs CALIBRATION: a dataset whose posts are like"),
         (["--jpeg-decoder=nvjpeg"], "JPEG_DECODER nvjpeg: it decodes on CUDA devices, not on DEVICE cpu"),
         (
             ["--encoder=conse", "--engine=openvino"],
-            "ENGINE, PRECISION, COMPILE and JPEG_DECODER are for",
+            "ENGINE, PRECISION, CALIBRATION, COMPILE and JPEG_DECODER are for",
         ),
         (
             ["--encoder=conse", "--precision=bf16"],
-            "ENGINE, PRECISION, COMPILE and JPEG_DECODER are for",
+            "ENGINE, PRECISION, CALIBRATION, COMPILE and JPEG_DECODER are for",
         ),
     ],
 )
@@ -283,6 +312,6 @@ def test_bf16_on_a_cpu_without_it_is_a_warning(
             def get_property(self, device: str, name: str) -> list[str]:
                 return capabilities
 
-    monkeypatch.setattr(engine, "_import_openvino", Openvino)
+    monkeypatch.setattr(engine, "import_openvino", Openvino)
     engine.check("openvino", "bf16", "cpu")
     assert [record.getMessage()[:16] for record in caplog.records] == ["PRECISION bf16: "] * warnings
