@@ -53,7 +53,7 @@ def test_a_commit_that_the_broker_forgot_is_completed_and_nothing_of_it_comes_tw
     own_stack: Stack, tmp_path_factory: pytest.TempPathFactory, replica: str
 ) -> None:
     write(own_stack, "posts", [post(str(number)) for number in range(20)])  # even ones in partition 0
-    forget_a_commit(own_stack, [str(number) for number in range(1, 10, 2)])
+    forget(own_stack, [str(number) for number in range(1, 10, 2)])
     assert read_all(own_stack, "labeled-posts") == []
 
     with background(tmp_path_factory.mktemp("worker"), clean_environment() | own_stack.environment) as start:
@@ -65,6 +65,24 @@ def test_a_commit_that_the_broker_forgot_is_completed_and_nothing_of_it_comes_tw
     labelled = read_all(own_stack, "labeled-posts")
     assert sorted(int(record.key) for record in labelled) == list(range(20))
     assert [record.key.decode() for record in labelled if record.value == b"dead"] == ["1", "3", "5", "7", "9"]
+
+
+@pytest.mark.timeout(240)
+def test_labels_that_the_broker_forgot_to_abort_hide_nothing_although_their_name_never_returns(
+    own_stack: Stack, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    write(own_stack, "posts", [post(str(number)) for number in range(20)])
+    forget(own_stack, [str(number) for number in range(1, 10, 2)], is_commit=False, with_offsets=False)
+
+    with background(tmp_path_factory.mktemp("worker"), clean_environment() | own_stack.environment) as start:
+        worker = start("tests.light", *ONCE, "--replica", "b")
+        assert worker.process.wait(120) == 0, worker.output
+
+    assert worker.output.count("by=abort") == 1
+    labelled = read_all(own_stack, "labeled-posts")
+    assert sorted(int(record.key) for record in labelled) == list(range(20))
+    assert not [record for record in labelled if record.value == b"dead"]
+    assert len(read_all(own_stack, "labeled-posts", isolation="read_uncommitted")) == 25
 
 
 @contextmanager
@@ -98,11 +116,11 @@ def leave_open(stack: Stack) -> None:
         producer.send_offsets_to_transaction(offsets, consumer.group_metadata())
 
 
-def forget_a_commit(stack: Stack, posts: list[str]) -> None:
-    """What a worker leaves that published these posts of partition 1, if the broker forgets to complete its commit.
+def forget(stack: Stack, posts: list[str], is_commit: bool = True, with_offsets: bool = True) -> None:
+    """What a worker leaves that published these posts of partition 1, if the broker forgets to complete its decision.
 
     A kill of the broker brings that about now and then. Here the labels and offsets are sent behind the coordinator's
-    back, for whom the last transaction is a completed commit; a broker that does not verify lets them pass.
+    back, for whom the last transaction is complete; a broker that does not verify lets them pass.
     """
     with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as admin:
         unverified = ConfigResource(
@@ -112,16 +130,17 @@ def forget_a_commit(stack: Stack, posts: list[str]) -> None:
     with dead_worker(stack) as (producer, consumer):
         producer.begin_transaction()
         producer.send("posts-dlt", b"", partition=0).get(30)
-        producer.commit_transaction()
+        (producer.commit_transaction if is_commit else producer.abort_transaction)()
 
         manager, group = producer._transaction_manager, consumer.group_metadata()
         producer.begin_transaction()
         manager._partitions_in_transaction.add(TopicPartition("labeled-posts", 1))
         for post_id in posts:
             producer.send("labeled-posts", b"dead", post_id.encode(), partition=1).get(30)
-        offsets = {TopicPartition("posts", 1): OffsetAndMetadata(len(posts), "", -1)}
-        manager._pending_txn_offset_commits.update(offsets)
-        sent = TransactionalRequestResult()
-        manager._enqueue_request(TxnOffsetCommitHandler(manager, group, offsets, sent))
-        producer._sender.wakeup()
-        assert sent.wait(30_000)
+        if with_offsets:
+            offsets = {TopicPartition("posts", 1): OffsetAndMetadata(len(posts), "", -1)}
+            manager._pending_txn_offset_commits.update(offsets)
+            sent = TransactionalRequestResult()
+            manager._enqueue_request(TxnOffsetCommitHandler(manager, group, offsets, sent))
+            producer._sender.wakeup()
+            assert sent.wait(30_000)
