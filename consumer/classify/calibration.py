@@ -45,7 +45,9 @@ def load(path: Path, limits: PictureLimits) -> Calibration:
     Raises:
         CommandError: no dataset, or too few pictures or captions in it.
     """
-    found, captions, digest = [], [], hashlib.sha256()
+    found: list[torch.Tensor] = []
+    captions: list[str] = []
+    digest = hashlib.sha256()
     for entry in open_dataset(path).entries():
         if len(found) == POSTS:
             break

@@ -185,12 +185,13 @@ def _quantised(openvino: Any, tower: Tower, identity: str) -> Path:
     def quantise(file: Path) -> None:
         plain = _converted(openvino, tower, identity) / "tower.xml"
         log.warning("fitting the %s tower of %s to int8 (once, up to a minute)", tower.name, identity)
-        np.savez(file.with_name("inputs.npz"), *inputs)
-        command = [sys.executable, "-m", "consumer.classify.quantise", plain, file.with_name("inputs.npz"), file]
+        saved = file.with_name("inputs.npz")
+        np.savez(saved, *inputs)
+        command = [sys.executable, "-m", "consumer.classify.quantise", *map(str, (plain, saved, file))]
         ended = subprocess.run(command, capture_output=True, text=True)
         if ended.returncode:
             raise RuntimeError((ended.stderr.strip().splitlines() or ["NNCF ended without a word"])[-1])
-        file.with_name("inputs.npz").unlink()
+        saved.unlink()
 
     return _kept(folder, quantise)
 

@@ -136,7 +136,7 @@ def test_int8_says_what_it_was_fitted_to_and_is_fitted_once(
 ) -> None:
     before = in_openvino(precision="int8", calibration=seen)
     assert before.name == "open_clip/tiny/random+openvino-int8-0123abcd"
-    monkeypatch.setattr(engine.subprocess, "run", _refuse)
+    monkeypatch.setattr("consumer.classify.engine.subprocess.run", _refuse)
     again = in_openvino(precision="int8", calibration=seen)
     assert np.array_equal(again.encode_texts(CAPTIONS), before.encode_texts(CAPTIONS))
     fewer = replace(seen, captions=seen.captions[:40])
