@@ -31,6 +31,8 @@ PUBLISH = "consumer/label/publish.py"
 WORKER = "consumer/label/worker.py"
 GROUP = "consumer/label/group.py"
 POSITIONS = "consumer/label/positions.py"
+REPLAY = "consumer/dead_letters/replay.py"
+SWITCH = "consumer/count/switch.lua"
 TEST_PUBLISH = "tests/unit/consumer/label/test_publish.py"
 TEST_READ = "tests/unit/consumer/label/test_read.py"
 TEST_WORKER = "tests/unit/consumer/label/test_worker.py"
@@ -156,6 +158,8 @@ MUTANTS = (
         (
             "tests/unit/consumer/label/test_publish.py::test_nothing_is_committed_when_a_send_has_failed",
             f"{SENDS}::test_a_send_that_expires_in_an_otherwise_healthy_transaction_loses_nothing",
+            "tests/faults/test_freeze.py::"
+            "test_workers_frozen_with_a_send_outstanding_publish_nothing_of_its_transaction_when_they_thaw",
         ),
     ),
     Mutant(
@@ -285,6 +289,108 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "topic-is-looked-at",
+        "before a publish it is made sure that the topic is still the one that was read",
+        (
+            Edit(
+                READ,
+                "            if self._positions.is_recreated():\n                raise Reassigned",
+                "            if False:\n                raise Reassigned",
+            ),
+        ),
+        (f"{HANDOVER}::test_an_offset_that_was_committed_late_for_a_deleted_topic_hides_nothing_of_its_successor",),
+    ),
+    Mutant(
+        "new-topic-new-consumer",
+        "a topic created anew is read by a consumer that has fetched nothing of the old one",
+        (Edit(READ, "            self.rejoin()  # the consumer may hold", "            # the consumer may hold"),),
+        (f"{TEST_READ}::test_an_offset_that_was_committed_for_a_deleted_topic_of_this_name_is_not_used",),
+    ),
+    Mutant(
+        "dead-are-ended",
+        "what hangs of a worker that does not come back is ended by another of its group",
+        (Edit(PUBLISH, "                if self._is_of_the_dead(name):\n", "                if False:\n"),),
+        (
+            f"{TEST_PUBLISH}::"
+            "test_what_the_dead_left_is_ended_after_a_leader_changed_and_once_more_when_it_must_have_timed_out",
+        ),
+    ),
+    Mutant(
+        "receipts-in-transaction",
+        "the receipt of a dead letter that goes back is sent in the same transaction",
+        (
+            Edit(
+                REPLAY,
+                "sent.append(producer.send(self._receipts_topic,",
+                'alone = KafkaProducer(bootstrap_servers=producer.config["bootstrap_servers"])\n'
+                "            sent.append(alone.send(self._receipts_topic,",
+            ),
+        ),
+        (
+            "tests/integration/dead_letters/test_replay.py::"
+            "test_a_replay_that_is_killed_again_and_again_neither_loses_nor_doubles",
+        ),
+    ),
+    Mutant(
+        "fence-before-receipts",
+        "the receipts are read after every other replay is fenced",
+        (
+            Edit(
+                REPLAY,
+                "    producer = None if settings.dry_run else connect(",
+                "    early = receipts.read(settings, admin, topic_id) if receipts_topic in topics else set()\n"
+                "    producer = None if settings.dry_run else connect(",
+            ),
+            Edit(
+                REPLAY,
+                "done = receipts.read(settings, admin, topic_id) if receipts_topic in topics else set()",
+                "done = early",
+            ),
+        ),
+        ("tests/faults/test_replay.py::test_a_replay_that_is_overtaken_before_it_fences_others_replays_nothing_again",),
+    ),
+    Mutant(
+        "publish-and-poll-are-limited",
+        "a publish, a recovery and a poll happen within a limit of the watchdog",
+        (
+            Edit(WORKER, 'with self._watchdog.limit(PUBLISH_LIMIT, "publishing a batch"):', "if True:"),
+            Edit(
+                WORKER,
+                'with self._watchdog.limit(2 * PUBLISH_LIMIT, "going back to the committed offsets"):',
+                "if True:",
+            ),
+            Edit(READ, 'with self._watchdog.limit(POLL_LIMIT, "reading records"):', "if True:"),
+        ),
+        (
+            f"{TEST_WORKER}::test_a_publish_and_a_recovery_happen_within_a_limit",
+            f"{TEST_WORKER}::test_a_poll_happens_within_a_limit",
+        ),
+    ),
+    Mutant(
+        "health-is-progress",
+        "a worker that waits for its model is no healthy one: it may wait for ever",
+        (
+            Edit(
+                WORKER,
+                "if len(self._in_flight) < MOST_IN_FLIGHT or self._in_flight[0].done():\n            self._health",
+                "if True:\n            self._health",
+            ),
+        ),
+        (
+            "tests/faults/test_encoder.py::"
+            "test_a_worker_whose_model_thread_dies_ends_and_one_whose_model_hangs_loses_its_work_to_others",
+        ),
+    ),
+    Mutant(
+        "recount-owns-what-it-switches",
+        "a recount puts only what it has rebuilt itself in the place of the live counters",
+        (
+            Edit(SWITCH, "if redis.call('HGET', rebuilt .. ':offsets', field) ~= offset then", "if false then"),
+            Edit(SWITCH, "if redis.call('HLEN', rebuilt .. ':offsets') ~= expected then", "if false then"),
+        ),
+        ("tests/integration/count/test_recount.py::test_a_recount_whose_counters_another_took_changes_nothing",),
+    ),
+    Mutant(
         "counts-read-committed",
         "count, recount and verify read only what is committed",
         (Edit("consumer/count/read.py", 'isolation_level="read_committed"', 'isolation_level="read_uncommitted"'),),
@@ -320,8 +426,9 @@ class Run:
 
 
 def copy_tree(target: Path) -> None:
-    """The tracked files as they are in this working tree."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    """The files of this working tree as they are, those not yet added included."""
+    ask = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(ask, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():  # not deleted here
             (target / name).parent.mkdir(parents=True, exist_ok=True)
