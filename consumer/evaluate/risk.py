@@ -81,9 +81,8 @@ def coverage_table(
                 rounds = bootstrap.each(partial(at_coverage, judged, coverages), weights)
                 low, high = percentiles(rounds[:, 0])
                 effective = effective_at(judged, coverages, weights)
-                flat = np.isclose(found[0], 0) | np.isclose(
-                    found[0], 1
-                )  # the bootstrap sees little spread there, or none
+                # Where all are right, or all wrong, the bootstrap sees little spread, or none.
+                flat = np.isclose(found[0], 0) | np.isclose(found[0], 1)
                 least, most = wilson(found[0, flat].round() * effective[flat], effective[flat])
                 low[flat], high[flat] = np.fmin(low[flat], least), np.fmax(high[flat], most)
                 numbers = dict(zip(("accuracy", "accuracy_low", "accuracy_high"), found, strict=True))
