@@ -21,6 +21,10 @@ CAPTION_OUTCOME = {"encoded": "done", "skipped": "skipped", "none": "no_caption"
 """What became of a caption, as the closed label of ``text_encodings_total``."""
 
 
+CHUNK = 4
+"""Records that a thread of the decode pool takes at once: handing over a task takes as long as publishing a post."""
+
+
 class BrokenModel(CommandError):
     """The encoder itself is at fault, not a post: nothing of the batch may be published."""
 
@@ -38,7 +42,7 @@ class InFlight:
     """A batch whose outcomes are being made."""
 
     batch: Batch
-    decoding: list[Future[Decoded | DeadLetter]]
+    decoding: list[Future[list[Decoded | DeadLetter]]]  # chunk by chunk
     labeling: Future[list[Labeled | DeadLetter]]
 
     def done(self) -> bool:
@@ -87,7 +91,10 @@ class Inference:
 
     def start(self, batch: Batch) -> InFlight:
         """Begin to decode and label a batch."""
-        decoding = [self._decoders.submit(decode, record, self._classifier) for record in batch.records]
+        decoding = [
+            self._decoders.submit(self._decode, batch.records[start : start + CHUNK])
+            for start in range(0, len(batch.records), CHUNK)
+        ]
         return InFlight(batch, decoding, self._model.submit(self._label, decoding))
 
     def close(self) -> None:
@@ -98,11 +105,14 @@ class Inference:
         self._model.shutdown(wait=False, cancel_futures=True)
         self._decoders.shutdown(wait=False, cancel_futures=True)
 
-    def _label(self, decoding: Sequence[Future[Decoded | DeadLetter]]) -> list[Labeled | DeadLetter]:
+    def _decode(self, records: Sequence[Any]) -> list[Decoded | DeadLetter]:
+        return [decode(record, self._classifier) for record in records]
+
+    def _label(self, decoding: Sequence[Future[list[Decoded | DeadLetter]]]) -> list[Labeled | DeadLetter]:
         self.is_busy = True
         try:
             started = time.monotonic()
-            outcomes: list[Decoded | DeadLetter] = [future.result() for future in decoding]
+            outcomes = [outcome for chunk in decoding for outcome in chunk.result()]
             decoded_at = time.monotonic()
             self._metrics.stage_seconds.labels("decode").observe(decoded_at - started)
             labeled = label_batch(self._classifier, [o for o in outcomes if isinstance(o, Decoded)])
