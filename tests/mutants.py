@@ -158,8 +158,6 @@ MUTANTS = (
         (
             "tests/unit/consumer/label/test_publish.py::test_nothing_is_committed_when_a_send_has_failed",
             f"{SENDS}::test_a_send_that_expires_in_an_otherwise_healthy_transaction_loses_nothing",
-            "tests/faults/test_freeze.py::"
-            "test_workers_frozen_with_a_send_outstanding_publish_nothing_of_its_transaction_when_they_thaw",
         ),
     ),
     Mutant(
