@@ -13,6 +13,7 @@ from consumer.count.store import Counters
 from consumer.count.tally import tally
 from consumer.evaluate import curves, popularity, report, sheet
 from consumer.evaluate.marks import PostMarks, Sheet
+from tests.conftest import wait_until
 from tests.labels import labeled
 from tests.unit.evaluate.pictures import NASTY, write_pictures
 from tests.unit.evaluate.simulated import CATEGORIES, simulate, write_scores
@@ -171,8 +172,13 @@ def test_marks_survive_a_reload_and_go_on_at_the_next_unfinished_post(
     marking.keyboard.press("f")
     marking.keyboard.press("c")
     before = exported(marking, tmp_path / "before.csv")
-    marking.reload()
-    assert marking.locator("#where").inner_text().startswith("Post 3 of")
+
+    def reloaded() -> bool:
+        marking.reload()
+        return marking.locator("#where").inner_text().startswith("Post 3 of")
+
+    # On a busy machine the new page may be there before Chromium has carried the old one's storage to it.
+    wait_until(reloaded, 10, "the marks after a reload")
     assert exported(marking, tmp_path / "after.csv") == before
     assert [post.unmarked for post in before.posts[:3]] == [False, False, True]
 
