@@ -123,6 +123,7 @@ def _yardstick(
     figures.facts["worst cosine to torch fp32, pictures"] = found.image_cosine
     figures.facts["worst cosine to torch fp32, captions"] = found.text_cosine
     figures.facts["labels equal to torch fp32's, share"] = found.equal_labels
+    figures.facts["where not: torch's place is likelier by a factor of at most"] = found.lead
     return in_torch
 
 
