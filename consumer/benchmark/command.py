@@ -117,7 +117,9 @@ def _yardstick(
 ) -> Classifier:  # fmt: skip
     """The same model computed by torch in fp32; how near the chosen engine comes to it is measured at once."""
     step("comparing with torch fp32")
-    in_torch = build_classifier(settings.model_copy(update={"engine": "torch", "precision": "fp32"}), stopwatch)
+    in_torch = build_classifier(
+        settings.model_copy(update={"engine": "torch", "precision": "fp32", "calibration": None}), stopwatch
+    )
     in_torch = in_torch.with_decision(everything.decision)
     found = agreement.of(everything, in_torch, posts, settings.batch_size)
     figures.facts["worst cosine to torch fp32, pictures"] = found.image_cosine

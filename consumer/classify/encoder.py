@@ -59,20 +59,43 @@ class Encoder(Protocol):
 
 
 def in_chunks_by_length(
-    lengths: Sequence[int], encode: Callable[[list[int]], torch.Tensor], chunk: int = 64
+    lengths: Sequence[int], encode: Callable[[list[int]], torch.Tensor], most: int = 64, overhead: int | None = None
 ) -> torch.Tensor:
-    """Encode texts of similar length together: a batch costs as much as its longest text, for each of its texts.
+    """Encode texts of similar length together: a chunk costs as much as its longest text, for each of its texts.
 
     Args:
         lengths: of the texts, in tokens.
         encode: encodes the texts with these indices, ``[k, d]``.
-        chunk: texts encoded together.
+        most: texts encoded together.
+        overhead: what a chunk costs besides, in tokens; chunks are cut so that all together cost least. None: they are
+            as large as they may be.
 
     Returns:
         ``[n, d]`` on the CPU, in the order of ``lengths``.
     """
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    vectors = torch.cat([encode(order[start : start + chunk]) for start in range(0, len(order), chunk)]).float().cpu()
+    if overhead is None:
+        ends = [*range(most, len(order), most), len(order)]
+    else:
+        ends = _cheapest([lengths[index] for index in order], most, overhead)
+    chunks = [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    vectors = torch.cat([encode(chunk) for chunk in chunks]).float().cpu()
     restored = torch.empty_like(vectors)
     restored[order] = vectors
     return restored
+
+
+def _cheapest(lengths: Sequence[int], most: int, overhead: int) -> list[int]:
+    """The ends of the chunks into which sorted lengths are cut at the least cost: for each end the best last chunk."""
+    costs, starts = [0], [0]
+    for end in range(1, len(lengths) + 1):
+        cost, start = min(
+            (costs[start] + overhead + lengths[end - 1] * (end - start), start)
+            for start in range(max(0, end - most), end)
+        )
+        costs.append(cost)
+        starts.append(start)
+    ends = [len(lengths)]
+    while starts[ends[0]]:
+        ends.insert(0, starts[ends[0]])
+    return ends

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from consumer.classify import open_clip as module
 from consumer.classify.levels import levels
-from consumer.classify.open_clip import CPU_TEXTS, OpenClip, Preprocessing, imagenet_class_names
+from consumer.classify.open_clip import OpenClip, Preprocessing, imagenet_class_names
 from producer.errors import CommandError
 from tests.unit.classify.pictures import photo
 
@@ -114,8 +114,8 @@ def test_a_long_text_does_not_lengthen_the_short_ones(tiny_models: tuple[str, ..
     encoder = OpenClip("tiny", "random")
     seen: list[tuple[int, int]] = []
     encoder._model.transformer.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape[:2])))
-    encoder.encode_texts(["the bridge at noon"] * 7 + ["a " * 200] + ["!"] * (CPU_TEXTS - 1) + ["a bridge"])
-    assert seen == [(CPU_TEXTS, 4), (CPU_TEXTS, 77)]
+    encoder.encode_texts(["the bridge at noon"] * 7 + ["a " * 200] + ["!"] * 8 + ["a bridge"])
+    assert seen == [(8, 3), (8, 6), (1, 77)]
 
 
 @pytest.mark.parametrize(("name", "positions"), [("tiny", 6), ("tiny-custom-text", 6), ("tiny-bidirectional", 77)])
