@@ -3,7 +3,7 @@ PYTHON ?= python3
 INSTALLED = .venv/.installed
 BIN = .venv/bin
 
-.PHONY: demo board screenshots test lint unit mutants soak benchmark clean
+.PHONY: demo board screenshots test lint engine unit mutants soak benchmark clean
 
 $(INSTALLED): pyproject.toml deploy/constraints.txt
 	$(PYTHON) -m venv .venv
@@ -25,8 +25,8 @@ ENGINE = tests/unit/classify/test_engine.py
 # So many files of tests at once: most tests wait for something. Those with faults come last, apart from what loads models.
 AT_ONCE ?= 2
 
-test: lint  ## the whole suite, the real broker and Redis included
-	$(BIN)/python -m pytest $(ENGINE)
+test: $(INSTALLED)  ## the whole suite, the real broker and Redis included
+	$(MAKE) -j $(AT_ONCE) lint engine
 	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile tests/unit tests/integration --ignore $(ENGINE)
 	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile tests/faults
 
@@ -35,8 +35,10 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: $(INSTALLED)  ## the tests that need no broker: under a minute
+engine: $(INSTALLED)
 	$(BIN)/python -m pytest $(ENGINE)
+
+unit: engine  ## the tests that need no broker: under a minute
 	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile tests/unit --ignore $(ENGINE)
 
 mutants: $(INSTALLED)  ## take out one guard at a time: the tests that name it must fail; about 20 minutes
