@@ -57,7 +57,7 @@ def show(argv: list[str]) -> int:
         CommandError: one of the processes ends by itself.
     """
     settings = load(ShowSettings, "python -m deploy.board show", argv)
-    signal.signal(signal.SIGTERM, _interrupt)
+    _stop_on_signals()
     with tempfile.TemporaryDirectory(prefix="placestream-board-") as folder:
         dataset = str(Path(folder) / "sample")
         try:
@@ -103,7 +103,7 @@ def screenshots(argv: list[str]) -> int:
         settings.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CommandError(f"{settings.folder}: {error.strerror}") from None
-    signal.signal(signal.SIGTERM, _interrupt)
+    _stop_on_signals()
     with (
         tempfile.TemporaryDirectory(prefix="placestream-board-") as temporary,
         sync_playwright() as playwright,
@@ -209,6 +209,12 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _stop_on_signals() -> None:
+    """SIGINT, too: whoever was started in the background of a script ignores it otherwise."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
