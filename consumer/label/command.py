@@ -1,5 +1,6 @@
 """The command `label`: settings, checks, then the worker until it is stopped."""
 
+import atexit
 import gc
 import logging
 import os
@@ -73,6 +74,7 @@ def main(
     # garbage of a quarter of that, some 30 MiB, and look through all of it each time.
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)  # else libraries in C++ print at the end what of theirs is still there
 
     stop = threading.Event()
     watchdog = Watchdog()
