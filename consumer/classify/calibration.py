@@ -15,7 +15,7 @@ from producer.entry import Entry, Refused
 from producer.errors import CommandError
 
 POSTS = 300
-"""As many as NNCF takes by default; more change little."""
+"""As many as NNCF takes by default."""
 LEAST = 30
 """With fewer pictures or captions, ranges are chance."""
 
