@@ -89,6 +89,8 @@ class CityFigures:
         places: by posts, most first.
         hours: the 24 hours, or empty when no post's local time is known.
         weekdays: the 7 days, likewise.
+        first_day: ``YYYY-MM-DD``, local time, of the oldest post in these hours; None when not known of all of them.
+        last_day: of the newest one.
     """
 
     city: str
@@ -97,6 +99,8 @@ class CityFigures:
     places: list[PlaceFigures]
     hours: list[TimeFigures]
     weekdays: list[TimeFigures]
+    first_day: str | None
+    last_day: str | None
 
 
 def popularity(counters: Counters) -> list[CityFigures]:
@@ -123,11 +127,10 @@ def popularity(counters: Counters) -> list[CityFigures]:
             if place != NOT_CLASSIFIED and n > 0
         ]
         hours = counters.hours.get(city, {})
-        figures.append(
-            CityFigures(
-                city, total, Share.of(classified, total), places, _times(hours, "hour", 24), _times(hours, "weekday", 7)
-            )
-        )
+        by_hour, by_weekday = _times(hours, "hour", 24), _times(hours, "weekday", 7)
+        first_day, last_day = _date_range(counters.days.get(city, {}), sum(hours.values()))
+        share = Share.of(classified, total)
+        figures.append(CityFigures(city, total, share, places, by_hour, by_weekday, first_day, last_day))
     return figures
 
 
@@ -143,6 +146,12 @@ def _times(hours: Mapping[str, int], unit: Literal["hour", "weekday"], size: int
         counts[int(hour if unit == "hour" else weekday)] += n
     total = sum(counts)
     return [TimeFigures(when, Share.of(n, total)) for when, n in enumerate(counts)] if total else []
+
+
+def _date_range(days: Mapping[str, int], posts: int) -> tuple[str, str] | tuple[None, None]:
+    """First and last day, when the days hold as many posts as the hours: earlier versions counted no days."""
+    known = [day for day, n in days.items() if n > 0]  # ISO dates sort as text
+    return (min(known), max(known)) if known and sum(days.values()) == posts else (None, None)
 
 
 def _sum(cities: Iterable[Mapping[str, int]]) -> dict[str, int]:

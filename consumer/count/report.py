@@ -121,6 +121,8 @@ def _time_table(city: CityFigures, by: Literal["hour", "weekday"]) -> Table | st
         return title
     table = _table(title, by, "posts", "share", "95 % CI")
     table.add_column("")
+    if city.first_day is not None:
+        table.caption = f"posted from {city.first_day} to {city.last_day}"
     most = max(row.share.k for row in rows)
     for row in rows:
         share = row.share

@@ -27,6 +27,7 @@ class Counters:
         posts: city -> place -> posts.
         sentiment: city -> ``place``, ``place:sq``, ``place:n`` -> sum, sum of squares, posts with a sentiment.
         hours: city -> ``place|weekday|hour`` -> posts.
+        days: city -> ``YYYY-MM-DD`` -> posts; fewer than in its hours when an earlier version counted some.
         stamps: ``encoder|places|decision`` -> posts.
         offsets: ``topic:partition`` -> next offset to count.
         topic_id: of the labelled topic; None when nothing is counted.
@@ -35,6 +36,7 @@ class Counters:
     posts: dict[str, dict[str, int]]
     sentiment: dict[str, dict[str, int]]
     hours: dict[str, dict[str, int]]
+    days: dict[str, dict[str, int]]
     stamps: dict[str, int]
     offsets: dict[str, int]
     topic_id: str | None
@@ -67,17 +69,31 @@ class Counters:
         except ValueError as error:
             raise CommandError(f"a counter below {prefix} is no number: {error}") from None
         kinds = iter(of_cities)
-        posts, sentiment, hours = ({city: next(kinds) for city in cities} for _ in _KINDS)
-        return cls(posts, sentiment, hours, stamps, offsets, topic_id)
+        posts, sentiment, hours, days = ({city: next(kinds) for city in cities} for _ in _KINDS)
+        return cls(posts, sentiment, hours, days, stamps, offsets, topic_id)
+
+    @classmethod
+    def of(cls, counted: Tally, topic_id: str) -> "Counters":
+        """What a tally leaves in an empty Redis, without offsets.
+
+        Args:
+            counted: of the whole topic.
+            topic_id: of the labelled topic.
+        """
+        kinds = counted.kinds()
+        posts, sentiment, hours, days = (
+            {city: dict(kinds[kind].get(city, {})) for city in counted.posts} for kind in _KINDS
+        )
+        return cls(posts, sentiment, hours, days, dict(counted.stamps), {}, topic_id)
 
     def hashes(self) -> dict[str, dict[str, int]]:
         """By key without prefix, as `Tally.hashes`: ``stamps``, and ``posts:<city>`` and so on for every city."""
-        kinds = zip(_KINDS, (self.posts, self.sentiment, self.hours), strict=True)
+        kinds = zip(_KINDS, (self.posts, self.sentiment, self.hours, self.days), strict=True)
         of_cities = {f"{kind}:{city}": fields for kind, cities in kinds for city, fields in cities.items()}
         return {"stamps": self.stamps, **of_cities}
 
 
-_KINDS = ("posts", "sentiment", "hours")
+_KINDS = ("posts", "sentiment", "hours", "days")
 
 
 def forget(client: redis.Redis, prefix: str) -> None:

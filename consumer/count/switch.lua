@@ -6,7 +6,7 @@ local live, rebuilt, given = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
 local function names(prefix)
   local all = {'offsets', 'topic', 'stamps', 'cities'}
   for _, city in ipairs(redis.call('SMEMBERS', prefix .. ':cities')) do
-    for _, kind in ipairs({'posts', 'sentiment', 'hours'}) do
+    for _, kind in ipairs({'posts', 'sentiment', 'hours', 'days'}) do
       table.insert(all, kind .. ':' .. city)
     end
   end

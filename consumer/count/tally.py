@@ -22,14 +22,16 @@ class Tally:
         posts: city -> place -> posts.
         sentiment: city -> ``place``, ``place:sq``, ``place:n`` -> sum, sum of squares, posts with a sentiment.
         hours: city -> ``place|weekday|hour`` (0 = Monday, local time) -> posts.
+        days: city -> ``YYYY-MM-DD`` (local time) -> posts; the same posts as in its hours.
         stamps: ``encoder|places|decision`` -> posts.
-        without_zone: cities whose time zone is not known; their posts are in no hour.
-        without_time: posts of which no local time is known otherwise; they are in no hour.
+        without_zone: cities whose time zone is not known; their posts are in no hour and no day.
+        without_time: posts of which no local time is known otherwise; they are in no hour and no day.
     """
 
     posts: dict[str, Counter[str]] = field(default_factory=dict)
     sentiment: dict[str, Counter[str]] = field(default_factory=dict)
     hours: dict[str, Counter[str]] = field(default_factory=dict)
+    days: dict[str, Counter[str]] = field(default_factory=dict)
     stamps: Counter[str] = field(default_factory=Counter)
     without_zone: set[str] = field(default_factory=set)
     without_time: int = 0
@@ -56,6 +58,7 @@ class Tally:
             self.without_time += 1
         else:
             self.hours.setdefault(city, Counter())[f"{place}|{local.weekday()}|{local.hour}"] += 1
+            self.days.setdefault(city, Counter())[local.date().isoformat()] += 1
 
     def merge(self, other: "Tally") -> None:
         """Add another tally to this one.
@@ -63,17 +66,22 @@ class Tally:
         Args:
             other: stays as it is.
         """
-        for mine, others in ((self.posts, other.posts), (self.sentiment, other.sentiment), (self.hours, other.hours)):
-            for city, fields in others.items():
+        others = other.kinds()
+        for kind, mine in self.kinds().items():
+            for city, fields in others[kind].items():
                 mine.setdefault(city, Counter()).update(fields)
         self.stamps.update(other.stamps)
         self.without_zone |= other.without_zone
         self.without_time += other.without_time
 
+    def kinds(self) -> dict[str, dict[str, Counter[str]]]:
+        """Increments by kind of hash, then by city."""
+        return {"posts": self.posts, "sentiment": self.sentiment, "hours": self.hours, "days": self.days}
+
     def hashes(self) -> dict[str, Counter[str]]:
-        """Increments by key without prefix: ``stamps``, ``posts:<city>``, ``sentiment:<city>``, ``hours:<city>``."""
-        kinds = {"posts": self.posts, "sentiment": self.sentiment, "hours": self.hours}
-        of_cities = {f"{kind}:{city}": fields for kind, cities in kinds.items() for city, fields in cities.items()}
+        """Increments by key without prefix: ``stamps``, and ``posts:<city>`` and so on for every kind and city."""
+        kinds = self.kinds().items()
+        of_cities = {f"{kind}:{city}": fields for kind, cities in kinds for city, fields in cities.items()}
         return {"stamps": self.stamps, **of_cities}
 
 

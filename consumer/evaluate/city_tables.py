@@ -1,7 +1,6 @@
 """The numbers of the popularity page as CSV, unrounded."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from typing import Any
 
 from consumer.count.popularity import WEEKDAYS
@@ -37,15 +36,13 @@ def places(found: Sequence[CityReport], corrected: Mapping[tuple[str, str], Corr
     return page.table(columns, rows())
 
 
-def cities(
-    found: Sequence[CityReport], hours: Mapping[str, Mapping[str, int]], days: Mapping[str, tuple[date, date]]
-) -> str:
+def cities(found: Sequence[CityReport], hours: Mapping[str, Mapping[str, int]]) -> str:
     """A row per city."""
     columns = ("city", "posts", "classified", "not_classified", "known_local_time", "first_day", "last_day")
     rows = (
         (city.figures.city, city.figures.posts, city.figures.classified.k, city.not_classified,
          sum(hours.get(city.figures.city, {}).values()),
-         *days.get(city.figures.city, (None, None)))
+         city.figures.first_day, city.figures.last_day)
         for city in found
     )  # fmt: skip
     return page.table(columns, rows)

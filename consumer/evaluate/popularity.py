@@ -8,10 +8,8 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
 from typing import Self
-from zoneinfo import ZoneInfo
 
 import redis
 from kafka.errors import KafkaError
@@ -43,7 +41,7 @@ class PopularityPageSettings(CounterSettings, page.PageSettings):
     it.
     """
 
-    from_topic: bool = Field(False, description="count the labelled topic itself: the dates are known then")
+    from_topic: bool = Field(False, description="count the labelled topic itself, not what Redis holds")
     top: int = Field(15, ge=1, description="places per city in tables and figures; the CSV has all")
     heat_maps: int = Field(3, ge=0, le=10, description="places per city whose hours are drawn")
     sample: Path | None = Field(None, description="sample folder that was marked: corrects shares by precision")
@@ -62,11 +60,10 @@ class PopularityPageSettings(CounterSettings, page.PageSettings):
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What is shown: the counters, where they come from, and each city's first and last local day, where known."""
+    """What is shown: the counters, and where they come from."""
 
     counters: Counters
     source: str
-    days: Mapping[str, tuple[date, date]]
 
 
 def main(argv: list[str]) -> int:
@@ -112,52 +109,25 @@ def _from_redis(settings: PopularityPageSettings) -> Counted:
     where = f"{settings.counter_prefix} at {settings.redis_address}"
     if not counters.posts:
         raise CommandError(f"nothing is counted under {where}; run `python -m consumer count` first")
-    return Counted(counters, f"the counters {where} in Redis", {})
+    return Counted(counters, f"the counters {where} in Redis")
 
 
 def _from_topic(settings: PopularityPageSettings) -> Counted:
     zones = load_zones(settings.cities_file)
     reader = Reader(settings, CountMetrics(CollectorRegistry()))
-    everything, moments = Tally(), _Moments()
+    everything = Tally()
     try:
         ends = connect(settings, reader.ends)
         until = {partition.partition: end for partition, end in ends.latest.items()}
         for chunk in reader.read_whole(until, "counting"):
             everything.merge(tally(chunk.labeled, zones))
-            for post in chunk.labeled:
-                moments.add(post.city, post.created_at)
     except KafkaError as error:
         raise CommandError(f"{settings.output_topic} could not be read: {error}; run it again") from None
     finally:
         reader.close()
     if not everything.posts:
         raise CommandError(f"no labelled post in {settings.output_topic} at {settings.bootstrap_servers}")
-    posts, sentiment, hours = (
-        {city: dict(kind.get(city, {})) for city in everything.posts}
-        for kind in (everything.posts, everything.sentiment, everything.hours)
-    )
-    counters = Counters(posts, sentiment, hours, dict(everything.stamps), {}, reader.topic_id)
-    return Counted(counters, f"the topic {settings.output_topic}", moments.days(zones))
-
-
-class _Moments:
-    """First and last creation time per city."""
-
-    def __init__(self) -> None:
-        self._ends: dict[str, tuple[datetime, datetime]] = {}
-
-    def add(self, city: str, moment: datetime | None) -> None:
-        if moment is not None:
-            first, last = self._ends.get(city, (moment, moment))
-            self._ends[city] = min(first, moment), max(last, moment)
-
-    def days(self, zones: Mapping[str, ZoneInfo]) -> dict[str, tuple[date, date]]:
-        """In local time; cities without a zone are in no hour either."""
-        known = {city: ends for city, ends in self._ends.items() if city in zones}
-        return {
-            city: (first.astimezone(zones[city]).date(), last.astimezone(zones[city]).date())
-            for city, (first, last) in known.items()
-        }
+    return Counted(Counters.of(everything, reader.topic_id), f"the topic {settings.output_topic}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +165,7 @@ def _write(
             page.write(folder / name, png)
     tables = {
         "places.csv": city_tables.places(found, corrected),
-        "cities.csv": city_tables.cities(found, counted.counters.hours, counted.days),
+        "cities.csv": city_tables.cities(found, counted.counters.hours),
         "hours.csv": city_tables.hours(counted.counters.hours),
         "distances.csv": city_tables.distances(apart),
     }

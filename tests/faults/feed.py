@@ -6,12 +6,14 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaTimeoutError
 
 from deploy.local.stack import Stack
+from producer.post import Post
 from tests.conftest import Topics, wait_until
 from tests.light import COLOURS
 from tests.wire import picture
@@ -21,6 +23,9 @@ AT_LEAST = 3_000
 POISON = 0.05
 POISONS = (b"no picture at all", picture("red", kind="JPEG", size=64)[:400], b"{ no json")
 PICTURES = tuple(picture(colour) for colour in (*COLOURS, (90, 100, 90)))
+CITIES = ("london", "newyork", "sydney", "atlantis")
+"""The last one has no time zone."""
+BEGINNING = datetime(2017, 3, 1, tzinfo=UTC)
 CAPTIONS = (None, "a green place", "so blue, so lovely", "nothing to see")
 LAST = "the good one that must come out"
 
@@ -108,9 +113,11 @@ class Feed:
             self._thread.join(130)
 
     def _send(self, post_id: str, value: bytes, caption: str | None) -> None:
-        partition = len(self.sent) % self._topics.partitions
-        headers = [("city", b"london")] + ([("caption", caption.encode())] if caption else [])
-        self._futures.append(self._producer.send(self._topics.input, value, post_id.encode(), headers, partition))
+        number = len(self.sent)
+        partition = number % self._topics.partitions
+        created_at = None if number % 7 == 0 else BEGINNING + number * timedelta(minutes=11)
+        record = Post(post_id, CITIES[number % 5 % 4], value, caption, created_at).to_record()
+        self._futures.append(self._producer.send(self._topics.input, record[1], record[0], record[2], partition))
         self.sent[post_id] = partition
         while self._futures and self._futures[0].succeeded():
             self._futures.popleft()

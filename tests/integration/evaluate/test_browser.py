@@ -334,13 +334,8 @@ def test_the_popularity_page_opens_and_shows_all_its_pictures(
     page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     posts = [{"city": city, "place": place} for city in ("sydney", NASTY[:90]) for place in ("coast", "bridge", None)]
-    counted = tally((labeled(**each) for each in posts), load_zones())
-    of_posts, of_sentiment, of_hours = (
-        {city: dict(kind.get(city, {})) for city in counted.posts}
-        for kind in (counted.posts, counted.sentiment, counted.hours)
-    )
-    counters = Counters(of_posts, of_sentiment, of_hours, dict(counted.stamps), {}, "x")
-    monkeypatch.setattr(popularity, "_from_redis", lambda settings: popularity.Counted(counters, "counters", {}))
+    counters = Counters.of(tally((labeled(**each) for each in posts), load_zones()), "x")
+    monkeypatch.setattr(popularity, "_from_redis", lambda settings: popularity.Counted(counters, "counters"))
     assert popularity.main(["-o", str(tmp_path / "cities.html"), "--heat-maps", "1"]) == 0
     assert_readable(page, tmp_path / "cities.html")
     assert page.get_by_role("heading", name=NASTY[:90]).is_visible()

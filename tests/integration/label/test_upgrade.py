@@ -3,12 +3,14 @@
 import subprocess
 import tarfile
 from contextlib import closing
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 import redis
 
+from consumer.count.store import Counters
 from consumer.dead_letter import SOURCE
 from deploy.local.stack import Stack
 from tests.conftest import ROOT, Background, MakeTopics, RunCli, StartCli, wait_until
@@ -81,5 +83,14 @@ def test_a_rolling_upgrade_and_its_rollback_neither_lose_nor_double_a_post(
     labels, dead = (read_all(stack, topic) for topic in (pool.topics.output, pool.topics.dead_letter))
     assert {SOURCE in dict(record.headers) for record in dead} == {False, True}, "both versions wrote dead letters"
     wait_until(lambda: counted() == len(labels), 30, "every label counted")
+    before = Counters.read(redis_client, counter_prefix)
+    verified = run_cli("consumer", "verify", env=env)
+    *missing, last = verified.stdout.splitlines()
+    assert (verified.returncode, "`recount` rebuilds them" in last) == (1, True), verified.stdout + verified.stderr
+    assert all(line.startswith(("days:", "… and ")) for line in missing), "the earlier version counts no days"
+    recounted = run_cli("consumer", "recount", env=env)
+    assert recounted.returncode == 0, recounted.stderr
+    after = Counters.read(redis_client, counter_prefix)
+    assert replace(before, days={}) == replace(after, days={}), "the rest was right"
     verified = run_cli("consumer", "verify", env=env)
     assert f"equal the {len(labels):,} labelled posts" in verified.stdout, verified.stdout + verified.stderr

@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 import re
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +33,12 @@ STAMP = "simulated|ten@0123abcd|ensemble weights=0.8/0.8 gate=0.6 threshold=0.5"
 
 def counters(posts: dict[str, dict[str, int]], **changes: Any) -> Counters:
     stamps = {"e|p|conditional weights=0.8/0.8 gate=0.6 threshold=0.3": 1}
-    rest: dict[str, Any] = {"sentiment": {}, "hours": {}, "stamps": stamps, "offsets": {}, "topic_id": "x"}
+    rest: dict[str, Any] = {"sentiment": {}, "hours": {}, "days": {}, "stamps": stamps, "offsets": {}, "topic_id": "x"}
     return Counters(posts=posts, **(rest | changes))
 
 
 def counted(*posts: dict[str, Any]) -> Counters:
-    of = tally((labeled(**post) for post in posts), load_zones())
-    of_posts, of_sentiment, of_hours = (
-        {city: dict(kind.get(city, {})) for city in of.posts} for kind in (of.posts, of.sentiment, of.hours)
-    )
-    return Counters(of_posts, of_sentiment, of_hours, dict(of.stamps), {}, "x")
+    return Counters.of(tally((labeled(**post) for post in posts), load_zones()), "x")
 
 
 def of_place(found: list[CityReport], city: str, place: str) -> PlaceReport:
@@ -225,8 +220,8 @@ class Write:
         self.page, self.folder = folder / "page.html", folder / "page"
         self._monkeypatch = monkeypatch
 
-    def __call__(self, found: Counters, *flags: str, days: dict[str, tuple[date, date]] | None = None) -> str:
-        self._monkeypatch.setattr(popularity, "_from_redis", lambda settings: Counted(found, "counters", days or {}))
+    def __call__(self, found: Counters, *flags: str) -> str:
+        self._monkeypatch.setattr(popularity, "_from_redis", lambda settings: Counted(found, "counters"))
         assert popularity.main(["-o", str(self.page), *flags]) == 0
         return self.page.read_text("utf-8")
 
@@ -259,7 +254,7 @@ def test_the_page_is_one_file_that_loads_nothing_and_escapes_names(write: Write)
 def test_the_page_names_denominators_and_what_was_not_classified(write: Write) -> None:
     html = " ".join(write(counters(CITIES)).split())
     assert "100 posts: 40 classified (40.0 %), <strong>60 not classified</strong>" in html
-    assert "The dates are not known from counters; --from-topic knows them." in html
+    assert "Their dates are not known.</p>" in html
     assert "Independent posts." in html
     rows = {(row["city"], row["place"]): row for row in write.table("places.csv")}
     coast = rows["sydney", "coast"]
@@ -275,11 +270,25 @@ def test_the_page_names_denominators_and_what_was_not_classified(write: Write) -
 
 
 def test_dates_are_told_where_they_are_known(write: Write) -> None:
-    html = write(counted({}, {"city": "sydney"}), days={"newyork": (date(2017, 3, 1), date(2017, 6, 30))})
-    assert "Made between 2017-03-01 and 2017-06-30 (local time)." in html
-    assert "Posts from 2017-03-01 to 2017-06-30." in html
-    (row,) = [row for row in write.table("hours.csv") if row["city"] == "newyork"]
-    assert (row["weekday"], row["hour"], row["share"]) == ("Tuesday", "22", "1.0")
+    html = write(counted({}, {"created_at": "2017-07-01T03:59:59Z"}, {"city": "sydney", "created_at": None}))
+    assert "Made between 2017-03-28 and 2017-06-30 (local time)." in html
+    assert "Posts from 2017-03-28 to 2017-06-30." in html
+    assert "Their dates are not known.</p>" in html
+    assert [(row["city"], row["first_day"], row["last_day"]) for row in write.table("cities.csv")] == [
+        ("newyork", "2017-03-28", "2017-06-30"), ("sydney", "", ""),
+    ]  # fmt: skip
+    assert [(row["weekday"], row["hour"], row["share"]) for row in write.table("hours.csv")] == [
+        ("Tuesday", "22", "1.0"), ("Friday", "23", "1.0"),
+    ]  # fmt: skip
+
+
+def test_dates_of_which_an_earlier_version_counted_none_are_not_guessed(write: Write) -> None:
+    found = counted({}, {"created_at": "2017-07-01T03:59:59Z"})
+    del found.days["newyork"]["2017-03-28"]
+    html = write(found)
+    assert "2017-06-30" not in html
+    assert "an earlier version counted some of them (<code>recount</code> adds the dates" in html
+    assert "The range of dates is not known." in html
 
 
 def test_a_single_city_without_anything_classified_has_a_page(write: Write) -> None:

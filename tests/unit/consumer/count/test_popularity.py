@@ -11,19 +11,13 @@ from tests.labels import labeled
 
 
 def counters(**changes: Any) -> Counters:
-    empty: dict[str, Any] = {"posts": {}, "sentiment": {}, "hours": {}, "stamps": {}, "offsets": {}, "topic_id": "x"}
+    of_cities = ("posts", "sentiment", "hours", "days")
+    empty: dict[str, Any] = {kind: {} for kind in (*of_cities, "stamps", "offsets")} | {"topic_id": "x"}
     return Counters(**(empty | changes))
 
 
 def of_posts(*posts: dict[str, Any]) -> list[CityFigures]:
-    counted = tally((labeled(**post) for post in posts), load_zones())
-    return popularity(
-        counters(
-            posts=counted.posts,
-            sentiment=counted.sentiment,
-            hours={city: dict(counted.hours.get(city, {})) for city in counted.posts},
-        )
-    )
+    return popularity(Counters.of(tally((labeled(**post) for post in posts), load_zones()), "x"))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +122,22 @@ def test_hours_and_weekdays_are_local_and_include_posts_without_a_place() -> Non
 
 def test_without_any_local_time_there_are_no_hours() -> None:
     (city,) = of_posts({"created_at": None})
-    assert (city.hours, city.weekdays) == ([], [])
+    assert (city.hours, city.weekdays, city.first_day, city.last_day) == ([], [], None, None)
+
+
+def test_the_first_and_last_day_are_local() -> None:
+    (city,) = of_posts({"created_at": "2017-07-01T03:59:59Z"}, {}, {"created_at": "2017-06-01T12:00:00Z"})
+    assert (city.first_day, city.last_day) == ("2017-03-28", "2017-06-30")
+
+
+def test_days_that_hold_fewer_posts_than_the_hours_tell_no_dates() -> None:
+    posts = {"newyork": {"bridge": 3}}
+    hours = {"newyork": {"bridge|1|22": 3}}
+    for days in ({}, {"2017-03-28": 2}, {"2017-03-28": 2, "2017-03-29": 0}):
+        (city,) = popularity(counters(posts=posts, hours=hours, days={"newyork": days}))
+        assert (city.first_day, city.last_day) == (None, None)
+    (city,) = popularity(counters(posts=posts, hours=hours, days={"newyork": {"2017-03-28": 3, "2017-03-29": 0}}))
+    assert (city.first_day, city.last_day) == ("2017-03-28", "2017-03-28")
 
 
 def test_cities_come_by_name() -> None:

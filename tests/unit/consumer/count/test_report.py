@@ -31,10 +31,7 @@ class Say:
         monkeypatch.setattr(report, "wait_for_redis", lambda *arguments: None)
 
     def __call__(self, posts: list[dict[str, Any]], *flags: str) -> tuple[str, str]:
-        counted = tally((labeled(**post) for post in posts), load_zones())
-        counters = Counters(
-            dict(counted.posts), dict(counted.sentiment), dict(counted.hours), dict(counted.stamps), {}, "x"
-        )  # fmt: skip
+        counters = Counters.of(tally((labeled(**post) for post in posts), load_zones()), "x")
         self._monkeypatch.setattr(Counters, "read", lambda *arguments: counters)
         assert report.main(list(flags)) == 0
         out, err = self._capsys.readouterr()
@@ -110,7 +107,8 @@ def test_a_long_list_is_cut_and_says_so(say: Say) -> None:
 )
 def test_busy_times_are_local(say: Say, by: str, size: int, row: str) -> None:
     out, _ = say([{}, {}, {"place": None}, {"created_at": None}], "--by", by)
-    title, _, _, *rows = lines(out)
+    title, _, _, *rows, caption = lines(out)
+    assert caption == "posted from 2017-03-28 to 2017-03-28"
     assert title == "newyork: 3 of 4 posts with a known local time"
     assert len(rows) == size
     assert row in rows
@@ -156,6 +154,7 @@ def test_json_is_valid_without_nan(say: Say) -> None:
     }  # fmt: skip
     assert newyork["hours"][22]["share"]["k"] == 4
     assert (newyork["posts"], newyork["classified"]["k"]) == (4, 3)
+    assert (newyork["first_day"], newyork["last_day"], london["first_day"]) == ("2017-03-28", "2017-03-28", None)
     assert (london["places"], london["hours"], sydney["weekdays"]) == ([], [], [])
 
 

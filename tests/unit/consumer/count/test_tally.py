@@ -33,6 +33,7 @@ def test_a_post_that_is_not_classified_is_counted_as_such_in_all_three_hashes() 
         "posts:newyork": {"_not_classified": 1},
         "sentiment:newyork": {"_not_classified": 4215, "_not_classified:sq": 4215**2, "_not_classified:n": 1},
         "hours:newyork": {"_not_classified|1|22": 1},
+        "days:newyork": {"2017-03-28": 1},
         "stamps": {STAMP: 1},
     }
 
@@ -70,9 +71,22 @@ def test_hours_are_the_local_time_of_the_city(city: str, created_at: str, field:
     assert hour_of(created_at, city) == {field: 1}
 
 
+@pytest.mark.parametrize(
+    ("city", "created_at", "day"),
+    [
+        ("newyork", "2017-01-01T04:59:59.999Z", "2016-12-31"),
+        ("newyork", "2017-01-01T05:00:00Z", "2017-01-01"),
+        ("sydney", "2017-01-01T13:00:00Z", "2017-01-02"),
+        ("london", "0099-07-01T12:00:00Z", "0099-07-01"),  # sorts as text
+    ],
+)
+def test_days_are_the_local_date_of_the_city(city: str, created_at: str, day: str) -> None:
+    assert tally([labeled(city=city, created_at=created_at)], ZONES).days == {city: {day: 1}}
+
+
 def test_a_city_without_a_zone_is_in_no_hour_and_never_in_utc() -> None:
     counted = tally([labeled(city="atlantis"), labeled(city="atlantis", created_at=None)], ZONES)
-    assert counted.hours == {}
+    assert counted.hours == counted.days == {}
     assert counted.without_zone == {"atlantis"}
     assert counted.posts == {"atlantis": {"bridge": 2}}
 
@@ -81,6 +95,7 @@ def test_a_city_without_a_zone_is_in_no_hour_and_never_in_utc() -> None:
 def test_a_post_without_a_local_time_is_in_no_hour(created_at: str | None) -> None:
     counted = tally([labeled(created_at=created_at), labeled()], ZONES)
     assert counted.hours == {"newyork": {"bridge|1|22": 1}}
+    assert counted.days == {"newyork": {"2017-03-28": 1}}
     assert counted.without_time == 1
     assert counted.posts == {"newyork": {"bridge": 2}}
 
