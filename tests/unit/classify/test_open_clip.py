@@ -30,9 +30,9 @@ CAPTIONS = (
 def own_texts(encoder: OpenClip, captions: tuple[str, ...]) -> NDArray[np.float32]:
     """As open_clip itself encodes: padded to the context length."""
     with torch.inference_mode():
-        vectors: NDArray[np.float32] = encoder._model.encode_text(
-            encoder._tokenizer(list(captions)), normalize=True
-        ).numpy()
+        vectors: NDArray[np.float32] = (
+            encoder.as_published()._model.encode_text(encoder._tokenizer(list(captions)), normalize=True).numpy()
+        )
     return vectors
 
 
@@ -45,7 +45,7 @@ def test_pictures_are_encoded_as_open_clip_does(vit_b_32: OpenClip) -> None:
     _, _, transform = open_clip.create_model_and_transforms("ViT-B-32", pretrained=None)
     with torch.inference_mode():
         batch = torch.stack([transform(picture) for picture in pictures])
-        own = vit_b_32._model.encode_image(batch, normalize=True).numpy()
+        own = vit_b_32.as_published()._model.encode_image(batch, normalize=True).numpy()
     prepared = [vit_b_32.prepare(levels(picture)) for picture in pictures]
     together = vit_b_32.encode_images(prepared)
     alone = np.concatenate([vit_b_32.encode_images([one]) for one in prepared])
@@ -62,15 +62,21 @@ def test_as_published_is_open_clips_own_code(vit_b_32: OpenClip) -> None:
     assert torch.equal(prepared, transform(photo(320, 240)))
     ours = vit_b_32.prepare(levels(photo(320, 240)))
     assert (ours.shape, ours.dtype) == ((3, 224, 224), torch.uint8)
-    with torch.inference_mode():
-        own = vit_b_32._model.encode_image(prepared.unsqueeze(0), normalize=True).numpy()
+    with torch.random.fork_rng(), torch.inference_mode():
+        torch.manual_seed(0)  # as the encoder's weights
+        network = open_clip.create_model("ViT-B-32", pretrained=None).eval()
+        own = network.encode_image(prepared.unsqueeze(0), normalize=True).numpy()
     assert np.array_equal(published.encode_images([prepared]), own)
     assert cosines(vit_b_32.encode_images([ours]), own).min() > 0.9999
     seen: list[int] = []
-    hook = vit_b_32._model.transformer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
+    hooks = [
+        encoder._model.transformer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
+        for encoder in (published, vit_b_32)
+    ]
     published.encode_texts(["the bridge at noon"])
     vit_b_32.encode_texts(["the bridge at noon"])
-    hook.remove()
+    for hook in hooks:
+        hook.remove()
     assert seen == [77, 6]
     assert "bpe" not in vars(published._tokenizer)
     assert "bpe" in vars(vit_b_32._tokenizer)

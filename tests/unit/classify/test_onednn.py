@@ -1,0 +1,154 @@
+import platform
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from consumer.classify import onednn
+from consumer.classify.conse import Conse
+from consumer.classify.engine import Tower
+from consumer.classify.levels import levels
+from consumer.classify.open_clip import OpenClip
+from tests.unit.classify.pictures import photo
+
+CAPTIONS = ["", "the bridge at noon", "so blue, I love it " * 9, "湖の上のお寺 🙏"]
+
+
+def random(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(205))
+
+
+def tower(encode: Callable[[torch.Tensor], torch.Tensor], example: torch.Tensor) -> Tower:
+    return Tower("a tower", nn.Module(), encode, example, ())
+
+
+def ours(network: nn.Module) -> int:
+    return sum(isinstance(layer, onednn.Linear) for layer in network.modules())
+
+
+@pytest.fixture(autouse=True)
+def no_gradients() -> Iterator[None]:
+    with torch.no_grad():
+        yield
+
+
+@pytest.mark.parametrize("shape", [(24,), (1, 24), (7, 24), (3, 5, 24), (33, 77, 24)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_linear_layer_computes_what_torchs_does(shape: tuple[int, ...], bias: bool) -> None:
+    layer = nn.Linear(24, 10, bias)
+    rows = random(*shape)
+    torch.testing.assert_close(onednn.Linear(layer.weight, layer.bias)(rows), layer(rows))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("mask", [None, (9, 9), (3 * 4, 9, 9)], ids=["no mask", "one", "one for each row and head"])
+def test_attention_computes_what_torchs_does(bias: bool, mask: tuple[int, ...] | None) -> None:
+    attention = nn.MultiheadAttention(32, 4, bias=bias, batch_first=True).eval()
+    if bias:
+        nn.init.normal_(attention.in_proj_bias)
+    rows, others = random(3, 9, 32), random(3, 10, 32)[:, 1:]
+    attn_mask = None if mask is None else random(*mask)
+    for key, value in ((rows, rows), (others, others), (others, rows)):
+        expected, _ = attention(rows, key, value, need_weights=False, attn_mask=attn_mask)
+        computed, weights = onednn.Attention(attention)(rows, key, value, need_weights=False, attn_mask=attn_mask)
+        torch.testing.assert_close(computed, expected, atol=1e-5, rtol=1e-5)
+        assert weights is None
+
+
+def test_attention_refuses_what_it_does_not_compute() -> None:
+    attention, rows = onednn.Attention(nn.MultiheadAttention(32, 4, batch_first=True)), random(3, 9, 32)
+    with pytest.raises(NotImplementedError):
+        attention(rows, rows, rows, need_weights=True)
+    with pytest.raises(NotImplementedError):  # of torch's a boolean mask says what to leave out
+        attention(rows, rows, rows, attn_mask=torch.ones(9, 9, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("model", ["ViT-B-32", "coca_ViT-B-32", "EVA02-B-16", "tiny-bidirectional"])
+def test_a_models_vectors_are_the_same_by_rounding(tiny_models: tuple[str, ...], model: str) -> None:
+    encoder = OpenClip(model, "random")
+    assert ours(encoder._model) >= 16
+    assert not [layer for layer in encoder._model.modules() if type(layer) is nn.Linear]
+    published = encoder.as_published()
+    assert not ours(published._model)
+    pictures = [levels(photo(320, 240, seed=seed)) for seed in range(3)]
+    same_pixels = [published.prepare(picture) for picture in pictures]
+    encoder._preprocessing = None
+    for computed, expected in (
+        (encoder.encode_images(same_pixels), published.encode_images(same_pixels)),
+        (encoder.encode_texts(CAPTIONS), published.encode_texts(CAPTIONS)),
+    ):
+        assert (computed * expected).sum(axis=1).min() > 0.99999
+        assert np.abs(computed - expected).max() < 1e-5
+
+
+def test_conses_captions_are_encoded_by_it(conse: Conse) -> None:
+    assert ours(conse._sentences) == 6 * 6 + 1
+    assert not [layer for layer in conse._sentences.modules() if type(layer) is nn.Linear]
+
+
+class ReadsWeights(nn.Module):
+    """As the attention pool of open_clip's ResNets: its second layer is read, not called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(self.first(rows), self.second.weight, self.second.bias)
+
+
+def test_a_network_that_reads_its_weights_stays_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    network, rows = ReadsWeights(), random(3, 8)
+    before, layers = network(rows), list(network.modules())
+    with caplog.at_level("INFO"):
+        assert not onednn.use(network, [tower(network, rows)])
+    assert list(network.modules()) == layers
+    assert torch.equal(network(rows), before)
+    assert "oneDNN cannot compute this network's linear layers, so PyTorch does: " in caplog.text
+
+
+def test_an_open_clip_resnet_is_encoded_by_torch() -> None:
+    assert not ours(OpenClip("RN50", "random")._model)
+
+
+def test_a_network_whose_vectors_differ_stays_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    class Wrong(onednn.Linear):
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return super().forward(rows) + 0.1
+
+    network, rows = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8)), random(3, 8)
+    layers = list(network)
+    with pytest.MonkeyPatch.context() as patch, caplog.at_level("INFO"):
+        patch.setattr(onednn, "Linear", Wrong)
+        assert not onednn.use(network, [tower(network, rows)])
+    assert list(network) == layers
+    assert "vectors differ (cosine 0." in caplog.text
+    assert onednn.use(network, [tower(network, rows)])
+    assert ours(network) == 2
+
+
+def test_attention_of_another_kind_stays_torchs() -> None:
+    kinds = {"batch_first": False}, {"batch_first": True, "kdim": 16}, {"batch_first": True, "add_bias_kv": True}
+    for kind in kinds:
+        network = nn.ModuleDict({"attention": nn.MultiheadAttention(32, 4, **kind), "after": nn.Linear(32, 8)})
+        assert onednn.use(network, [tower(network["after"], random(3, 32))])
+        assert (ours(network), type(network["attention"])) == (1, nn.MultiheadAttention)
+
+
+@pytest.mark.parametrize("missing", ["x86", "oneDNN"])
+def test_where_there_is_none_nothing_changes(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if missing == "x86":
+        monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    else:
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    network = nn.Sequential(nn.Linear(8, 8))
+    assert not onednn.use(network, [tower(network, random(3, 8))])
+    assert not ours(network)
+
+
+def test_towers_that_torch_compiles_stay_torchs(tiny_models: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OpenClip, "_compile", lambda self: None)  # it takes minutes
+    assert not ours(OpenClip("tiny", "random", compiled=True)._model)
+    assert ours(OpenClip("tiny", "random")._model) == 2 * 2 * (2 + 4)
