@@ -120,8 +120,8 @@ def test_a_long_text_does_not_lengthen_the_short_ones(tiny_models: tuple[str, ..
     encoder = OpenClip("tiny", "random")
     seen: list[tuple[int, int]] = []
     encoder._model.transformer.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape[:2])))
-    encoder.encode_texts(["the bridge at noon"] * 7 + ["a " * 200] + ["!"] * 8 + ["a bridge"])
-    assert seen == [(8, 3), (8, 6), (1, 77)]
+    encoder.encode_texts(["the bridge at noon"] * 12 + ["a " * 200] + ["!"] * 12 + ["a bridge"])
+    assert seen == [(12, 3), (13, 6), (1, 77)]
 
 
 @pytest.mark.parametrize(("name", "positions"), [("tiny", 6), ("tiny-custom-text", 6), ("tiny-bidirectional", 77)])
