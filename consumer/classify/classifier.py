@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from consumer.classify import pictures
 from consumer.classify.captions import readable
 from consumer.classify.encoder import Encoder, EncoderBug, NotFinite
-from consumer.classify.ensemble import Decision, probabilities
+from consumer.classify.ensemble import Decision, softmax
 from consumer.classify.label import Label, Ranking
 from consumer.classify.levels import levels as levels_of
 from consumer.classify.levels import plain_jpeg
@@ -86,7 +86,7 @@ class Classifier:
         self._encoder = encoder
         self._limits = limits
         self._categories = places.categories
-        self._label_vectors = places.label_vectors(encoder, templates)
+        self._label_vectors = torch.from_numpy(places.label_vectors(encoder, templates)).double().T
         self._top = min(top, len(self._categories))
         self._observe = observe
         self._decode_jpeg = decode_jpeg
@@ -162,7 +162,7 @@ class Classifier:
         if any(captions):
             texts = self._text_vectors([caption for caption in captions if caption is not None])
             of_captions[[caption is not None for caption in captions]] = self._cosines(texts)
-        return self._cosines(images), of_captions
+        return self._cosines(images).astype(np.float32), of_captions
 
     def classify(self, posts: Sequence[Post]) -> list[Label]:
         """Decode and label posts.
@@ -192,15 +192,19 @@ class Classifier:
         return vectors[[row[caption] for caption in captions]]
 
     def _image_probabilities(self, batch: Sequence[Decoded]) -> NDArray[np.float64]:
-        return probabilities(self._image_vectors(batch), self._label_vectors, self.image_logit_scale)
+        return softmax(self.image_logit_scale * self._cosines(self._image_vectors(batch)))
 
     def _text_probabilities(self, captions: list[str]) -> NDArray[np.float64]:
         if not captions:
             return np.empty((0, len(self._categories)))
-        return probabilities(self._text_vectors(captions), self._label_vectors, self.text_logit_scale)
+        return softmax(self.text_logit_scale * self._cosines(self._text_vectors(captions)))
 
-    def _cosines(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(vectors.astype(np.float64) @ self._label_vectors.astype(np.float64).T, dtype=np.float32)
+    def _cosines(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Of each vector with every place, ``[n, p]``.
+
+        By torch: NumPy's BLAS has threads of its own, which look for more work for a while and slow the captions down.
+        """
+        return np.asarray((torch.from_numpy(vectors).double() @ self._label_vectors).numpy())
 
     def _decide(self, of_image: NDArray[np.float64], of_text: NDArray[np.float64] | None, caption: str | None) -> Label:
         image = self._rank(of_image)

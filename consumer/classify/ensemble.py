@@ -41,23 +41,11 @@ class Decision:
         return (of_image * image + of_text * text) / (of_image + of_text)
 
 
-def probabilities(
-    vectors: NDArray[np.float32], label_vectors: NDArray[np.float32], logit_scale: float
-) -> NDArray[np.float64]:
-    """Zero-shot classification: softmax over places of scale · cosine (Radford et al. 2021, section 3.1.2).
-
-    Args:
-        vectors: unit vectors of pictures or captions, ``[n, d]``.
-        label_vectors: unit vectors of the places, ``[p, d]``.
-        logit_scale: the inverse temperature of the softmax.
-
-    Returns:
-        ``[n, p]``, each row sums to 1.
-    """
-    return softmax(logit_scale * (vectors.astype(np.float64) @ label_vectors.astype(np.float64).T))
-
-
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities over places of logits ``[n, p]``, which are scale · cosine; each row sums to 1."""
+    """Probabilities over places of logits ``[n, p]``; each row sums to 1.
+
+    Of zero-shot classification these are scale · cosine, the scale being the inverse temperature (Radford et al. 2021,
+    section 3.1.2).
+    """
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
