@@ -49,6 +49,9 @@ soak: $(INSTALLED)  ## faults at random moments for MINUTES; nothing lost or dou
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 BENCHMARK ?=
+benchmark: export MALLOC_ARENA_MAX = 1
+benchmark: export MALLOC_MMAP_THRESHOLD_ = 33554432
+benchmark: export MALLOC_TRIM_THRESHOLD_ = 268435456
 benchmark: $(INSTALLED)  ## the pipeline beside the bare model; BENCHMARK="--posts 100 --json FILE" passes options
 	$(BIN)/python -m deploy.local run -- $(BIN)/python -m consumer benchmark $(BENCHMARK)
 
