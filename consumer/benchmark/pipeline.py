@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from consumer.benchmark.memory import Watched, watching
 from consumer.classify.classifier import Classifier
+from consumer.classify.openmp import release_threads
 from consumer.health import Health
 from consumer.label.batch import Batch, Working
 from consumer.label.encode import Inference
@@ -83,6 +84,7 @@ def label(
     """
     run, stop = result or Run(), stop or threading.Event()
     stopwatch.seconds.clear()
+    release_threads()  # as `label` does; this thread may have measured the bare model
 
     class TimedSource(Source):
         def next_batch(self, oldest: Working | None) -> Batch | None:

@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 
 from consumer import __version__
 from consumer.classify.classifier import Classifier
+from consumer.classify.openmp import release_threads
 from consumer.classify.settings import build_classifier
 from consumer.health import Health, serve
 from consumer.label.encode import Inference
@@ -66,6 +67,7 @@ def main(
     check_replica(settings)
     metrics.topic_partitions.set(topics.partitions)
     classifier = build(settings, lambda stage, seconds: metrics.stage_seconds.labels(stage).observe(seconds))
+    release_threads()  # from here on the model thread computes
     metrics.build_info.labels(__version__, classifier.encoder_name).set(1)
     metrics.places_info.labels(classifier.places_stamp).set(1)
     event(log, logging.INFO, "model loaded", encoder=classifier.encoder_name, places=classifier.places_stamp)

@@ -64,6 +64,13 @@ def test_its_writable_folders_are_those_of_a_read_only_container() -> None:
     assert "WORKDIR /tmp" in LAST
 
 
+def test_the_benchmark_allocates_memory_as_the_image_does() -> None:
+    variables = " ".join(line for line in LAST if line.startswith("ENV"))
+    exported = re.findall(r"^benchmark: export (MALLOC_\w+) = (\d+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert len(exported) == 3
+    assert re.findall(r"(MALLOC_\w+)=(\d+)", variables) == exported
+
+
 def test_it_is_stopped_and_watched() -> None:
     assert "STOPSIGNAL SIGTERM" in LAST
     assert image_health_check()[:2] == ["python", "-c"]
