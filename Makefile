@@ -49,11 +49,9 @@ soak: $(INSTALLED)  ## faults at random moments for MINUTES; nothing lost or dou
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 BENCHMARK ?=
-benchmark: export MALLOC_ARENA_MAX = 1
-benchmark: export MALLOC_MMAP_THRESHOLD_ = 33554432
-benchmark: export MALLOC_TRIM_THRESHOLD_ = 268435456
+MALLOC = MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=268435456
 benchmark: $(INSTALLED)  ## the pipeline beside the bare model; BENCHMARK="--posts 100 --json FILE" passes options
-	$(BIN)/python -m deploy.local run -- $(BIN)/python -m consumer benchmark $(BENCHMARK)
+	$(BIN)/python -m deploy.local run -- env $(MALLOC) $(BIN)/python -m consumer benchmark $(BENCHMARK)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -66,7 +66,7 @@ class Conse:
         self._tokenizer, self._sentences = _load_sentences()
         self._sentences.to(self._device)
         if self._device.type == "cpu":
-            onednn.use(self._sentences, [self._sentence_tower()])
+            onednn.use(self._sentences, self._towers)
         # here, not at the top: consumer.classify.open_clip is slow to import
         from consumer.classify.open_clip import imagenet_class_names
 
@@ -122,12 +122,12 @@ class Conse:
         """Itself."""
         return self
 
-    def _sentence_tower(self) -> Tower:
+    def _towers(self) -> tuple[Tower]:
         def encode(ids: torch.Tensor) -> torch.Tensor:
             states: torch.Tensor = self._sentences(input_ids=ids).last_hidden_state
             return states
 
-        return Tower("text", self._sentences, encode, torch.tensor(self._tokenize(["a bridge"])), (0, 1))
+        return (Tower("text", self._sentences, encode, torch.tensor(self._tokenize(["a bridge", "a pool"])), (0, 1)),)
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         ids: list[list[int]] = self._tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)["input_ids"]

@@ -6,7 +6,8 @@ that PyTorch's compiler puts in their place (torch/_inductor/fx_passes/mkldnn_fu
 
 import logging
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,13 +20,14 @@ LEAST_COSINE = 0.99999
 """Between the vectors with oneDNN and without: they differ by rounding alone."""
 
 
-class Linear(torch.nn.Module):
+class Linear(torch.nn.Linear):
     """`torch.nn.Linear` for inference; its weights are in oneDNN's own layout, for these operators alone."""
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        super().__init__()
+        torch.nn.Module.__init__(self)  # no weights besides
+        self.out_features, self.in_features = weight.shape
         self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.detach())
-        self.bias = None if bias is None else bias.detach()
+        self.bias: Any = None if bias is None else bias.detach()
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """``[…, in] -> […, out]``."""
@@ -63,14 +65,14 @@ class Attention(torch.nn.Module):
         return self._out(attended.transpose(1, 2).flatten(2)), None
 
 
-def use(network: torch.nn.Module, towers: Sequence[Tower]) -> bool:
+def use(network: torch.nn.Module, towers: Callable[[], Sequence[Tower]]) -> bool:
     """Let oneDNN compute a network's linear layers, if each tower then gives the same vectors; else change nothing.
 
     Some networks cannot: they read the weights of their layers instead of calling them.
 
     Args:
         network: on the CPU, in fp32 and in evaluation mode.
-        towers: all that the network is used for.
+        towers: gives all that the network is used for.
 
     Returns:
         Whether it does.
@@ -78,17 +80,18 @@ def use(network: torch.nn.Module, towers: Sequence[Tower]) -> bool:
     available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if not available or platform.machine().lower() not in ("x86_64", "amd64"):
         return False
-    expected = [_vectors(tower) for tower in towers]
     replaced: list[tuple[torch.nn.Module, str, torch.nn.Module]] = []
     try:
+        compared = towers()
+        expected = [_vectors(tower) for tower in compared]
         for parent, name, layer in list(_layers(network)):
             setattr(parent, name, _counterpart(layer))
             replaced.append((parent, name, layer))
-        computed = [_vectors(tower) for tower in towers]
-        cosine = min(F.cosine_similarity(*pair, dim=-1).min().item() for pair in zip(expected, computed, strict=True))
-        if cosine >= LEAST_COSINE:
+        computed = [_vectors(tower) for tower in compared]
+        cosines = [F.cosine_similarity(*pair, dim=-1).min().item() for pair in zip(expected, computed, strict=True)]
+        if all(cosine >= LEAST_COSINE for cosine in cosines):  # not so of NaN
             return True
-        reason = f"vectors differ (cosine {cosine:.6f})"
+        reason = f"vectors differ (cosines {', '.join(f'{cosine:.6f}' for cosine in cosines)})"
     except Exception as error:  # whatever a network or another version of PyTorch raises
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
     for parent, name, layer in replaced:
@@ -113,7 +116,7 @@ def _layers(network: torch.nn.Module) -> Iterator[tuple[torch.nn.Module, str, to
 
 def _is_plain_attention(layer: torch.nn.Module) -> bool:
     return (
-        isinstance(layer, torch.nn.MultiheadAttention)
+        type(layer) is torch.nn.MultiheadAttention
         and layer.batch_first
         and layer.in_proj_weight is not None
         and layer.bias_k is None

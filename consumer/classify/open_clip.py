@@ -70,7 +70,7 @@ class OpenClip:
         engines.check(engine, precision, device, compiled, calibration is not None)
         self._device = Device(device, "fp32" if engine == "openvino" else precision, compiled)
         identity = f"open_clip/{model}/{_check(model, pretrained)}"
-        self._loaded = model, pretrained
+        self._loaded, self._is_changed = (model, pretrained), False
         self.name = identity + engines.suffix(engine, precision, calibration.stamp if calibration else "")
         self._model, self._transform, self._own_tokenizer = _load(model, pretrained)
         is_clips = isinstance(self._own_tokenizer, open_clip.SimpleTokenizer)
@@ -89,7 +89,7 @@ class OpenClip:
             towers = self._towers(calibration)
             self._image_tower, self._text_tower = (engines.in_openvino(tower, precision, identity) for tower in towers)
         elif self._device.torch.type == "cpu":
-            onednn.use(self._model, self._towers())
+            self._is_changed = onednn.use(self._model, self._towers)
 
     def prepare(self, levels: torch.Tensor) -> torch.Tensor:
         """The levels that the image tower sees, uint8, ``[3, side, side]``; see `Preprocessing`."""
@@ -131,8 +131,9 @@ class OpenClip:
         To compare with; its tokenizer remembers every word it ever saw.
         """
         plain = copy.copy(self)
-        plain._model, _, _ = _load(*self._loaded)
-        plain._model.to(self._device.torch).eval()
+        if self._is_changed:
+            plain._model, _, _ = _load(*self._loaded)
+            plain._model.eval()
         plain._preprocessing = None
         plain._cuts_texts = False
         plain._image_tower, plain._text_tower = plain._model.encode_image, plain._model.encode_text

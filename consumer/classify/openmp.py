@@ -1,6 +1,7 @@
 """The threads that torch computes with: OpenMP keeps them for the thread that asked for them, and counts them all."""
 
 import ctypes
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -17,4 +18,5 @@ def release_threads() -> None:
     another OpenMP nothing happens.
     """
     for library in (Path(torch.__file__).parent / "lib").glob("libgomp*"):
-        ctypes.CDLL(str(library)).omp_pause_resource_all(SOFT)
+        with suppress(OSError, AttributeError):  # one that is older than OpenMP 5.0
+            ctypes.CDLL(str(library)).omp_pause_resource_all(SOFT)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from consumer.labeled_post import LabeledPost
 
 NOT_CLASSIFIED = "_not_classified"
-"""The field of posts without a place, in all three hashes."""
+"""The field of posts without a place, in posts, sentiment and hours."""
 SENTIMENT_UNITS = 10_000
 """Sentiments are summed as whole numbers of this fraction: sums of floats drift."""
 

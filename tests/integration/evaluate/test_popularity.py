@@ -33,7 +33,7 @@ def test_the_topic_and_the_counters_give_the_same_figures_and_dates(
     assert days["london"] == ("2017-03-03", "2017-03-27")
     assert days["são paulo"] == ("", ""), "its time zone is not known"
     for page in pages.values():
-        assert "Made between 2017-03-03 and 2017-03-27 (local time)." in page.read_text("utf-8")
+        assert "48 of them have a known local time: from 2017-03-03 to 2017-03-27." in page.read_text("utf-8")
 
 
 def test_nothing_counted_and_no_topic_are_one_line(

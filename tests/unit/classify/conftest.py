@@ -22,6 +22,8 @@ TINY = {
 TINY_MODELS = {
     "tiny": TINY,
     "tiny-custom-text": {**TINY, "custom_text": True},
+    # as SigLIP's projection
+    "tiny-biased": {**TINY, "text_cfg": {**TEXT_TOWER, "proj_bias": True}},
     # as SigLIP's: every token sees every other, the vector is the last token's
     "tiny-bidirectional": {
         **TINY,

@@ -1,5 +1,6 @@
 import platform
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,12 +21,19 @@ def random(*shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(205))
 
 
-def tower(encode: Callable[[torch.Tensor], torch.Tensor], example: torch.Tensor) -> Tower:
-    return Tower("a tower", nn.Module(), encode, example, ())
+def towers(*encode_and_example: Any) -> Callable[[], list[Tower]]:
+    """Of each pair what encodes, and an input."""
+    pairs = zip(encode_and_example[::2], encode_and_example[1::2], strict=True)
+    return lambda: [Tower("a tower", nn.Module(), encode, example, ()) for encode, example in pairs]
 
 
 def ours(network: nn.Module) -> int:
     return sum(isinstance(layer, onednn.Linear) for layer in network.modules())
+
+
+pytestmark = pytest.mark.skipif(
+    platform.machine() != "x86_64", reason="oneDNN's layers are used on x86-64 alone: elsewhere nothing changes"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -65,10 +73,10 @@ def test_attention_refuses_what_it_does_not_compute() -> None:
         attention(rows, rows, rows, attn_mask=torch.ones(9, 9, dtype=torch.bool))
 
 
-@pytest.mark.parametrize("model", ["ViT-B-32", "coca_ViT-B-32", "EVA02-B-16", "tiny-bidirectional"])
+@pytest.mark.parametrize("model", ["ViT-B-32", "coca_ViT-B-32", "EVA02-B-16", "tiny-bidirectional", "tiny-biased"])
 def test_a_models_vectors_are_the_same_by_rounding(tiny_models: tuple[str, ...], model: str) -> None:
     encoder = OpenClip(model, "random")
-    assert ours(encoder._model) >= 16
+    assert ours(encoder._model) >= 24
     assert not [layer for layer in encoder._model.modules() if type(layer) is nn.Linear]
     published = encoder.as_published()
     assert not ours(published._model)
@@ -103,7 +111,7 @@ def test_a_network_that_reads_its_weights_stays_as_it_is(caplog: pytest.LogCaptu
     network, rows = ReadsWeights(), random(3, 8)
     before, layers = network(rows), list(network.modules())
     with caplog.at_level("INFO"):
-        assert not onednn.use(network, [tower(network, rows)])
+        assert not onednn.use(network, towers(network, rows))
     assert list(network.modules()) == layers
     assert torch.equal(network(rows), before)
     assert "oneDNN cannot compute this network's linear layers, so PyTorch does: " in caplog.text
@@ -122,18 +130,39 @@ def test_a_network_whose_vectors_differ_stays_as_it_is(caplog: pytest.LogCapture
     layers = list(network)
     with pytest.MonkeyPatch.context() as patch, caplog.at_level("INFO"):
         patch.setattr(onednn, "Linear", Wrong)
-        assert not onednn.use(network, [tower(network, rows)])
+        assert not onednn.use(network, towers(network, rows))
     assert list(network) == layers
-    assert "vectors differ (cosine 0." in caplog.text
-    assert onednn.use(network, [tower(network, rows)])
+    assert "vectors differ (cosines 0." in caplog.text
+    assert onednn.use(network, towers(network, rows))
     assert ours(network) == 2
+
+
+def test_a_second_tower_that_gives_nan_keeps_both_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(rows: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(network(rows) * (float("nan") if ours(network) else 1.0))
+
+    network, rows = nn.Sequential(nn.Linear(8, 8)), random(3, 8)
+    with caplog.at_level("INFO"):
+        assert not onednn.use(network, towers(network, rows, broken, rows))
+    assert not ours(network)
+    assert "(cosines 1.000000, nan)" in caplog.text
+
+
+def test_a_network_without_an_example_stays_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    def towers() -> list[Tower]:
+        raise RuntimeError("an odd size")
+
+    network = nn.Sequential(nn.Linear(8, 8))
+    with caplog.at_level("INFO"):
+        assert not onednn.use(network, towers)
+    assert "RuntimeError: an odd size" in caplog.text
 
 
 def test_attention_of_another_kind_stays_torchs() -> None:
     kinds = {"batch_first": False}, {"batch_first": True, "kdim": 16}, {"batch_first": True, "add_bias_kv": True}
     for kind in kinds:
         network = nn.ModuleDict({"attention": nn.MultiheadAttention(32, 4, **kind), "after": nn.Linear(32, 8)})
-        assert onednn.use(network, [tower(network["after"], random(3, 32))])
+        assert onednn.use(network, towers(network["after"], random(3, 32)))
         assert (ours(network), type(network["attention"])) == (1, nn.MultiheadAttention)
 
 
@@ -144,7 +173,7 @@ def test_where_there_is_none_nothing_changes(missing: str, monkeypatch: pytest.M
     else:
         monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     network = nn.Sequential(nn.Linear(8, 8))
-    assert not onednn.use(network, [tower(network, random(3, 8))])
+    assert not onednn.use(network, towers(network, random(3, 8)))
     assert not ours(network)
 
 

@@ -270,8 +270,9 @@ def test_the_page_names_denominators_and_what_was_not_classified(write: Write) -
 
 
 def test_dates_are_told_where_they_are_known(write: Write) -> None:
-    html = write(counted({}, {"created_at": "2017-07-01T03:59:59Z"}, {"city": "sydney", "created_at": None}))
-    assert "Made between 2017-03-28 and 2017-06-30 (local time)." in html
+    undated = {"created_at": None}
+    html = write(counted({}, {"created_at": "2017-07-01T03:59:59Z"}, undated, {"city": "sydney"} | undated))
+    assert "2 of them have a known local time: from 2017-03-28 to 2017-06-30." in html
     assert "Posts from 2017-03-28 to 2017-06-30." in html
     assert "Their dates are not known.</p>" in html
     assert [(row["city"], row["first_day"], row["last_day"]) for row in write.table("cities.csv")] == [
