@@ -102,6 +102,11 @@ class CityFigures:
     first_day: str | None
     last_day: str | None
 
+    @property
+    def known_local_time(self) -> int:
+        """Posts whose local time is known: those in the hours."""
+        return self.hours[0].share.n if self.hours else 0
+
 
 def popularity(counters: Counters) -> list[CityFigures]:
     """The figures of every city, by name.

@@ -115,8 +115,7 @@ def _place_table(city: CityFigures, top: int) -> Table:
 
 def _time_table(city: CityFigures, by: Literal["hour", "weekday"]) -> Table | str:
     rows = city.hours if by == "hour" else city.weekdays
-    known = rows[0].share.n if rows else 0
-    title = f"{city.city}: {known:,} of {city.posts:,} posts with a known local time"
+    title = f"{city.city}: {city.known_local_time:,} of {city.posts:,} posts with a known local time"
     if not rows:
         return title
     table = _table(title, by, "posts", "share", "95 % CI")

@@ -216,7 +216,7 @@ class Store:
             redis.RedisError: unknown whether it was done.
         """
         stand = {self._field(p): str(offset) for p, offset in offsets.items() if offset is not None}
-        given = json.dumps({"topic": self._topic_id, "offsets": stand})
+        given = json.dumps({"topic": self._topic_id, "offsets": stand, "kinds": _KINDS})
         return bool(self._switch(keys=[self._key("offsets")], args=[live, self._prefix, given]))
 
     def _field(self, partition: int) -> str:

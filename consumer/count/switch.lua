@@ -1,12 +1,12 @@
 -- Puts rebuilt counters in place of the live ones, in one step. A running `count` then sees other offsets and seeks.
--- KEYS[1]: any key of the slot. ARGV: live prefix, rebuilt prefix, JSON {topic, offsets} of what was rebuilt.
+-- KEYS[1]: any key of the slot. ARGV: live prefix, rebuilt prefix, JSON {topic, offsets, kinds} of what was rebuilt.
 -- Returns 1, or 0 and changes nothing when something else was rebuilt there: another `recount` is at work.
 -- The cities are read here, so that one which `count` added this moment is not left behind.
 local live, rebuilt, given = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
 local function names(prefix)
   local all = {'offsets', 'topic', 'stamps', 'cities'}
   for _, city in ipairs(redis.call('SMEMBERS', prefix .. ':cities')) do
-    for _, kind in ipairs({'posts', 'sentiment', 'hours', 'days'}) do
+    for _, kind in ipairs(given.kinds) do
       table.insert(all, kind .. ':' .. city)
     end
   end

@@ -36,13 +36,12 @@ def places(found: Sequence[CityReport], corrected: Mapping[tuple[str, str], Corr
     return page.table(columns, rows())
 
 
-def cities(found: Sequence[CityReport], hours: Mapping[str, Mapping[str, int]]) -> str:
+def cities(found: Sequence[CityReport]) -> str:
     """A row per city."""
     columns = ("city", "posts", "classified", "not_classified", "known_local_time", "first_day", "last_day")
     rows = (
         (city.figures.city, city.figures.posts, city.figures.classified.k, city.not_classified,
-         sum(hours.get(city.figures.city, {}).values()),
-         city.figures.first_day, city.figures.last_day)
+         city.figures.known_local_time, city.figures.first_day, city.figures.last_day)
         for city in found
     )  # fmt: skip
     return page.table(columns, rows)

@@ -165,7 +165,7 @@ def _write(
             page.write(folder / name, png)
     tables = {
         "places.csv": city_tables.places(found, corrected),
-        "cities.csv": city_tables.cities(found, counted.counters.hours),
+        "cities.csv": city_tables.cities(found),
         "hours.csv": city_tables.hours(counted.counters.hours),
         "distances.csv": city_tables.distances(apart),
     }
