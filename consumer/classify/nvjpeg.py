@@ -1,4 +1,4 @@
-"""JPEGs decoded on the GPU, by TorchCodec and NVIDIA's nvJPEG. Not run here: it takes a CUDA device."""
+"""JPEGs decoded on the GPU, by TorchCodec and NVIDIA's nvJPEG. Not run yet."""
 
 from collections.abc import Callable
 from functools import partial
