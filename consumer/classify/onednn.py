@@ -56,7 +56,7 @@ class Attention(torch.nn.Module):
     ) -> tuple[torch.Tensor, None]:
         """``[n, length, d]`` three times; the mask is added, ``[length, length]`` or one for each row and head."""
         if need_weights or (attn_mask is not None and not attn_mask.is_floating_point()):
-            raise NotImplementedError
+            raise NotImplementedError("attention weights as a result, or a mask that is not added")
         projected = (project(rows) for project, rows in zip(self._projections, (query, key, value), strict=True))
         q, k, v = (rows.view(*rows.shape[:2], self._heads, -1).transpose(1, 2) for rows in projected)
         if attn_mask is not None and attn_mask.ndim == 3:

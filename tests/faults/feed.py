@@ -116,8 +116,9 @@ class Feed:
         number = len(self.sent)
         partition = number % self._topics.partitions
         created_at = None if number % 7 == 0 else BEGINNING + number * timedelta(minutes=11)
-        record = Post(post_id, CITIES[number % 5 % 4], value, caption, created_at).to_record()
-        self._futures.append(self._producer.send(self._topics.input, record[1], record[0], record[2], partition))
+        city = CITIES[number % 5 % 4]  # not in step with the partitions
+        key, value, headers = Post(post_id, city, value, caption, created_at).to_record()
+        self._futures.append(self._producer.send(self._topics.input, value, key, headers, partition))
         self.sent[post_id] = partition
         while self._futures and self._futures[0].succeeded():
             self._futures.popleft()
