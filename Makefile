@@ -3,7 +3,7 @@ PYTHON ?= python3
 INSTALLED = .venv/.installed
 BIN = .venv/bin
 
-.PHONY: demo board screenshots test lint engine unit mutants soak benchmark clean
+.PHONY: demo board screenshots test lint unit mutants soak benchmark clean
 
 $(INSTALLED): pyproject.toml deploy/constraints.txt
 	$(PYTHON) -m venv .venv
@@ -19,15 +19,11 @@ board: $(INSTALLED)  ## live pages on http://127.0.0.1:8090/ and posts that keep
 screenshots: $(INSTALLED)  ## every view of the board, light and dark
 	$(BIN)/python -m deploy.local run -- $(BIN)/python -m deploy.board screenshots screenshots
 
-# OpenVINO's tests in a process of their own: with them in one, tests/unit/producer/test_replay.py ended it (SIGSEGV).
-ENGINE = tests/unit/classify/test_engine.py
-
 # So many files of tests at once: most tests wait for something. Those with faults come last, apart from what loads models.
 AT_ONCE ?= 2
 
-test: $(INSTALLED)  ## the whole suite, the real broker and Redis included
-	$(MAKE) -j $(AT_ONCE) lint engine
-	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile tests/unit tests/integration --ignore $(ENGINE)
+test: lint  ## the whole suite, the real broker and Redis included
+	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile tests/unit tests/integration
 	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile tests/faults
 
 lint: $(INSTALLED)
@@ -35,11 +31,8 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-engine: $(INSTALLED)
-	$(BIN)/python -m pytest $(ENGINE)
-
-unit: engine  ## the tests that need no broker: under a minute
-	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile tests/unit --ignore $(ENGINE)
+unit: $(INSTALLED)  ## the tests that need no broker: under a minute
+	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile tests/unit
 
 mutants: $(INSTALLED)  ## take out one guard at a time: the tests that name it must fail; about 20 minutes
 	$(BIN)/python -m tests.mutants

@@ -1,5 +1,6 @@
 """What computes the two towers of a model: torch, or OpenVINO on a CPU from a conversion that is kept on disk."""
 
+import functools
 import hashlib
 import logging
 import os
@@ -93,7 +94,7 @@ def check(engine: Engine, precision: Precision, device: str, compiled: bool = Fa
             raise CommandError("PRECISION int8 needs CALIBRATION: a dataset whose posts are like yours")
         if precision == "int8" and find_spec("nncf") is None:
             raise CommandError("PRECISION int8 needs the package nncf: pip install 'placestream[openvino]'")
-        capabilities = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        capabilities = _core(import_openvino()).get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bf16" and "BF16" not in capabilities:
             log.warning("PRECISION bf16: this CPU has no avx512_bf16 or amx and computes in fp32, no faster")
 
@@ -133,7 +134,7 @@ def in_openvino(tower: Tower, precision: Precision, identity: str) -> Callable[[
     examples = tower.calibration[:COMPARED] or (tower.example,)
     try:
         folder = (_quantised if precision == "int8" else _converted)(openvino, tower, identity)
-        compiled = openvino.Core().compile_model(folder / "tower.xml", "CPU", options)
+        compiled = _core(openvino).compile_model(folder / "tower.xml", "CPU", options)
         vectors = torch.cat([torch.from_numpy(compiled(example.numpy())[0]) for example in examples])
     except Exception as error:  # of torch.export, of OpenVINO's converter or of the disk: too many to name
         message = " ".join(str(error).split())[:200]
@@ -161,6 +162,16 @@ def import_openvino() -> Any:
     except ImportError:
         raise CommandError("ENGINE openvino needs the package openvino: pip install 'placestream[openvino]'") from None
     return openvino
+
+
+@functools.cache
+def _core(openvino: Any) -> Any:
+    """OpenVINO's Core, the same one for as long as the process lives.
+
+    Each Core registers an alternate signal stack (sigaltstack) for the thread that makes it, and unmaps it at its own
+    end, when a later Core may have registered another: Python's signal handlers would run on unmapped memory (SIGSEGV).
+    """
+    return openvino.Core()
 
 
 def _converted(openvino: Any, tower: Tower, identity: str) -> Path:

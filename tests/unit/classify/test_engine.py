@@ -1,6 +1,7 @@
 import math
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -301,6 +302,26 @@ def test_nothing_reports_its_use_over_the_network() -> None:
     engine.in_openvino(tower(), "fp32", "linear")
     assert sys.modules["openvino_telemetry"] is None
     assert telemetry_utils.tm.__name__ == "openvino.tools.ovc.telemetry_stub"
+
+
+SIGNALLED = """
+import gc, os, signal, torch
+from consumer.classify.engine import Tower, in_openvino
+
+signal.signal(signal.SIGTERM, lambda *_: print("stopping"))
+linear = torch.nn.Linear(4, 3).eval()
+first, second = (in_openvino(Tower("image", linear, linear, torch.ones(2, 4), (0,)), "fp32", "linear") for _ in "12")
+del first
+gc.collect()
+del second
+gc.collect()
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_signal_after_models_have_gone_is_handled() -> None:
+    ended = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "stopping\n"), ended.stderr
 
 
 @pytest.mark.parametrize(("capabilities", "warnings"), [(["FP32"], 1), (["FP32", "BF16"], 0)])
