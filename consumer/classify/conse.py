@@ -17,12 +17,15 @@ from PIL import Image
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.transforms.functional import to_pil_image
 
+from consumer.classify import engine as engines
 from consumer.classify import onednn
 from consumer.classify.encoder import in_chunks_by_length
-from consumer.classify.engine import Tower
+from consumer.classify.engine import Engine, Tower
 from consumer.classify.levels import levels as levels_of
 from consumer.classify.places import TEMPLATES
 from producer.errors import CommandError
+
+NAME = "conse/efficientnet-lite0+minilm-l6"
 
 CLASSES = 10
 """Likeliest ImageNet classes that make a picture's vector: T in Norouzi et al., who find little change beyond 10."""
@@ -38,6 +41,10 @@ CROP = 0.875
 MAX_TOKENS = 256
 """all-MiniLM-L6-v2's own limit (sentence_bert_config.json)."""
 
+CPU_TEXTS, CPU_OVERHEAD = 32, 40
+"""Texts encoded together on a CPU at most, and the tokens that a chunk costs besides (2 cores: 2.4 ms a caption of 29
+tokens; 4.4 where all 32 are padded to the longest)."""
+
 SENTENCES_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of the model.safetensors that sentence-transformers/all-MiniLM-L6-v2 publishes."""
 
@@ -47,12 +54,13 @@ class Conse:
 
     Args:
         device: a torch device.
+        engine: what computes the two networks, in fp32: bf16 would change one label of 25. The name tells of openvino.
 
     Raises:
-        CommandError: the packages are missing, or their weights are not what was published.
+        CommandError: the packages are missing, their weights are not what was published, or an engine that does not
+            fit the device.
     """
 
-    name = "conse/efficientnet-lite0+minilm-l6"
     image_logit_scale = 20.0
     text_logit_scale = 20.0
     default_threshold = 0.26
@@ -60,13 +68,22 @@ class Conse:
     # bring along: textures, faces and text pages stay below it, and a caption that names its place passes it.
     default_templates = TEMPLATES["described"]
 
-    def __init__(self, device: str = "cpu") -> None:
+    def __init__(self, device: str = "cpu", engine: Engine = "torch") -> None:
+        engines.check(engine, "fp32", device)
+        self.name = NAME + engines.suffix(engine, "fp32")
         self._device = torch.device(device)
-        self._imagenet = _load_imagenet().to(self._device)
-        self._tokenizer, self._sentences = _load_sentences()
-        self._sentences.to(self._device)
-        if self._device.type == "cpu":
-            onednn.use(self._sentences, self._towers)
+        self._tokenizer, sentences = _load_sentences()
+        images, texts = self._towers(_load_imagenet().to(self._device), sentences.to(self._device))
+        self._image_tower, self._text_tower = images.encode, texts.encode
+        self._layout = torch.channels_last  # half the time on a CPU, by torch
+        self._is_published = engine == "torch"
+        if engine == "openvino":
+            self._image_tower, self._text_tower = (
+                engines.in_openvino(tower, "fp32", NAME) for tower in (images, texts)
+            )
+            self._layout = torch.contiguous_format
+        elif self._device.type == "cpu":
+            onednn.use(sentences, lambda: [texts])
         # here, not at the top: consumer.classify.open_clip is slow to import
         from consumer.classify.open_clip import imagenet_class_names
 
@@ -90,8 +107,8 @@ class Conse:
         The likeliest classes count each with its probability. The rest of the probability counts for the mean of all
         classes (Norouzi et al. leave it out): a picture that is like no class in particular then is like no place.
         """
-        batch = torch.stack(list(prepared)).to(self._device, memory_format=torch.channels_last)
-        logits = self._imagenet((batch.float() - 127.0) / 128.0)
+        batch = torch.stack(list(prepared)).to(self._device, memory_format=self._layout)
+        logits = self._image_tower((batch.float() - 127.0) / 128.0)
         weights, classes = logits.softmax(dim=1).topk(CLASSES, dim=1)
         likeliest = (weights.unsqueeze(-1) * self._classes[classes]).sum(dim=1)
         rest = 1 - weights.sum(dim=1, keepdim=True)
@@ -105,13 +122,10 @@ class Conse:
         ids = self._tokenize(texts)
 
         def encode(chosen: list[int]) -> torch.Tensor:
-            tokens = self._tokenizer.pad({"input_ids": [ids[index] for index in chosen]}, return_tensors="pt")
-            tokens = tokens.to(self._device)
-            states = self._sentences(**tokens).last_hidden_state
-            mask = tokens["attention_mask"].unsqueeze(-1)
-            return F.normalize((states * mask).sum(dim=1) / mask.sum(dim=1), dim=1)
+            return F.normalize(self._text_tower(self._padded([ids[index] for index in chosen]).to(self._device)), dim=1)
 
-        vectors: NDArray[np.float32] = in_chunks_by_length([len(tokens) for tokens in ids], encode).numpy()
+        most, overhead = (CPU_TEXTS, CPU_OVERHEAD) if self._device.type == "cpu" else (64, None)
+        vectors: NDArray[np.float32] = in_chunks_by_length(list(map(len, ids)), encode, most, overhead).numpy()
         return vectors
 
     def token_counts(self, texts: Sequence[str]) -> list[int]:
@@ -119,15 +133,26 @@ class Conse:
         return [len(ids) for ids in self._tokenize(texts)]
 
     def as_published(self) -> "Conse":
-        """Itself."""
-        return self
+        """The same by torch in fp32."""
+        return self if self._is_published else Conse()
 
-    def _towers(self) -> tuple[Tower]:
-        def encode(ids: torch.Tensor) -> torch.Tensor:
-            states: torch.Tensor = self._sentences(input_ids=ids).last_hidden_state
-            return states
+    def _towers(self, imagenet: torch.nn.Module, sentences: Any) -> tuple[Tower, Tower]:
+        """Pictures to logits of ImageNet's classes, and padded token ids to the mean of their states."""
+        padding = self._tokenizer.pad_token_id
 
-        return (Tower("text", self._sentences, encode, torch.tensor(self._tokenize(["a bridge", "a pool"])), (0, 1)),)
+        def mean_state(ids: torch.Tensor) -> torch.Tensor:
+            mask = ids != padding
+            states: torch.Tensor = sentences(input_ids=ids, attention_mask=mask).last_hidden_state
+            mean: torch.Tensor = (states * mask.unsqueeze(-1)).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+            return mean
+
+        pixels = torch.randn(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(205))
+        ids = self._padded(self._tokenize(["a bridge", "a photo of an indoor swimming pool"]))
+        return Tower("image", imagenet, imagenet, pixels, (0,)), Tower("text", sentences, mean_state, ids, (0, 1))
+
+    def _padded(self, ids: Sequence[list[int]]) -> torch.Tensor:
+        padded: torch.Tensor = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt")["input_ids"]
+        return padded
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         ids: list[list[int]] = self._tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)["input_ids"]

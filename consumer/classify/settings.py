@@ -52,7 +52,7 @@ class ClassifySettings(Settings):
         description="weights (open_clip): a tag, the path of a checkpoint, or random (for benchmarks only)",
     )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N or mps")
-    engine: Engine = Field("torch", description="what computes the model (open_clip); openvino is for CPUs, an extra")
+    engine: Engine = Field("torch", description="what computes the model; openvino is for CPUs, an extra")
     precision: Precision = Field(
         "fp32",
         description="of the model's arithmetic (open_clip): bf16 or fp16 on cuda, bf16 or int8 with engine openvino",
@@ -122,14 +122,13 @@ def _device(wanted: str, engine: Engine) -> str:
 def _encoder(settings: ClassifySettings, device: str) -> Encoder:
     """The chosen encoder; only its own packages are imported."""
     if settings.encoder == "conse":
-        chosen = (settings.engine, settings.precision, settings.calibration, settings.compile, settings.jpeg_decoder)
-        if chosen != ("torch", "fp32", None, False, "pillow"):
-            raise CommandError(
-                "ENGINE, PRECISION, CALIBRATION, COMPILE and JPEG_DECODER are for ENCODER open_clip, not for conse"
-            )
+        if (settings.calibration, settings.compile, settings.jpeg_decoder) != (None, False, "pillow"):
+            raise CommandError("CALIBRATION, COMPILE and JPEG_DECODER are for ENCODER open_clip, not for conse")
+        if settings.precision != "fp32":
+            raise CommandError(f"PRECISION {settings.precision}: ENCODER conse computes in fp32 only")
         from consumer.classify.conse import Conse
 
-        return Conse(device)
+        return Conse(device, settings.engine)
     from consumer.classify.open_clip import OpenClip
 
     fitted_to = calibration.load(settings.calibration, settings.limits()) if settings.calibration else None

