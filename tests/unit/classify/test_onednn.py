@@ -1,4 +1,6 @@
 import platform
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -97,6 +99,30 @@ def test_conses_captions_are_encoded_by_it(monkeypatch: pytest.MonkeyPatch) -> N
     Conse()
     assert ours(sentences) == 6 * 6 + 1
     assert not [layer for layer in sentences.modules() if type(layer) is nn.Linear]
+
+
+MANY_SHAPES = """
+from pathlib import Path
+import torch
+from consumer.classify.onednn import Linear
+
+def resident_mib():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+layer, rows = Linear(torch.randn(64, 64), None), torch.randn(800, 64)
+with torch.inference_mode():
+    for number in range(1, 801):
+        layer(rows[:number])
+        if number == 200:
+            before = resident_mib()
+print(resident_mib() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_memory_does_not_grow_with_the_shapes_of_captions() -> None:
+    ended = subprocess.run([sys.executable, "-c", MANY_SHAPES], capture_output=True, text=True, check=True)
+    assert float(ended.stdout) < 60  # MiB; it would be 350
 
 
 class ReadsWeights(nn.Module):
