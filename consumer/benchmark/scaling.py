@@ -1,16 +1,20 @@
 """How throughput grows with worker processes, each on topics of its own, all at the same time."""
 
 import multiprocessing
-from collections.abc import Sequence
-from contextlib import ExitStack
+import queue
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from consumer.benchmark.null import NullClassifier
 from consumer.benchmark.pipeline import Run, Stopwatch, label
 from consumer.benchmark.settings import BenchmarkSettings
 from consumer.benchmark.topics import fill, own_topics
+from consumer.classify.pictures import PictureError
 from consumer.classify.settings import build_classifier
 from consumer.label.settings import LabelSettings
+from producer.errors import CommandError
 from producer.post import Post
 
 
@@ -35,7 +39,7 @@ def per_second(settings: BenchmarkSettings, posts: Sequence[Post], workers: int,
         processes = [spawn.Process(target=_work, args=(w, model, first, together, results), daemon=True) for w in each]
         for process in processes:
             process.start()
-        taken: list[Run] = [results.get(timeout=3600 if with_model else 300) for _ in processes]
+        taken = list(_one_of_each(processes, results))
         for process in processes:
             process.join(30)
     began, ended = min(run.began for run in taken), max(run.ended for run in taken)
@@ -46,7 +50,29 @@ def _work(
     settings: LabelSettings, model: BenchmarkSettings | None, first: Sequence[Post], together: Any, results: Any
 ) -> None:
     stopwatch = Stopwatch()
-    classifier = NullClassifier() if model is None else build_classifier(model, stopwatch)
-    classifier.classify(first)  # a GPU loads its programs at the first batch
-    together.wait(1800)  # for the slowest to be ready
-    results.put(label(settings, classifier, stopwatch))
+    try:
+        classifier = NullClassifier() if model is None else build_classifier(model, stopwatch)
+        with suppress(PictureError):
+            classifier.classify(first)  # a GPU loads its programs at the first batch
+        together.wait()  # for the slowest to be ready
+        results.put(label(settings, classifier, stopwatch))
+    except CommandError as error:
+        results.put(error)
+
+
+def _one_of_each(processes: Sequence[SpawnProcess], results: Any) -> Iterator[Run]:
+    """What the processes measured.
+
+    Raises:
+        CommandError: one could not.
+    """
+    for _ in processes:
+        while True:
+            with suppress(queue.Empty):
+                result = results.get(timeout=1)
+                break
+            if dead := [process.exitcode for process in processes if process.exitcode]:
+                raise CommandError(f"a worker process ended with exit code {dead[0]}")
+        if isinstance(result, CommandError):
+            raise result
+        yield result

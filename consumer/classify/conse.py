@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.rnn import pad_sequence
 from torchvision.transforms.functional import to_pil_image
 
 from consumer.classify import engine as engines
@@ -40,6 +41,9 @@ CROP = 0.875
 
 MAX_TOKENS = 256
 """all-MiniLM-L6-v2's own limit (sentence_bert_config.json)."""
+
+PADDING = -1
+"""In place of a token's id. The tokenizer's own padding may stand in a caption: ``[PAD]``."""
 
 CPU_TEXTS, CPU_OVERHEAD = 32, 40
 """Texts encoded together on a CPU at most, and the tokens that a chunk costs besides (2 cores: 2.4 ms a caption of 29
@@ -122,7 +126,7 @@ class Conse:
         ids = self._tokenize(texts)
 
         def encode(chosen: list[int]) -> torch.Tensor:
-            return F.normalize(self._text_tower(self._padded([ids[index] for index in chosen]).to(self._device)), dim=1)
+            return F.normalize(self._text_tower(_padded([ids[index] for index in chosen]).to(self._device)), dim=1)
 
         most, overhead = (CPU_TEXTS, CPU_OVERHEAD) if self._device.type == "cpu" else (64, None)
         vectors: NDArray[np.float32] = in_chunks_by_length(list(map(len, ids)), encode, most, overhead).numpy()
@@ -137,26 +141,25 @@ class Conse:
         return self if self._is_published else Conse()
 
     def _towers(self, imagenet: torch.nn.Module, sentences: Any) -> tuple[Tower, Tower]:
-        """Pictures to logits of ImageNet's classes, and padded token ids to the mean of their states."""
-        padding = self._tokenizer.pad_token_id
+        """Pictures to logits of ImageNet's classes, and token ids, padded, to the mean of their states."""
 
         def mean_state(ids: torch.Tensor) -> torch.Tensor:
-            mask = ids != padding
-            states: torch.Tensor = sentences(input_ids=ids, attention_mask=mask).last_hidden_state
+            mask = ids != PADDING
+            states: torch.Tensor = sentences(input_ids=ids.clamp(min=0), attention_mask=mask).last_hidden_state
             mean: torch.Tensor = (states * mask.unsqueeze(-1)).sum(dim=1) / mask.sum(dim=1, keepdim=True)
             return mean
 
         pixels = torch.randn(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(205))
-        ids = self._padded(self._tokenize(["a bridge", "a photo of an indoor swimming pool"]))
+        ids = _padded(self._tokenize(["a bridge", "a photo of an indoor swimming pool"]))
         return Tower("image", imagenet, imagenet, pixels, (0,)), Tower("text", sentences, mean_state, ids, (0, 1))
-
-    def _padded(self, ids: Sequence[list[int]]) -> torch.Tensor:
-        padded: torch.Tensor = self._tokenizer.pad({"input_ids": ids}, return_tensors="pt")["input_ids"]
-        return padded
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         ids: list[list[int]] = self._tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)["input_ids"]
         return ids
+
+
+def _padded(ids: Sequence[list[int]]) -> torch.Tensor:
+    return pad_sequence([torch.tensor(each) for each in ids], batch_first=True, padding_value=PADDING)
 
 
 def _load_imagenet() -> torch.nn.Module:

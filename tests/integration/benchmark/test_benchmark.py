@@ -46,3 +46,13 @@ def test_without_a_broker_it_is_one_line(run_cli: RunCli) -> None:
     assert ended.returncode == 1
     assert "no Kafka broker answers at 127.0.0.1:9" in ended.stderr.strip().splitlines()[-1]
     assert "Traceback" not in ended.stderr
+
+
+def test_processes_that_cannot_load_their_model_are_one_line(stack: Stack, run_cli: RunCli) -> None:
+    ended = run_cli(
+        "consumer", "benchmark", "--parts", "processes", "--posts", "8", "--repeats", "1", "--pretrained", "nowhere"
+    )
+
+    assert ended.returncode == 1
+    assert "PRETRAINED nowhere: neither a file nor a tag" in ended.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in ended.stderr

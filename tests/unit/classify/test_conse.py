@@ -66,6 +66,16 @@ def test_sentences_of_one_meaning_are_near(conse: Conse) -> None:
     assert vectors[2] @ vectors[3] > 0.5 > vectors[0] @ vectors[2]
 
 
+def test_captions_are_encoded_as_published_whatever_else_is_in_the_batch(conse: Conse) -> None:
+    tokenizer, sentences = module._load_sentences()
+    texts = ["a bridge", "", "a [PAD] bridge", "[PAD]", "the old bridge over the river " * 10]
+    for text, vector in zip(texts, conse.encode_texts(texts), strict=True):
+        with torch.inference_mode():
+            states = sentences(**tokenizer(text, return_tensors="pt")).last_hidden_state
+        own = torch.nn.functional.normalize(states.mean(dim=1)).squeeze().numpy()
+        assert np.abs(vector - own).max() < 1e-5
+
+
 def test_folded_norms_change_nothing_but_rounding(conse: Conse) -> None:
     folded = module._load_imagenet()
     published = EfficientNet.from_name("efficientnet-lite0").eval()
