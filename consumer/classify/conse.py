@@ -49,6 +49,9 @@ CPU_TEXTS, CPU_OVERHEAD = 32, 40
 """Texts encoded together on a CPU at most, and the tokens that a chunk costs besides (2 cores: 2.4 ms a caption of 29
 tokens; 4.4 where all 32 are padded to the longest)."""
 
+GPU_TEXTS = 64
+"""Texts encoded together elsewhere."""
+
 SENTENCES_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of the model.safetensors that sentence-transformers/all-MiniLM-L6-v2 publishes."""
 
@@ -80,7 +83,7 @@ class Conse:
         images, texts = self._towers(_load_imagenet().to(self._device), sentences.to(self._device))
         self._image_tower, self._text_tower = images.encode, texts.encode
         self._layout = torch.channels_last  # half the time on a CPU, by torch
-        self._is_published = engine == "torch"
+        self._engine = engine
         if engine == "openvino":
             self._image_tower, self._text_tower = (
                 engines.in_openvino(tower, "fp32", NAME) for tower in (images, texts)
@@ -128,7 +131,7 @@ class Conse:
         def encode(chosen: list[int]) -> torch.Tensor:
             return F.normalize(self._text_tower(_padded([ids[index] for index in chosen]).to(self._device)), dim=1)
 
-        most, overhead = (CPU_TEXTS, CPU_OVERHEAD) if self._device.type == "cpu" else (64, None)
+        most, overhead = (CPU_TEXTS, CPU_OVERHEAD) if self._device.type == "cpu" else (GPU_TEXTS, None)
         vectors: NDArray[np.float32] = in_chunks_by_length(list(map(len, ids)), encode, most, overhead).numpy()
         return vectors
 
@@ -138,7 +141,7 @@ class Conse:
 
     def as_published(self) -> "Conse":
         """The same by torch in fp32."""
-        return self if self._is_published else Conse()
+        return self if self._engine == "torch" else Conse()
 
     def _towers(self, imagenet: torch.nn.Module, sentences: Any) -> tuple[Tower, Tower]:
         """Pictures to logits of ImageNet's classes, and token ids, padded, to the mean of their states."""

@@ -59,7 +59,7 @@ class Encoder(Protocol):
 
 
 def in_chunks_by_length(
-    lengths: Sequence[int], encode: Callable[[list[int]], torch.Tensor], most: int = 64, overhead: int | None = None
+    lengths: Sequence[int], encode: Callable[[list[int]], torch.Tensor], most: int, overhead: int | None
 ) -> torch.Tensor:
     """Encode texts of similar length together: a chunk costs as much as its longest text, for each of its texts.
 
