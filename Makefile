@@ -31,8 +31,8 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: $(INSTALLED)  ## the tests that need no broker: a minute and a half on 2 cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile tests/unit
+unit: $(INSTALLED)  ## the tests that need no broker and are quick: a minute on 2 cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile -m "not slow" tests/unit
 
 mutants: $(INSTALLED)  ## take out one guard at a time: the tests that name it must fail; about 20 minutes
 	$(BIN)/python -m tests.mutants

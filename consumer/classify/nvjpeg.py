@@ -1,9 +1,11 @@
 """JPEGs decoded on the GPU, by TorchCodec and NVIDIA's nvJPEG. Not run yet."""
 
+import io
+import threading
 from collections.abc import Callable
-from functools import partial
 
 import torch
+from PIL import Image
 
 from producer.errors import CommandError
 
@@ -18,15 +20,39 @@ def decoder(device: str) -> Callable[[bytes], torch.Tensor]:
     9606).
 
     Raises:
-        CommandError: no CUDA device, or TorchCodec is missing.
+        CommandError: no CUDA device, TorchCodec is missing, or it cannot decode there.
     """
     if not device.startswith("cuda"):
         raise CommandError(f"JPEG_DECODER nvjpeg: it decodes on CUDA devices, not on DEVICE {device}; set pillow")
     try:
         from torchcodec.decoders import decode_jpeg
     except (ImportError, RuntimeError, OSError) as error:  # it loads libraries, and those may not fit to torch's
-        why = str(error).strip().partition("\n")[0]
+        why = _first_line(error)
         raise CommandError(
             f"JPEG_DECODER nvjpeg needs the package torchcodec: pip install 'placestream[nvjpeg]' ({why})"
         ) from None
-    return partial(decode_jpeg, mode="RGB", device=device)
+    threads = threading.local()
+
+    def decode(data: bytes) -> torch.Tensor:
+        if not hasattr(threads, "stream"):
+            threads.stream = torch.cuda.Stream(device)  # TorchCodec waits for its stream: not for the model's
+        with torch.cuda.stream(threads.stream):
+            levels: torch.Tensor = decode_jpeg(data, mode="RGB", device=device)
+        levels.record_stream(torch.cuda.current_stream(device))  # its memory is not given away before that has read it
+        return levels
+
+    try:
+        decode(_any_jpeg())
+    except Exception as error:  # of torch, CUDA or nvJPEG: every picture would fail and quietly be left to Pillow
+        raise CommandError(f"JPEG_DECODER nvjpeg cannot decode on DEVICE {device}: {_first_line(error)}") from None
+    return decode
+
+
+def _any_jpeg() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

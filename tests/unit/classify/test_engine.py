@@ -32,6 +32,8 @@ from producer.post import Post
 from producer.settings import load
 from tests.unit.classify.pictures import encoded, photo
 
+pytestmark = pytest.mark.slow
+
 CAPTIONS = (
     "the bridge at noon",
     "!",

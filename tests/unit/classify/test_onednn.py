@@ -76,6 +76,7 @@ def test_attention_refuses_what_it_does_not_compute() -> None:
         attention(rows, rows, rows, attn_mask=torch.ones(9, 9, dtype=torch.bool))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["ViT-B-32", "coca_ViT-B-32", "EVA02-B-16", "tiny-bidirectional", "tiny-biased"])
 def test_a_models_vectors_are_the_same_by_rounding(tiny_models: tuple[str, ...], model: str) -> None:
     encoder = OpenClip(model, "random")
@@ -94,6 +95,7 @@ def test_a_models_vectors_are_the_same_by_rounding(tiny_models: tuple[str, ...],
         assert np.abs(computed - expected).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_conses_captions_are_encoded_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer, sentences = conse._load_sentences()
     monkeypatch.setattr(conse, "_load_sentences", lambda: (tokenizer, sentences))
@@ -120,6 +122,7 @@ print(resident_mib() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_memory_does_not_grow_with_the_shapes_of_captions() -> None:
     unset = {name: value for name, value in os.environ.items() if not name.endswith("_CACHE_CAPACITY")}

@@ -4,14 +4,17 @@ import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchcodec.decoders import decode_jpeg
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
+from consumer.classify import nvjpeg
 from consumer.classify.levels import levels, middle_square, plain_jpeg
 from consumer.classify.pictures import (
     MAX_ELONGATION,
@@ -22,6 +25,7 @@ from consumer.classify.pictures import (
     TruncatedImage,
     decode,
 )
+from producer.errors import CommandError
 from producer.photographs import PHOTOGRAPHS
 from tests.unit.classify.pictures import encoded, photo, plain
 
@@ -285,3 +289,18 @@ def test_what_another_decoder_cannot_do_is_left_to_pillow() -> None:
         raise RuntimeError("nvjpegDecode failed: 5")
 
     assert plain_jpeg(encoded(photo(), "JPEG"), LIMITS, failing) is None
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_torchcodec_is_called_as_its_release_wants_and_agrees_with_pillow(mode: str) -> None:
+    """On the CPU; on the GPU it is nvJPEG that decodes, see test_cuda.py."""
+    data = encoded(photo().convert(mode), "JPEG")
+    decoded = plain_jpeg(data, LIMITS, partial(decode_jpeg, mode="RGB", device="cpu"))
+    assert decoded is not None
+    assert torch.equal(decoded, levels(decode(data, LIMITS)))
+
+
+def test_a_device_where_nvjpeg_cannot_decode_is_one_line_at_the_start() -> None:
+    with pytest.raises(CommandError, match="^JPEG_DECODER nvjpeg cannot decode on DEVICE cuda:99: .+") as caught:
+        nvjpeg.decoder("cuda:99")
+    assert "\n" not in str(caught.value)
