@@ -1,5 +1,7 @@
 import re
+import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -43,12 +45,20 @@ WORKLOADS: list[tuple[str, str, type[KafkaSettings]]] = [
     ("Job", "placestream-topics", CreateSettings),
 ]
 LABEL = find(BASE, "StatefulSet")
+README = (ROOT / "README.md").read_text("utf-8")
 
 
 def tagged(image: str) -> str:
     """An image with the tag that the kustomization gives it."""
     (given,) = kustomization("base")["images"]
     return f"{image}:{given['newTag']}" if image == given["name"] else image
+
+
+def kustomize(folder: Path) -> str:
+    """The manifests that kubectl makes of a folder."""
+    return subprocess.run(
+        [require("kubectl"), "kustomize", folder], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
 
 
 @pytest.mark.parametrize("manifest", CORE)
@@ -70,10 +80,8 @@ def test_the_kustomization_names_every_file() -> None:
 @pytest.mark.parametrize("build", BUILDS)
 def test_kustomize_builds_what_is_looked_at_here(build: str) -> None:
     """What kustomize adds (namespace, common label, the ConfigMap's hash) is taken away again."""
-    built = subprocess.run(
-        [require("kubectl"), "kustomize", FOLDER / build], capture_output=True, text=True, timeout=60, check=True
-    ).stdout
-    found = {(each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(built)}
+    built = yaml.safe_load_all(kustomize(FOLDER / build))
+    found = {(each["kind"], each["metadata"]["name"]): each for each in built}
     (config_map,) = [each for (kind, _), each in found.items() if kind == "ConfigMap"]
     assert config_map["data"] == configuration()
     for manifest in BUILDS[build]:
@@ -87,6 +95,26 @@ def test_kustomize_builds_what_is_looked_at_here(build: str) -> None:
             assert differ <= {"envFrom", "image"}
             assert inside["image"] == tagged(expected["image"])
             assert one["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/part-of"] == "placestream"
+
+
+@pytest.mark.parametrize(("build", "images"), [("base", {"cpu"}), ("gpu", {"cpu", "cuda"})])
+def test_the_readme_s_overlay_builds_with_its_images_and_addresses(
+    build: str, images: set[str], tmp_path: Path
+) -> None:
+    overlay = re.search(r"`deploy/kubernetes/mine/kustomization.yaml`.*?```yaml\n(.*?)```", README, re.DOTALL)
+    assert overlay
+    shutil.copytree(FOLDER, tmp_path / "kubernetes")
+    mine = tmp_path / "kubernetes/mine"
+    mine.mkdir()
+    (mine / "kustomization.yaml").write_text(overlay[1].replace("../base]", f"../{build}]"), "utf-8")
+    built = list(yaml.safe_load_all(kustomize(mine)))
+    (config_map,) = [each for each in built if each["kind"] == "ConfigMap"]
+    assert config_map["data"].keys() == configuration().keys()
+    assert config_map["data"]["PLACESTREAM_BOOTSTRAP_SERVERS"] == "broker-1:9092"
+    used = {container(each)["image"] for each in built if "template" in each.get("spec", {})}
+    assert used == {f"REGISTRY/placestream:{__version__}-{image}" for image in images}
+    for image in used - {f"REGISTRY/placestream:{__version__}-cuda"}:
+        assert f"-t {image} ." in README
 
 
 @pytest.mark.parametrize(("kind", "name", "settings"), WORKLOADS)
@@ -206,7 +234,7 @@ def test_nobody_but_prometheus_comes_in_and_only_what_is_needed_goes_out() -> No
 
 
 def test_the_counter_reaches_every_redis_that_is_written_about() -> None:
-    addresses = (configuration()["PLACESTREAM_REDIS_URL"], (ROOT / "README.md").read_text(encoding="utf-8"))
+    addresses = (configuration()["PLACESTREAM_REDIS_URL"], README)
     ports = {int(port) for text in addresses for port in re.findall(r"rediss?://[^\s/`]+:(\d+)", text)}
     assert ports == {6379, 6380}
     (egress,) = find(BASE, "NetworkPolicy", "placestream-count")["spec"]["egress"]
