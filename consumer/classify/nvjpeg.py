@@ -35,7 +35,8 @@ def decoder(device: str) -> Callable[[bytes], torch.Tensor]:
 
     def decode(data: bytes) -> torch.Tensor:
         if not hasattr(threads, "stream"):
-            threads.stream = torch.cuda.Stream(device)  # TorchCodec waits for its stream: not for the model's
+            # TorchCodec waits for its stream: that shall not be the model's.
+            threads.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(threads.stream):
             levels: torch.Tensor = decode_jpeg(data, mode="RGB", device=device)
         levels.record_stream(torch.cuda.current_stream(device))  # its memory is not given away before that has read it
