@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from consumer.board.album import Album
 from consumer.board.cities import Cities
 from consumer.board.fetch import AHEAD, Fetcher
-from consumer.board.read import Reader, build_consumer
+from consumer.board.read import REQUEST_MS, Reader
 from consumer.board.settings import BoardSettings
 from consumer.board.wall import Wall
+from consumer.groupless import build_consumer
 from consumer.start import begin, stop_on_signals
 from producer.connect import connect
 from producer.errors import CommandError
@@ -42,7 +43,8 @@ def main(argv: list[str]) -> int:
     wall = Wall(settings.keep_posts, settings.keep_bytes)
     stop = threading.Event()
     reader = Reader(settings, wall)
-    fetcher = Fetcher(connect(settings, lambda: build_consumer(settings, "pictures", AHEAD)))
+    pictures = {"max_partition_fetch_bytes": AHEAD, "request_timeout_ms": REQUEST_MS}
+    fetcher = Fetcher(connect(settings, lambda: build_consumer(settings, "placestream-board-pictures", **pictures)))
     cities = Cities(settings)
     threads = [
         threading.Thread(target=run, args=(stop,), name=name, daemon=True)

@@ -5,7 +5,7 @@ import threading
 import time
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import (
     AuthorizationError,
@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from consumer.board.settings import BoardSettings
 from consumer.board.wall import Wall
+from consumer.groupless import build_consumer
 from consumer.labeled_post import LabeledPost
 from producer.connect import bootstrap_timeout_ms, connect
 from producer.logs import event
@@ -32,31 +33,8 @@ LOOK_EVERY = 2.0
 LOOK_AT_LEAST = 30.0
 """Seconds between two looks at the topic in any case: it may have grown partitions."""
 ANSWER_MS = 3_000
-
-
-def build_consumer(settings: BoardSettings, name: str, ahead: int = 2**20) -> KafkaConsumer:
-    """A consumer that commits nothing and is in no group.
-
-    Args:
-        settings: where the broker is.
-        name: what it does, for the broker's log.
-        ahead: bytes of a partition that one answer brings, if no single batch is larger.
-
-    Raises:
-        KafkaError: the broker cannot be reached.
-    """
-    return KafkaConsumer(
-        **settings.kafka(),
-        allow_auto_create_topics=False,
-        client_id=f"placestream-board-{name}",
-        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
-        isolation_level="read_committed",
-        auto_offset_reset="none",
-        enable_auto_commit=False,
-        max_partition_fetch_bytes=ahead,
-        request_timeout_ms=5_000,
-        metrics_enabled=False,
-    )
+REQUEST_MS = 5_000
+"""How long a request may take, in milliseconds: a lost broker shall be said soon."""
 
 
 class Reader:
@@ -71,7 +49,9 @@ class Reader:
         self._settings = settings
         self._topic = settings.output_topic
         self._wall = wall
-        self._consumer = connect(settings, lambda: build_consumer(settings, "labels"))
+        self._consumer = connect(
+            settings, lambda: build_consumer(settings, "placestream-board-labels", request_timeout_ms=REQUEST_MS)
+        )
         self._admin = connect(
             settings,
             lambda: KafkaAdminClient(

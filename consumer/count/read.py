@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import CorruptRecordError, KafkaError, UnsupportedCodecError, for_code
 from pydantic import ValidationError
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from consumer.count.settings import CounterSettings
 from consumer.count.store import Offsets
+from consumer.groupless import build_consumer
 from consumer.labeled_post import LabeledPost
 from consumer.metrics import CountMetrics
 from consumer.offsets import Ends, ends_of
@@ -55,7 +56,7 @@ class Reader:
         self._admin = connect(settings, lambda: _admin(settings))
         self.topic_id = connect(settings, self._topic_id)
         self._until: dict[int, int] | None = None
-        self._consumer = connect(settings, lambda: _consumer(settings))
+        self._consumer = connect(settings, lambda: build_consumer(settings, "placestream-count"))
         self._stands: dict[int, int | None] = {}  # partition -> offset in Redis; None: nothing counted yet
         self._expired_below: dict[int, int] = {}  # partition -> offset below which expired records are reported
         self._looked_at = self._read_at = time.monotonic()
@@ -245,19 +246,6 @@ class Reader:
                 partition=record.partition, offset=record.offset, why=error.errors()[0]["msg"],
             )  # fmt: skip
             return None
-
-
-def _consumer(settings: CounterSettings) -> KafkaConsumer:
-    return KafkaConsumer(
-        **settings.kafka(),
-        allow_auto_create_topics=False,
-        client_id="placestream-count",
-        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
-        isolation_level="read_committed",
-        auto_offset_reset="none",  # "earliest" would silently jump over expired records
-        enable_auto_commit=False,
-        metrics_enabled=False,
-    )
 
 
 def _admin(settings: CounterSettings) -> KafkaAdminClient:

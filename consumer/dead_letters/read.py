@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from kafka import KafkaConsumer
 from rich.console import Console
 from rich.progress import Progress
 
+from consumer.groupless import build_consumer
 from consumer.offsets import ROUND_TRIP_MS, ends_of
-from producer.connect import bootstrap_timeout_ms, connect
+from producer.connect import connect
 from producer.errors import CommandError
 from producer.logs import event
 from producer.settings import KafkaSettings
@@ -19,6 +19,8 @@ from producer.settings import KafkaSettings
 log = logging.getLogger(__name__)
 
 POLL_MS = 500
+FETCH = 4 * 2**20
+"""Bytes of a partition that one answer brings, if no single batch is larger: dead letters carry pictures."""
 HIDDEN_AFTER = 5.0
 """Seconds without a record, short of the end, after which that is said."""
 GIVE_UP_AFTER = 60.0
@@ -45,7 +47,9 @@ def read_whole(
     """
     ends = ends_of(admin, topic)
     console = Console(stderr=True)
-    consumer = connect(settings, lambda: _consumer(settings))
+    consumer = connect(
+        settings, lambda: build_consumer(settings, "placestream-dead-letters", max_partition_fetch_bytes=FETCH)
+    )
     try:
         consumer.assign(list(ends.latest))
         for partition, beginning in ends.earliest.items():
@@ -79,17 +83,3 @@ def read_whole(
                     )  # fmt: skip
     finally:
         consumer.close(timeout_ms=1_000)
-
-
-def _consumer(settings: KafkaSettings) -> KafkaConsumer:
-    return KafkaConsumer(
-        **settings.kafka(),
-        allow_auto_create_topics=False,
-        client_id="placestream-dead-letters",
-        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
-        isolation_level="read_committed",
-        auto_offset_reset="none",  # "earliest" would silently jump over expired records
-        enable_auto_commit=False,
-        max_partition_fetch_bytes=4 * 2**20,
-        metrics_enabled=False,
-    )

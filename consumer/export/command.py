@@ -18,10 +18,11 @@ from rich.progress import Progress
 
 from consumer.export.folder import About, go_on, locked
 from consumer.export.ranges import Range, file_name, files_of, missing
-from consumer.export.read import Stream, build_consumer, read, split
+from consumer.export.read import Stream, read, split
 from consumer.export.settings import ExportSettings
 from consumer.export.table import Row, to_row
 from consumer.export.write import Unfinished
+from consumer.groupless import build_consumer
 from consumer.offsets import ROUND_TRIP_MS, ends_of, topic_id_of
 from consumer.start import check_checksum
 from producer.connect import connect
@@ -104,7 +105,8 @@ def _export(
     gaps = [gap for each in wanted for gap in missing(each, files)]
     if not gaps:
         return
-    with closing(connect(settings, lambda: build_consumer(settings))) as consumer, _progress(gaps) as advance:
+    consumer = connect(settings, lambda: build_consumer(settings, "placestream-export"))
+    with closing(consumer), _progress(gaps) as advance:
         for gap in gaps:
             fill(settings, about, gap, read(consumer, about.topic, gap), tally, advance)
 

@@ -5,15 +5,13 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from consumer.export.ranges import Range, next_cut
 from consumer.offsets import ROUND_TRIP_MS
-from producer.connect import bootstrap_timeout_ms
 from producer.errors import CommandError
 from producer.logs import event
-from producer.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +34,7 @@ def read(consumer: Any, topic: str, wanted: Range) -> Stream:
     transaction is waited for: what lies behind it is not seen before it ends.
 
     Args:
-        consumer: of `build_consumer`.
+        consumer: of `groupless.build_consumer`.
         topic: its topic.
         wanted: what to read; at least one offset.
 
@@ -89,21 +87,3 @@ def split(stream: Stream, first: int, every: int) -> Stream:
             records = [record for record in records if record.offset >= cut]
             cut = next_cut(cut, every)
         yield records, position
-
-
-def build_consumer(settings: KafkaSettings) -> KafkaConsumer:
-    """A consumer that is assigned its partitions by hand.
-
-    Raises:
-        KafkaError: the broker does not answer.
-    """
-    return KafkaConsumer(
-        **settings.kafka(),
-        allow_auto_create_topics=False,
-        client_id="placestream-export",
-        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
-        isolation_level="read_committed",
-        auto_offset_reset="none",  # "earliest" would silently jump over expired records
-        enable_auto_commit=False,
-        metrics_enabled=False,
-    )

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from consumer.dead_letter import SOURCE
+from consumer.groupless import build_consumer
 from consumer.label.settings import LabelSettings
 from consumer.offsets import ROUND_TRIP_MS
-from producer.connect import bootstrap_timeout_ms, connect
+from producer.connect import connect
 
 LABELS_BACK = (2, 16, 256, 4096)
 """Offsets from the labels' end within which this group's last one is looked for, one after the other: a marker,
@@ -69,7 +70,15 @@ class Published:
         self._back = {settings.output_topic: LABELS_BACK, settings.dead_letter_topic: DEAD_LETTERS_BACK}
         self._outs: dict[TopicPartition, Out] = {}  # output partition -> the last of this group's that was found there
         self._looked: dict[TopicPartition, int] = {}  # output partition -> how far it was looked through
-        self._consumer = connect(settings, lambda: _build(settings))
+        self._consumer = connect(
+            settings,
+            lambda: build_consumer(
+                settings,
+                f"{settings.member}-published",
+                fetch_max_wait_ms=50,
+                metadata_max_age_ms=ROUND_TRIP_MS,  # new partitions of the outputs are asked for at once
+            ),
+        )
 
     def beyond(self, committed: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Where partitions go on of which more came out than is committed.
@@ -151,18 +160,3 @@ class Published:
             elif time.monotonic() > deadline:
                 raise KafkaTimeoutError("the ends of the outputs cannot be read")
             left = {each: position for each, position in now.items() if position < ends[each]}
-
-
-def _build(settings: LabelSettings) -> KafkaConsumer:
-    return KafkaConsumer(
-        **settings.kafka(),
-        allow_auto_create_topics=False,
-        client_id=f"{settings.member}-published",
-        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
-        isolation_level="read_committed",
-        auto_offset_reset="none",
-        enable_auto_commit=False,
-        fetch_max_wait_ms=50,
-        metadata_max_age_ms=ROUND_TRIP_MS,  # new partitions of the outputs are asked for at once
-        metrics_enabled=False,
-    )

@@ -88,7 +88,7 @@ class Log:
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Log:
     log = Log()
-    monkeypatch.setattr(published, "_build", lambda settings: log)
+    monkeypatch.setattr(published, "build_consumer", lambda *_, **__: log)
     monkeypatch.setattr(published, "time", log)
     return log
 
