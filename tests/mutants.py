@@ -391,7 +391,7 @@ MUTANTS = (
     Mutant(
         "counts-read-committed",
         "count, recount and verify read only what is committed",
-        (Edit("consumer/count/read.py", 'isolation_level="read_committed"', 'isolation_level="read_uncommitted"'),),
+        (Edit("consumer/groupless.py", 'isolation_level="read_committed"', 'isolation_level="read_uncommitted"'),),
         ("tests/integration/count/test_count.py::test_only_committed_labels_count_and_markers_are_no_lag",),
     ),
 )

@@ -173,4 +173,4 @@ def _measure_scaling(
         for workers in settings.workers:
             name = f"{workers} worker{'s' * (workers > 1)} {'with the' if with_model else 'without a'} model"
             step(f"{name}, {turn + 1} of {settings.repeats}")
-            figures.add(name, scaling.per_second(settings, posts, workers, with_model))
+            figures.add_run(name, scaling.run(settings, posts, workers, with_model))

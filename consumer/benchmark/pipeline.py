@@ -35,7 +35,8 @@ class Run:
         posts: committed.
         began: when the first poll that gave a batch began, on the system-wide monotonic clock.
         ended: when the last commit ended.
-        stages: seconds per post in each stage; they overlap, so their sum is more than a post takes.
+        stages: seconds per post in each stage, which overlap, so that their sum is more than a post takes; `cpu` is the
+            CPU time of the process for a post, in seconds.
         captions: what became of them: done, skipped, no_caption.
         ages: seconds from each post's entry into Kafka to its commit.
         memory: resident memory over the run.
@@ -84,6 +85,7 @@ def label(
     """
     run, stop = result or Run(), stop or threading.Event()
     stopwatch.seconds.clear()
+    cpu = time.process_time()
     release_threads()  # as `label` does; this thread may have measured the bare model
 
     class TimedSource(Source):
@@ -116,6 +118,7 @@ def label(
         sink.close()
         source.close()
     taken = {stage: _total(metrics.stage_seconds.labels(stage)) for stage in STAGES} | stopwatch.seconds
+    taken["cpu"] = time.process_time() - cpu
     run.stages = {stage: seconds / max(1, run.posts) for stage, seconds in taken.items()}
     run.captions = {
         outcome: int(metrics.text_encodings.labels(outcome)._value.get())

@@ -115,7 +115,7 @@ def _ratios(figures: Figures) -> Table:
 
 
 def _stages(figures: Figures) -> Table:
-    names = ("read", "decode", "image", "text", "publish")
+    names = ("read", "decode", "image", "text", "publish", "cpu")
     table = Table("ms per post (stages overlap)", *names, "captions skipped", "MiB", "grown by")
     for name, run in figures.runs.items():
         captions = sum(run.captions.values())

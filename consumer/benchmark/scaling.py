@@ -1,16 +1,22 @@
-"""How throughput grows with worker processes, each on topics of its own, all at the same time."""
+"""How throughput grows with worker processes, all at the same time, each on topics and in a group of its own.
+
+What a common group costs when workers come and go is not measured: nothing comes or goes here.
+"""
 
 import multiprocessing
 import queue
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from multiprocessing.context import SpawnProcess
+from statistics import mean
 from typing import Any
 
+from consumer.benchmark import material
 from consumer.benchmark.null import NullClassifier
 from consumer.benchmark.pipeline import Run, Stopwatch, label
 from consumer.benchmark.settings import BenchmarkSettings
 from consumer.benchmark.topics import fill, own_topics
+from consumer.classify.classifier import Classifier
 from consumer.classify.pictures import PictureError
 from consumer.classify.settings import build_classifier
 from consumer.label.settings import LabelSettings
@@ -18,12 +24,12 @@ from producer.errors import CommandError
 from producer.post import Post
 
 
-def per_second(settings: BenchmarkSettings, posts: Sequence[Post], workers: int, with_model: bool = False) -> float:
-    """Posts per second of so many processes together.
+def run(settings: BenchmarkSettings, posts: Sequence[Post], workers: int, with_model: bool = False) -> Run:
+    """What so many processes did together; stages, CPU and memory are the means of the processes.
 
     Args:
         settings: of the benchmark.
-        posts: that each gets, without a model again and again.
+        posts: that each gets, again and again.
         workers: processes.
         with_model: each loads the model, on one device; else there is none.
     """
@@ -31,29 +37,42 @@ def per_second(settings: BenchmarkSettings, posts: Sequence[Post], workers: int,
     with ExitStack() as stack:
         each = [stack.enter_context(own_topics(settings)) for _ in range(workers)]
         for worker in each:
-            fill(worker, posts, len(posts) if with_model else settings.null_posts // workers)
+            fill(worker, posts, settings.process_posts if with_model else settings.null_posts // workers)
         together = spawn.Barrier(workers)
         results: Any = spawn.Queue()
         model = settings if with_model else None
-        first = posts[: settings.batch_size]
-        processes = [spawn.Process(target=_work, args=(w, model, first, together, results), daemon=True) for w in each]
+        processes = [spawn.Process(target=_work, args=(w, model, together, results), daemon=True) for w in each]
         for process in processes:
             process.start()
         taken = list(_one_of_each(processes, results))
         for process in processes:
             process.join(30)
-    began, ended = min(run.began for run in taken), max(run.ended for run in taken)
-    return sum(run.posts for run in taken) / (ended - began)
+    return combined(taken)
 
 
-def _work(
-    settings: LabelSettings, model: BenchmarkSettings | None, first: Sequence[Post], together: Any, results: Any
-) -> None:
+def combined(runs: Sequence[Run]) -> Run:
+    """Runs that took place at the same time, as one."""
+    stages = {stage: mean(run.stages[stage] for run in runs) for stage in runs[0].stages}
+    return Run(
+        posts=sum(run.posts for run in runs),
+        began=min(run.began for run in runs),
+        ended=max(run.ended for run in runs),
+        stages=stages,
+        captions={outcome: sum(run.captions[outcome] for run in runs) for outcome in runs[0].captions},
+        ages=[age for run in runs for age in run.ages],
+        memory=runs[0].memory,
+    )
+
+
+def _work(settings: LabelSettings, model: BenchmarkSettings | None, together: Any, results: Any) -> None:
     stopwatch = Stopwatch()
     try:
-        classifier = NullClassifier() if model is None else build_classifier(model, stopwatch)
-        with suppress(PictureError):
-            classifier.classify(first)  # a GPU loads its programs at the first batch
+        if model is None:
+            classifier: Classifier = NullClassifier()
+        else:
+            classifier = build_classifier(model, stopwatch)
+            with suppress(PictureError):  # a GPU loads its programs at the first batch
+                classifier.classify(material.make(model.batch_size, model.photos))
         together.wait()  # for the slowest to be ready
         results.put(label(settings, classifier, stopwatch))
     except CommandError as error:

@@ -35,6 +35,9 @@ class BenchmarkSettings(KafkaSettings, ClassifySettings):
     )
     posts: int = Field(600, ge=8, description="posts of every run with the model")
     null_posts: int = Field(20_000, ge=100, description="posts of every run without a model")
+    process_posts: int = Field(
+        600, ge=8, description="posts of each worker of processes, again and again beyond POSTS; for a GPU 5,000"
+    )
     repeats: int = Field(3, ge=1, description="how often everything is measured, in turn; medians are printed")
     batch_size: int = Field(32, ge=1, le=10_000, description="most posts in a batch")
     batch_deadline: float = Field(0.2, ge=0, le=60, description="seconds a batch waits for more posts after its first")

@@ -30,7 +30,7 @@ class Decoded:
 
     Attributes:
         post: as it came.
-        prepared: the picture as the image tower's input, ``[3, h, w]`` on the CPU.
+        prepared: the picture as the image tower's input, ``[3, h, w]``; on the CPU, or where it was decoded.
     """
 
     post: Post
@@ -113,12 +113,12 @@ class Classifier:
         Raises:
             PictureError: the picture cannot be used.
         """
-        levels = None
+        prepared = None
         if self._decode_jpeg is not None:
-            levels = plain_jpeg(post.picture, self._limits, self._decode_jpeg)
-        if levels is None:
-            levels = levels_of(pictures.decode(post.picture, self._limits))
-        return Decoded(post, self._encoder.prepare(levels))
+            prepared = plain_jpeg(post.picture, self._limits, self._prepared_by_other)
+        if prepared is None:
+            prepared = self._encoder.prepare(levels_of(pictures.decode(post.picture, self._limits)))
+        return Decoded(post, prepared)
 
     def label(self, batch: Sequence[Decoded]) -> list[Label]:
         """Label decoded posts, in their order. One thread at a time.
@@ -177,6 +177,11 @@ class Classifier:
             except PictureError as error:
                 raise type(error)(f"post {post.post_id}: {error}") from error
         return self.label(batch)
+
+    def _prepared_by_other(self, data: bytes) -> torch.Tensor:
+        """Prepared on the GPU as well, whose memory may not suffice: then it is Pillow's picture after all."""
+        assert self._decode_jpeg is not None
+        return self._encoder.prepare(self._decode_jpeg(data))
 
     def _image_vectors(self, batch: Sequence[Decoded]) -> NDArray[np.float32]:
         prepared = {decoded.post.picture: decoded.prepared for decoded in batch}  # each picture is encoded once

@@ -20,6 +20,7 @@ from torchvision.transforms.functional import to_pil_image
 
 from consumer.classify import engine as engines
 from consumer.classify import onednn
+from consumer.classify.device import on_cpu
 from consumer.classify.encoder import in_chunks_by_length
 from consumer.classify.engine import Engine, Tower
 from consumer.classify.levels import levels as levels_of
@@ -120,7 +121,7 @@ class Conse:
         likeliest = (weights.unsqueeze(-1) * self._classes[classes]).sum(dim=1)
         rest = 1 - weights.sum(dim=1, keepdim=True)
         expected = likeliest + (rest - HUBNESS) * self._mean_class
-        vectors: NDArray[np.float32] = F.normalize(expected, dim=1).cpu().numpy()
+        vectors: NDArray[np.float32] = on_cpu(F.normalize(expected, dim=1)).numpy()
         return vectors
 
     @torch.inference_mode()

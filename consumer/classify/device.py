@@ -11,7 +11,7 @@ from consumer.classify.engine import Precision
 PART = 128
 """Rows that a GPU computes together: while one part is computed the next one is copied."""
 
-SIZES = (8, PART)
+SIZES = (32, PART)
 """Rows to which a batch is padded for a compiled tower; every shape is compiled once, at the start."""
 
 LENGTHS = (16, 32)
@@ -82,6 +82,22 @@ class Device:
         computing.wait_stream(self._copies)
         copied.record_stream(computing)  # its memory is not given away before it is computed
         return copied
+
+
+def on_cpu(vectors: torch.Tensor) -> torch.Tensor:
+    """The vectors on the CPU; a thread that waits for a GPU sleeps, where ``vectors.cpu()`` keeps a core busy.
+
+    CUDA's own choice is to look again and again, as long as a process has fewer devices than there are cores: several
+    workers on one GPU would take the cores from each other's decoding.
+    """
+    if vectors.device.type != "cuda":
+        return vectors.cpu()
+    copied = torch.empty(vectors.shape, dtype=vectors.dtype, pin_memory=True)
+    copied.copy_(vectors, non_blocking=True)
+    event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+    event.record()
+    event.synchronize()
+    return copied
 
 
 def _padded(number: int, steps: Sequence[int]) -> int:

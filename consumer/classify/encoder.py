@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from consumer.classify.device import on_cpu
+
 
 class EncoderBug(RuntimeError):
     """The encoder broke its contract: another number of vectors than inputs. No retry can help."""
@@ -79,7 +81,7 @@ def in_chunks_by_length(
     else:
         ends = _cheapest([lengths[index] for index in order], most, overhead)
     chunks = [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-    vectors = torch.cat([encode(chunk) for chunk in chunks]).float().cpu()
+    vectors = on_cpu(torch.cat([encode(chunk) for chunk in chunks]).float())
     restored = torch.empty_like(vectors)
     restored[order] = vectors
     return restored

@@ -20,7 +20,7 @@ def levels(picture: Image.Image) -> torch.Tensor:
 
 
 def plain_jpeg(data: bytes, limits: PictureLimits, decoder: Callable[[bytes], torch.Tensor]) -> torch.Tensor | None:
-    """The levels of a usual JPEG, by another decoder than Pillow's: uint8, ``[3, h, w]``. Thread-safe.
+    """What another decoder than Pillow makes of a usual JPEG. Thread-safe.
 
     Usual is what ends with its end mark and is within the limits, baseline, upright, in colour or grey, and not too
     long.

@@ -51,7 +51,7 @@ def decoder(device: str) -> Callable[[bytes], torch.Tensor]:
 
 def _any_jpeg() -> bytes:
     buffer = io.BytesIO()
-    Image.new("RGB", (16, 16)).save(buffer, "JPEG")
+    Image.new("RGB", (300, 300)).save(buffer, "JPEG")
     return buffer.getvalue()
 
 

@@ -22,7 +22,7 @@ from torchvision.transforms.functional import to_pil_image
 from consumer.classify import engine as engines
 from consumer.classify import onednn
 from consumer.classify.calibration import Calibration
-from consumer.classify.device import LENGTHS, PART, SIZES, Device
+from consumer.classify.device import LENGTHS, PART, SIZES, Device, on_cpu
 from consumer.classify.encoder import in_chunks_by_length
 from consumer.classify.engine import Engine, Precision, Tower
 from consumer.classify.levels import middle_square
@@ -105,7 +105,7 @@ class OpenClip:
         def encode(batch: torch.Tensor) -> torch.Tensor:
             return self._unit(self._image_tower, self._normalised(batch))
 
-        vectors: NDArray[np.float32] = self._device.in_parts(prepared, encode).cpu().numpy()
+        vectors: NDArray[np.float32] = on_cpu(self._device.in_parts(prepared, encode)).numpy()
         return vectors
 
     @torch.inference_mode()

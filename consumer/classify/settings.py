@@ -95,6 +95,8 @@ def build_classifier(
         CommandError: one line that says what is missing and what to do. There is no silent fall-back.
     """
     device = _device(settings.device, settings.engine)
+    if device.startswith("cuda"):
+        torch.set_num_threads(1)  # the CPU's part is small then; more threads would wait for each other, spinning
     places = Places.load(settings.places)
     decode_jpeg = nvjpeg.decoder(device) if settings.jpeg_decoder == "nvjpeg" else None
     try:

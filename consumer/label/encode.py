@@ -166,8 +166,9 @@ def _label_halving(classifier: Classifier, batch: Sequence[Decoded]) -> list[Lab
 
 
 def _device_is_lost(error: Exception) -> bool:
-    """Whether a CUDA context is broken; running out of memory is no such thing."""
-    return "CUDA error" in str(error) and "out of memory" not in str(error).lower()
+    """Whether a CUDA context is broken; running out of memory is no such thing, nor is a library that gets none."""
+    said = str(error)
+    return "CUDA error" in said and "out of memory" not in said.lower() and "ALLOC_FAILED" not in said
 
 
 def _message(outcome: Any) -> str:

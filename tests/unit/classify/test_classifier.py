@@ -153,6 +153,22 @@ def test_a_usual_jpeg_is_decoded_by_the_given_decoder_and_everything_else_by_pil
     assert [label.place for label in made.classify(posts)] == ["blue", "red"]
 
 
+def test_a_jpeg_for_which_the_gpu_has_no_memory_is_pillows(
+    colours: ColourEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_gpu = torch.zeros(3, 6, 8, dtype=torch.uint8)
+    prepare = colours.prepare
+
+    def without_memory(levels: torch.Tensor) -> torch.Tensor:
+        if levels is on_gpu:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 600.00 MiB.")
+        return prepare(levels)
+
+    monkeypatch.setattr(colours, "prepare", without_memory)
+    made = Classifier(colours, PLACES, Decision(threshold=0.5), decode_jpeg=lambda data: on_gpu)
+    assert made.classify([Post("jpeg", "newyork", plain("red", "JPEG"))])[0].place == "red"
+
+
 def test_the_limits_apply(colours: ColourEncoder) -> None:
     made = Classifier(colours, PLACES, Decision(threshold=0.5), PictureLimits(max_pixels=47))
     with pytest.raises(ValueError, match="at most 47"):

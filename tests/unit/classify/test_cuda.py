@@ -15,6 +15,12 @@ from tests.unit.classify.pictures import photo
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
+
+@pytest.fixture(autouse=True)
+def nothing_compiled() -> None:
+    torch.compiler.reset()  # what an earlier test compiled counts towards torch's limit of 8 versions
+
+
 CAPTIONS = ["", "the bridge", "so blue, I love it " * 5, "x"] * 40
 
 

@@ -123,6 +123,22 @@ def test_a_lost_device_is_not_tried_again() -> None:
     assert encoder.sizes == [2]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "CUDA out of memory. Tried to allocate 96.00 MiB.",
+    ],
+)
+def test_a_device_without_memory_is_not_lost(said: str) -> None:
+    encoder = Failing(lambda prepared: len(prepared) > 1, RuntimeError(said))
+    model = classifier(encoder)
+
+    assert len(label_batch(model, decoded(model, "red", "blue"))) == 2
+    assert encoder.sizes == [2, 1, 1]
+
+
 def test_an_encoder_that_returns_another_number_of_vectors_ends_the_worker() -> None:
     class Short(LightEncoder):
         def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[Any]:
