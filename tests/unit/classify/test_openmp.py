@@ -1,4 +1,4 @@
-"""In a process of its own: pytest's has threads of many kinds."""
+"""In processes of their own: pytest's has threads of many kinds."""
 
 import subprocess
 import sys
@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-PROGRAM = """
+pytestmark = pytest.mark.skipif(
+    not list((Path(torch.__file__).parent / "lib").glob("libgomp*")), reason="this torch comes with another OpenMP"
+)
+
+RELEASED = """
 import os, torch
 from consumer.classify.openmp import release_threads
 
@@ -27,10 +31,37 @@ assert compute() == expected
 print(threads() - before)
 """
 
+DECODED = """
+import os
+from concurrent.futures import ThreadPoolExecutor
+import torch
+from consumer.classify.levels import in_one_piece, middle_square
 
-@pytest.mark.skipif(
-    not list((Path(torch.__file__).parent / "lib").glob("libgomp*")), reason="this torch comes with another OpenMP"
-)
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+def prepare(picture):
+    in_one_piece(picture.permute(0, 2, 1))
+    return middle_square(picture, 224)
+
+torch.set_num_threads(3)
+pictures = [torch.zeros(3, 480, 640, dtype=torch.uint8)] * 8
+with ThreadPoolExecutor(2) as pool:
+    list(pool.map(len, pictures))
+    before = threads()
+    list(pool.map(prepare, pictures))
+    print(threads() - before)
+    list(pool.map(lambda picture: picture.permute(0, 2, 1).contiguous(), pictures))
+    print(threads() > before)
+"""
+
+
 def test_the_threads_of_a_thread_end_and_come_back() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", RELEASED], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["2", "0", "2"]
+
+
+def test_decoding_starts_no_threads_besides_the_pools() -> None:
+    """Torch's own copy of the same would: the second line shows that they are seen."""
+    done = subprocess.run([sys.executable, "-c", DECODED], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "True"]
