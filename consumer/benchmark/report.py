@@ -21,8 +21,8 @@ GOALS = (
 )
 """Throughput of the first over that of the second, and what it should be at least (2 cores, ViT-B-32, torch in fp32).
 
-Another engine is compared with torch's fp32. ViT-B-32 reaches that goal in int8 and conse in fp32; bf16 cannot where
-it is but twice as fast as a CPU's fp32.
+Another engine is compared with torch's fp32. ViT-B-32 reaches that goal in int8; bf16 cannot where it is but twice as
+fast as a CPU's fp32, and conse not, which torch computes nearly as fast.
 """
 
 
