@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchcodec.decoders import decode_jpeg
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
 from consumer.classify import nvjpeg
@@ -294,6 +293,8 @@ def test_what_another_decoder_cannot_do_is_left_to_pillow() -> None:
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_torchcodec_is_called_as_its_release_wants_and_agrees_with_pillow(mode: str) -> None:
     """On the CPU; on the GPU it is nvJPEG that decodes, see test_cuda.py."""
+    from torchcodec.decoders import decode_jpeg  # here: its libraries want a torch with CUDA, on Linux
+
     data = encoded(photo().convert(mode), "JPEG")
     decoded = plain_jpeg(data, LIMITS, partial(decode_jpeg, mode="RGB", device="cpu"))
     assert decoded is not None
