@@ -21,6 +21,8 @@ screenshots: $(INSTALLED)  ## every view of the board, light and dark
 
 # So many files of tests at once: most tests wait for something. Those with faults come last, apart from what loads models.
 AT_ONCE ?= 2
+# Each has a core: more threads would wait for each other.
+test unit: export OMP_NUM_THREADS ?= 1
 
 test: lint  ## the whole suite, the real broker and Redis included
 	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile tests/unit tests/integration
@@ -32,7 +34,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 unit: $(INSTALLED)  ## the tests that need no broker and are quick: a minute on 2 cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile -m "not slow" tests/unit
+	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile -m "not slow" tests/unit
 
 mutants: $(INSTALLED)  ## take out one guard at a time: the tests that name it must fail; about 20 minutes
 	$(BIN)/python -m tests.mutants
