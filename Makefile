@@ -33,7 +33,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-unit: $(INSTALLED)  ## the tests that need no broker and are quick: a minute on 2 cores
+unit: $(INSTALLED)  ## the tests that need no broker and are quick: a minute or a little more on 2 cores
 	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile -m "not slow" tests/unit
 
 mutants: $(INSTALLED)  ## take out one guard at a time: the tests that name it must fail; about 20 minutes
