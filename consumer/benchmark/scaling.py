@@ -25,7 +25,7 @@ from producer.post import Post
 
 
 def run(settings: BenchmarkSettings, posts: Sequence[Post], workers: int, with_model: bool = False) -> Run:
-    """What so many processes did together; stages, CPU and memory are the means of the processes.
+    """What so many processes did together; stages are the means of the processes, memory is one process's.
 
     Args:
         settings: of the benchmark.

@@ -95,7 +95,7 @@ def on_cpu(vectors: torch.Tensor) -> torch.Tensor:
     copied = torch.empty(vectors.shape, dtype=vectors.dtype, pin_memory=True)
     copied.copy_(vectors, non_blocking=True)
     event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
-    event.record()
+    event.record(torch.cuda.current_stream(vectors.device))  # without it, of the first device
     event.synchronize()
     return copied
 
