@@ -20,6 +20,7 @@ from torchvision.transforms.functional import to_pil_image
 
 from consumer.classify import engine as engines
 from consumer.classify import onednn
+from consumer.classify.cores import Cores
 from consumer.classify.device import on_cpu
 from consumer.classify.encoder import in_chunks_by_length
 from consumer.classify.engine import Engine, Tower
@@ -90,6 +91,7 @@ class Conse:
         self._image_tower, self._text_tower = images.encode, texts.encode
         self._layout = torch.channels_last  # half the time on a CPU, by torch
         self._engine = engine
+        self._cores = Cores() if self._device.type == "cpu" and engine == "torch" else None
         if engine == "openvino":
             self._image_tower, self._text_tower = (
                 engines.in_openvino(tower, "fp32", NAME) for tower in (images, texts)
@@ -120,10 +122,10 @@ class Conse:
         The likeliest classes count each with its probability. The rest of the probability counts for the mean of all
         classes (Norouzi et al. leave it out): a picture that is like no class in particular then is like no place.
         """
-        together = CPU_PICTURES if self._device.type == "cpu" and self._engine == "torch" else len(prepared)
-        logits = torch.cat(
-            [self._logits(prepared[start : start + together]) for start in range(0, len(prepared), together)]
-        )
+        if self._cores is None:
+            logits = self._logits(prepared)
+        else:
+            logits = torch.cat(self._cores.each(self._logits, self._cores.parts(prepared, CPU_PICTURES)))
         weights, classes = logits.softmax(dim=1).topk(CLASSES, dim=1)
         likeliest = (weights.unsqueeze(-1) * self._classes[classes]).sum(dim=1)
         rest = 1 - weights.sum(dim=1, keepdim=True)
@@ -146,8 +148,9 @@ class Conse:
             return F.normalize(self._text_tower(_padded([ids[index] for index in chosen]).to(self._device)), dim=1)
 
         most, overhead = (CPU_TEXTS, CPU_OVERHEAD) if self._device.type == "cpu" else (GPU_TEXTS, None)
-        vectors: NDArray[np.float32] = in_chunks_by_length(list(map(len, ids)), encode, most, overhead).numpy()
-        return vectors
+        vectors = in_chunks_by_length(list(map(len, ids)), encode, most, overhead, self._cores)
+        encoded: NDArray[np.float32] = vectors.numpy()
+        return encoded
 
     def token_counts(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, start and end included."""

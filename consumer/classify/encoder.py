@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from consumer.classify.cores import Cores
 from consumer.classify.device import on_cpu
 
 
@@ -61,7 +62,11 @@ class Encoder(Protocol):
 
 
 def in_chunks_by_length(
-    lengths: Sequence[int], encode: Callable[[list[int]], torch.Tensor], most: int, overhead: int | None
+    lengths: Sequence[int],
+    encode: Callable[[list[int]], torch.Tensor],
+    most: int,
+    overhead: int | None,
+    cores: Cores | None = None,
 ) -> torch.Tensor:
     """Encode texts of similar length together: a chunk costs as much as its longest text, for each of its texts.
 
@@ -71,6 +76,7 @@ def in_chunks_by_length(
         most: texts encoded together.
         overhead: what a chunk costs besides, in tokens; chunks are cut so that all together cost least. None: they are
             as large as they may be.
+        cores: compute the chunks, one each; None: one chunk after the other.
 
     Returns:
         ``[n, d]`` on the CPU, in the order of ``lengths``.
@@ -81,7 +87,9 @@ def in_chunks_by_length(
     else:
         ends = _cheapest([lengths[index] for index in order], most, overhead)
     chunks = [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-    vectors = on_cpu(torch.cat([encode(chunk) for chunk in chunks]).float())
+    # With cores what takes longest first, so that they are done at about the same time.
+    encoded = cores.each(encode, chunks[::-1])[::-1] if cores else [encode(chunk) for chunk in chunks]
+    vectors = on_cpu(torch.cat(encoded).float())
     restored = torch.empty_like(vectors)
     restored[order] = vectors
     return restored

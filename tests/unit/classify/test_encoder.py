@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from consumer.classify.cores import Cores
 from consumer.classify.encoder import in_chunks_by_length
 
 
@@ -31,6 +32,15 @@ def test_without_an_overhead_chunks_are_as_large_as_they_may_be() -> None:
 
 def test_similar_lengths_go_together() -> None:
     assert chunks_of([70, 5, 6, 71, 5, 40], most=16, overhead=15) == [[5, 5, 6], [40], [70, 71]]
+
+
+def test_vectors_are_in_the_texts_order_whichever_core_computed_them() -> None:
+    def encode(chosen: list[int]) -> torch.Tensor:
+        return torch.tensor([[float(index)] for index in chosen])
+
+    lengths = [70, 5, 6, 71, 5, 40]
+    vectors = in_chunks_by_length(lengths, encode, most=2, overhead=15, cores=Cores())
+    assert vectors.flatten().tolist() == list(range(len(lengths)))
 
 
 def test_a_chunk_that_costs_much_is_shared() -> None:

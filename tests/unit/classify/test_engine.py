@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from consumer.classify import engine
 from consumer.classify.calibration import Calibration
 from consumer.classify.classifier import Classifier
 from consumer.classify.conse import Conse
-from consumer.classify.engine import CHECKSUMS, HINTS, Precision, Tower, cache_folder
+from consumer.classify.engine import CHECKSUMS, Precision, Tower, cache_folder
 from consumer.classify.ensemble import Decision
 from consumer.classify.levels import levels
 from consumer.classify.open_clip import OpenClip
@@ -46,6 +47,9 @@ LEVEL = {"fp32": 1.0001, "bf16": 1.05, "int8": math.inf}
 """By what factor one of a tiny model's five likeliest places is likelier than another, and rounding may swap them."""
 COSINE = {"fp32": 0.99999, "bf16": 0.999, "int8": 0.98}
 """Of a tiny model's vectors with torch's, at least."""
+
+
+in_int8 = pytest.mark.skipif(not engine.computes_in_int8(), reason="int8 is refused on a CPU without VNNI")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -96,7 +100,13 @@ def tower(encode: Callable[[torch.Tensor], torch.Tensor] = torch.nn.Linear(4, 3)
 
 @pytest.mark.parametrize(
     ("name", "precision"),
-    [*(("tiny", precision) for precision in HINTS), ("tiny-custom-text", "fp32"), ("tiny-bidirectional", "fp32")],
+    [
+        ("tiny", "fp32"),
+        ("tiny", "bf16"),
+        pytest.param("tiny", "int8", marks=in_int8),
+        ("tiny-custom-text", "fp32"),
+        ("tiny-bidirectional", "fp32"),
+    ],
 )
 def test_vectors_and_labels_are_torchs(
     tiny_models: tuple[str, ...], posts: list[Post], seen: Calibration, name: str, precision: Precision
@@ -146,6 +156,7 @@ def test_the_name_says_what_computed_a_label(tiny_models: tuple[str, ...]) -> No
     assert in_openvino(precision="bf16").name == "open_clip/tiny/random+openvino-bf16"
 
 
+@in_int8
 def test_int8_says_what_it_was_fitted_to_and_is_fitted_once(
     tiny_models: tuple[str, ...], seen: Calibration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,6 +345,28 @@ os.kill(os.getpid(), signal.SIGTERM)
 def test_a_signal_after_models_have_gone_is_handled() -> None:
     ended = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (0, "stopping\n"), ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("architecture", "has", "may"),
+    [
+        ("x86_64", "avx2", False),
+        ("x86_64", "avx512_vnni", True),
+        ("x86_64", "avx_vnni", True),
+        ("aarch64", "dot", True),
+        (None, "", True),  # torch is too old to tell
+    ],
+)
+def test_int8_needs_instructions_for_it(
+    monkeypatch: pytest.MonkeyPatch, architecture: str | None, has: str, may: bool
+) -> None:
+    found = {"architecture": architecture, "avx2": False, "avx512_vnni": False, "avx_vnni": False} | {has: True}
+    if architecture:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    else:
+        monkeypatch.delattr(torch.cpu, "get_capabilities")
+    with nullcontext() if may else pytest.raises(CommandError, match="int8: this CPU has no VNNI.* set PRECISION fp32"):
+        engine.check("openvino", "int8", "cpu", calibrated=True)
 
 
 @pytest.mark.parametrize(("capabilities", "warnings"), [(["FP32"], 1), (["FP32", "BF16"], 0)])
