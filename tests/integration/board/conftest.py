@@ -12,15 +12,13 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from deploy.local.stack import Stack
 from producer.post import Post
 from producer.topics import CreateSettings, create_topics
 from tests.conftest import Background, background, clean_environment, wait_until
-from tests.integration.evaluate.test_browser import FLAGS
 from tests.labels import labeled_value
-from tests.tools import require
 
 expect.set_options(timeout=15_000)
 KEEP = 300
@@ -136,15 +134,6 @@ def board(
     with background(tmp_path_factory.mktemp("board"), variables) as start:
         running = start("consumer", "board", "--port", "0", "--captions", "--keep-posts", str(KEEP))
         yield Board(address(running), running, feed)
-
-
-@pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=require("chromium"), args=FLAGS) as running,
-    ):
-        yield running
 
 
 @pytest.fixture

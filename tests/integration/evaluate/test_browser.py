@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from consumer.count.cities import load_zones
 from consumer.count.store import Counters
@@ -17,20 +17,6 @@ from tests.conftest import wait_until
 from tests.labels import labeled
 from tests.unit.evaluate.pictures import NASTY, write_pictures
 from tests.unit.evaluate.simulated import CATEGORIES, simulate, write_scores
-
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS) as running,
-    ):
-        yield running
 
 
 @pytest.fixture
