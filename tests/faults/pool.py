@@ -1,7 +1,9 @@
 """Three workers of one group, and what one does to them."""
 
+import math
 import re
 import signal
+import time
 from dataclasses import dataclass, field
 
 from deploy.local.stack import Stack
@@ -10,7 +12,7 @@ from tests.faults.feed import Feed
 from tests.faults.invariants import (
     assert_counters_equal_a_recount,
     assert_exactly_once,
-    is_all_committed,
+    behind,
     is_settled,
 )
 
@@ -116,13 +118,14 @@ class Pool:
         print(f"killed {self.killed}, ended by themselves and started again {len(self.mended)}: {self.mended}")
 
     def wait_committed(self) -> None:
-        """Wait until the group has committed all that the input holds."""
-
-        def committed() -> bool:
+        """Wait until the group has committed all that the input holds, and lose patience only where it stands still."""
+        left, since = math.inf, time.monotonic()
+        while (found := behind(self.stack, self.topics, self.group)) != 0:
             self.mend()
-            return is_all_committed(self.stack, self.topics, self.group)
-
-        wait_until(committed, PATIENCE, "everything committed")
+            if found is not None and found < left:
+                left, since = found, time.monotonic()
+            assert time.monotonic() < since + PATIENCE, f"{left} posts not committed, no fewer since {PATIENCE:g} s"
+            time.sleep(0.2)
 
 
 def resyncs(worker: Background, cause: str) -> int:

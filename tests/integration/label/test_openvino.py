@@ -7,7 +7,7 @@ from deploy.local.stack import Stack
 from tests.conftest import StartCli, Topics, wait_until
 from tests.wire import post, read_all, write
 
-POSTS = 1_500
+POSTS = 500
 FLAGS = ("--model", "ViT-S-32-alt", "--pretrained", "random", "--engine", "openvino", "--precision", "bf16")
 
 
