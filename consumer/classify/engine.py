@@ -110,7 +110,7 @@ def computes_in_int8() -> bool:
     """
     capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     is_x86 = capabilities.get("architecture") == "x86_64"
-    return not is_x86 or capabilities["avx512_vnni"] or capabilities["avx_vnni"]
+    return not is_x86 or any(capabilities.get(name, True) for name in ("avx512_vnni", "avx_vnni"))
 
 
 def suffix(engine: Engine, precision: Precision, fitted_to: str = "") -> str:
