@@ -37,7 +37,7 @@ class Feed:
         stack: whose broker.
         topics: whose input.
         seed: of pictures, captions and poison; printed.
-        per_second: about how many posts a second.
+        per_second: about how many posts a second, at least 10.
         at_least: how many posts `finish` waits for.
         pictures: of the good posts.
     """
@@ -58,6 +58,7 @@ class Feed:
         self._pictures = pictures
         self._topics = topics
         self._random = random.Random(seed)
+        assert per_second >= 10, "it would write nothing"
         self._chunk = per_second // 10
         self._producer = KafkaProducer(
             bootstrap_servers=stack.broker.address, linger_ms=5, reconnect_backoff_max_ms=1_000
