@@ -130,7 +130,8 @@ def test_another_worker_that_has_just_initialised_the_id_is_given_time_to_end_it
         if decided == TransactionState.COMPLETE_COMMIT:
             admin.start = -1  # it has written its markers
 
-    monkeypatch.setattr("consumer.hanging.time.sleep", others_work)
+    # not time.sleep itself: a watchdog of an earlier test sleeps in its thread
+    monkeypatch.setattr(hanging, "time", SimpleNamespace(sleep=others_work))
 
     init_transactions(admin, admin, "ours", ["posts"])
 

@@ -1,6 +1,7 @@
 import io
 import re
 import sys
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -31,7 +32,7 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("consumer.evaluate.progress.time.monotonic", clock)
+    monkeypatch.setattr("consumer.evaluate.progress.time", SimpleNamespace(monotonic=clock))
     return clock
 
 
