@@ -1,5 +1,6 @@
 """What every `python -m …` entry shares: choose the command, run it, turn errors into one line and an exit code."""
 
+import gc
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,10 @@ def run(program: str, commands: Mapping[str, tuple[str, str]], argv: Sequence[st
         return 2
     module, function = commands[argv[0]][0].split(":")
     try:
-        return getattr(importlib.import_module(module), function)(list(argv[1:])) or 0
+        gc.disable()  # to import PyTorch makes hundreds of thousands of objects and no garbage; each look walks them all
+        main = getattr(importlib.import_module(module), function)
+        gc.enable()
+        return main(list(argv[1:])) or 0
     except CommandError as error:
         sys.stdout.flush()  # where both outputs go into one file, the error comes last
         print(f"{program} {argv[0]}: {error}", file=sys.stderr)

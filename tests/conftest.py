@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ import redis
 
 from deploy.local.stack import Stack
 from producer.topics import CreateSettings, create_topics
+from tests.forked import Forked
 
 ROOT = Path(__file__).parents[1]
 
@@ -107,7 +108,7 @@ class RunCli(Protocol):
 class Background:
     """A command that runs beside the test; both outputs go to one file, so it never blocks on a full pipe."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     log: Path
 
     @property
@@ -162,6 +163,32 @@ def is_running(pid: int) -> bool:
     return not (stat.exists() and ") Z " in stat.read_text())
 
 
+def begin(
+    module: str, arguments: Sequence[str], environment: Mapping[str, str], output: Path, errors: Path
+) -> subprocess.Popen[bytes] | Forked:
+    """Start ``python -m MODULE ARGUMENTS…`` in a session of its own; a program of the tests by a fork, see `Forked`."""
+    if module.startswith("tests."):
+        return Forked(module, arguments, environment, ROOT, output, errors)
+    with output.open("ab") as stdout, errors.open("ab") as stderr:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            env=environment,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+
+
+def kill(process: subprocess.Popen[bytes] | Forked) -> None:
+    """Kill it with its children, if it still runs."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.send_signal(signal.SIGKILL)  # a fork that has no session yet
+    process.wait()
+
+
 @contextmanager
 def background(folder: Path, environment: dict[str, str]) -> Iterator[StartCli]:
     """Start commands that are killed, with their children, at the end of the block."""
@@ -169,43 +196,34 @@ def background(folder: Path, environment: dict[str, str]) -> Iterator[StartCli]:
 
     def start(module: str, *arguments: str, env: dict[str, str] | None = None) -> Background:
         log = folder / f"{module}-{len(started)}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
-                env=environment | (env or {}),
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        started.append(Background(process, log))
+        log.touch()
+        started.append(Background(begin(module, arguments, environment | (env or {}), log, log), log))
         return started[-1]
 
     try:
         yield start
     finally:
         for each in started:
-            with suppress(ProcessLookupError):
-                os.killpg(each.process.pid, signal.SIGKILL)
-            each.process.wait()
+            kill(each.process)
 
 
 @pytest.fixture
-def run_cli(stack: Stack) -> RunCli:
+def run_cli(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> RunCli:
     """``run_cli("producer", "topics", env=…)``: against the stack, without the caller's own PLACESTREAM_* variables."""
+
+    folder = tmp_path_factory.mktemp("commands")
 
     def run(
         module: str, *arguments: str, env: dict[str, str] | None = None, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            env=clean_environment() | stack.environment | (env or {}),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+        environment = clean_environment() | stack.environment | (env or {})
+        output, errors = (folder / f"{uuid.uuid4().hex}.{name}" for name in ("out", "err"))
+        process = begin(module, arguments, environment, output, errors)
+        try:
+            code = process.wait(timeout)
+        finally:
+            kill(process)
+        return subprocess.CompletedProcess([module, *arguments], code, output.read_text(), errors.read_text())
 
     return run
 

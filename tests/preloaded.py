@@ -1,0 +1,7 @@
+"""What the programs of the tests have in common: imported once, before they fork. See `tests.forked`."""
+
+import gc
+
+import consumer.label.command  # noqa: F401
+
+gc.freeze()  # so that a look for garbage copies none of it
