@@ -29,7 +29,7 @@ def run(program: str, commands: Mapping[str, tuple[str, str]], argv: Sequence[st
         return 2
     module, function = commands[argv[0]][0].split(":")
     try:
-        gc.disable()  # to import PyTorch makes hundreds of thousands of objects and no garbage; each look walks them all
+        gc.disable()  # importing PyTorch makes half a million objects and no garbage; each look walks them all
         main = getattr(importlib.import_module(module), function)
         gc.enable()
         return main(list(argv[1:])) or 0
