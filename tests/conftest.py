@@ -166,8 +166,11 @@ def is_running(pid: int) -> bool:
 def begin(
     module: str, arguments: Sequence[str], environment: Mapping[str, str], output: Path, errors: Path
 ) -> subprocess.Popen[bytes] | Forked:
-    """Start ``python -m MODULE ARGUMENTS…`` in a session of its own; a program of the tests by a fork, see `Forked`."""
-    if module.startswith("tests."):
+    """Start ``python -m MODULE ARGUMENTS…`` in a session of its own.
+
+    A program of the tests by a fork (see `Forked`), unless it is told to come from elsewhere.
+    """
+    if module.startswith("tests.") and "PYTHONPATH" not in environment:
         return Forked(module, arguments, environment, ROOT, output, errors)
     with output.open("ab") as stdout, errors.open("ab") as stderr:
         return subprocess.Popen(
