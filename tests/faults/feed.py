@@ -37,7 +37,7 @@ class Feed:
         stack: whose broker.
         topics: whose input.
         seed: of pictures, captions and poison; printed.
-        per_second: about how many posts a second, at least 10.
+        per_second: about how many posts a second.
         at_least: how many posts `finish` waits for.
         pictures: of the good posts.
     """
@@ -58,8 +58,8 @@ class Feed:
         self._pictures = pictures
         self._topics = topics
         self._random = random.Random(seed)
-        assert per_second >= 10, "it would write nothing"
-        self._chunk = per_second // 10
+        self._chunk = max(1, per_second // 10)
+        self._every = self._chunk / per_second  # seconds
         self._producer = KafkaProducer(
             bootstrap_servers=stack.broker.address, linger_ms=5, reconnect_backoff_max_ms=1_000
         )
@@ -129,7 +129,7 @@ class Feed:
             due = time.monotonic()
             while not self._finish.wait(max(0.0, due - time.monotonic())):
                 self.write(self._chunk)
-                due += 0.1
+                due += self._every
         except Exception as error:
             self._failure = error
 

@@ -16,8 +16,8 @@ from tests.faults.feed import Feed
 from tests.faults.invariants import aborted
 from tests.faults.pool import Pool
 
-POSTS = 600
-PER_SECOND = 10
+POSTS = 300
+PER_SECOND = 5
 TWO = ("a", "b")
 KILLS = 3
 
