@@ -8,7 +8,6 @@ import atexit
 import multiprocessing
 import os
 import runpy
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 
 FORKING = multiprocessing.get_context("forkserver")
 FORKING.set_forkserver_preload(["tests.preloaded"])
+WRITE = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
 class Forked:
@@ -34,8 +34,8 @@ class Forked:
         self, module: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path,
         output: Path, errors: Path,
     ) -> None:  # fmt: skip
-        target = (module, list(arguments), dict(environment), folder, output, errors)
-        self._process = FORKING.Process(target=_run, args=target, name=module, daemon=True)
+        what = (module, list(arguments), dict(environment), folder, output, errors)
+        self._process = FORKING.Process(target=_run, args=what, name=module, daemon=True)
         self._process.start()
         assert self._process.pid
         self.pid = self._process.pid
@@ -69,12 +69,8 @@ def _run(
         opened = os.open(path, flags)
         os.dup2(opened, number)
         os.close(opened)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv[1:] = arguments
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:
         atexit._run_exitfuncs()  # a fork leaves them out
-
-
-WRITE = os.O_WRONLY | os.O_APPEND | os.O_CREAT
