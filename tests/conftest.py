@@ -1,5 +1,6 @@
 """What tests share: one broker and one Redis per session, fresh topics and keys per test, commands that always end."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -195,19 +196,17 @@ def kill(process: subprocess.Popen[bytes] | Forked) -> None:
 @contextmanager
 def background(folder: Path, environment: dict[str, str]) -> Iterator[StartCli]:
     """Start commands that are killed, with their children, at the end of the block."""
-    started: list[Background] = []
+    number = itertools.count()
 
     def start(module: str, *arguments: str, env: dict[str, str] | None = None) -> Background:
-        log = folder / f"{module}-{len(started)}.log"
+        log = folder / f"{module}-{next(number)}.log"
         log.touch()
-        started.append(Background(begin(module, arguments, environment | (env or {}), log, log), log))
-        return started[-1]
+        process = begin(module, arguments, environment | (env or {}), log, log)
+        ends.callback(kill, process)
+        return Background(process, log)
 
-    try:
+    with ExitStack() as ends:
         yield start
-    finally:
-        for each in started:
-            kill(each.process)
 
 
 @pytest.fixture

@@ -10,9 +10,12 @@ import os
 import runpy
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # is read when PyTorch is imported: by the process that forks
 FORKING = multiprocessing.get_context("forkserver")
 FORKING.set_forkserver_preload(["tests.preloaded"])
 WRITE = os.O_WRONLY | os.O_APPEND | os.O_CREAT
@@ -55,12 +58,14 @@ class Forked:
 
     def send_signal(self, number: int) -> None:
         if self._process.exitcode is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # the server has collected it, and says so in a moment
+                os.kill(self.pid, number)
 
 
 def _run(
     module: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, output: Path, errors: Path
 ) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.setsid()
     os.chdir(folder)
     os.environ.clear()
@@ -74,3 +79,11 @@ def _run(
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:
         atexit._run_exitfuncs()  # a fork leaves them out
+
+
+def _end_with_parent() -> None:
+    """A test run that is killed leaves no worker behind."""
+    parent = multiprocessing.parent_process()
+    assert parent
+    parent.join()
+    os._exit(1)

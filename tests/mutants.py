@@ -365,6 +365,12 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "two-in-flight",
+        "one batch is in the model and one is being decoded: no more wait in memory, however slow the model",
+        (Edit(WORKER, "MOST_IN_FLIGHT = 2", "MOST_IN_FLIGHT = 3"),),
+        (f"{TEST_WORKER}::test_two_batches_are_in_flight_at_most_however_slow_the_model",),
+    ),
+    Mutant(
         "health-is-progress",
         "a worker that waits for its model is no healthy one: it may wait for ever",
         (

@@ -63,7 +63,7 @@ def health(worker: Background) -> int:
     """The status of its /healthz."""
     address = worker.output.partition("address=")[2].partition("/metrics")[0]
     try:
-        with urllib.request.urlopen(f"{address}/healthz", timeout=5) as answer:
+        with urllib.request.urlopen(f"{address}/healthz", timeout=30) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

@@ -18,6 +18,8 @@ from tests.wire import picture, post, read_all, write
 
 GREY = (90, 100, 90)
 """A picture that is not sure: its caption is encoded."""
+LONG_SESSION = ("--session-timeout", "30")
+"""For what must be over before the group gives up on a frozen worker."""
 
 
 @pytest.fixture
@@ -36,10 +38,11 @@ def wait_committed(pool: Pool) -> None:
     wait_until(lambda: is_settled(pool.stack, pool.topics), PATIENCE, "every transaction ended")
 
 
-def freeze(pool: Pool, window: str, at: int = 1) -> None:
+def freeze(pool: Pool, window: str, at: int = 1, flags: tuple[str, ...] = ()) -> None:
     """Start worker a; it stands still at this moment: beyond its session, but never beyond its transaction."""
     pool.start(
-        "a", FAULTS_WINDOW=window, FAULTS_AT=str(at), FAULTS_SIGNAL="SIGSTOP", FAULTS_TRANSACTION_MS="60000"
+        "a", flags=flags,
+        FAULTS_WINDOW=window, FAULTS_AT=str(at), FAULTS_SIGNAL="SIGSTOP", FAULTS_TRANSACTION_MS="60000",
     )  # fmt: skip
     pool.workers["a"].wait_for_output("reached: ", PATIENCE)
 
@@ -86,7 +89,7 @@ def test_a_worker_that_thaws_after_its_partitions_were_given_away_is_refused(poo
 def test_an_offset_that_was_committed_late_for_a_deleted_topic_hides_nothing_of_its_successor(pool: Pool) -> None:
     topic = pool.topics.input
     write(pool.stack, topic, [post(f"old {number}") for number in range(8)])
-    freeze(pool, "after begin")
+    freeze(pool, "after begin", flags=LONG_SESSION)
     with closing(KafkaAdminClient(bootstrap_servers=pool.stack.broker.address)) as admin:
         admin.delete_topics([topic])
         wait_until(lambda: is_created(admin, topic), PATIENCE, "the topic created anew")

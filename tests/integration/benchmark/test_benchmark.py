@@ -14,8 +14,9 @@ def test_every_part_is_measured_and_no_topic_is_left(stack: Stack, run_cli: RunC
     file, chart = tmp_path / "figures.json", tmp_path / "chart.png"
 
     ended = run_cli(
-        "consumer", "benchmark", "--encoder", "conse", "--posts", "16", "--null-posts", "200", "--repeats", "1",
-        "--batch-size", "8", "--partitions", "2", "--load-seconds", "2", "--json", str(file), "--plot", str(chart),
+        "consumer", "benchmark", "--parts", "model,null,age,scaling,processes", "--encoder", "conse", "--posts", "16",
+        "--null-posts", "200", "--process-posts", "16", "--repeats", "1", "--batch-size", "8", "--partitions", "2",
+        "--load-seconds", "2", "--json", str(file), "--plot", str(chart),
         timeout=280,
     )  # fmt: skip
 
@@ -24,11 +25,13 @@ def test_every_part_is_measured_and_no_topic_is_left(stack: Stack, run_cli: RunC
     assert set(figures["posts_per_second"]) == {
         "authors' own", "bare", "bare, half sure", "pipeline", "pipeline, half sure",
         "consume and transact", "pipeline without a model", "1 worker without a model", "2 workers without a model",
+        "1 worker with the model", "2 workers with the model",
     }  # fmt: skip
     assert all(value > 0 for values in figures["posts_per_second"].values() for value in values)
-    assert len(figures["ratios"]) == 5
+    assert len(figures["ratios"]) == 7
     assert figures["captions"]["pipeline"] == {"done": 16, "skipped": 0, "no_caption": 0}
     assert figures["captions"]["pipeline, half sure"]["skipped"] == 8
+    assert figures["captions"]["2 workers with the model"]["done"] > 0
     stages = figures["seconds_per_post"]["pipeline"]
     assert all(stages[stage] > 0 for stage in ("read", "decode", "image", "text", "publish"))
     assert 0 < figures["facts"]["age of a post, p50 seconds"] <= figures["facts"]["age of a post, p99 seconds"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
 from deploy.local.stack import Stack
 from producer.post import Post
@@ -20,7 +20,6 @@ from producer.topics import CreateSettings, create_topics
 from tests.conftest import Background, background, clean_environment, wait_until
 from tests.labels import labeled_value
 
-expect.set_options(timeout=15_000)
 KEEP = 300
 """Posts that the board of the tests keeps."""
 

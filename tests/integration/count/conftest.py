@@ -137,7 +137,7 @@ def ask(counter: Background, path: str) -> tuple[int, str]:
     """What a running `count` answers over HTTP."""
     counter.wait_for_output("address=http://")
     address = counter.output.split("address=")[1].split("/metrics")[0]
-    with urllib.request.urlopen(f"{address}{path}", timeout=5) as answer:
+    with urllib.request.urlopen(f"{address}{path}", timeout=30) as answer:
         return answer.status, answer.read().decode()
 
 

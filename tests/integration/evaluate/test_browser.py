@@ -24,7 +24,7 @@ def page(browser: Browser) -> Iterator[Page]:
     """A page of a fresh profile that may complain about nothing and load nothing from elsewhere."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     opened = context.new_page()
-    opened.set_default_timeout(5_000)
+    opened.set_default_timeout(15_000)
     complaints: list[str] = []
     opened.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
     opened.on("pageerror", lambda error: complaints.append(str(error)))

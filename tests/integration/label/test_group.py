@@ -46,9 +46,10 @@ def test_a_worker_that_is_killed_is_replaced_by_one_of_the_same_name_and_nothing
     env = topics.environment | {"PLACESTREAM_GROUP_ID": topics.input}
     write(stack, topics.input, [post(str(number), caption="a green place") for number in range(600)])
 
-    first = start_cli("tests.light", *QUICK, env=env)
-    wait_until(lambda: first.output.count("published") > 5, 60, "a few batches")
-    first.end(signal.SIGKILL)
+    first = start_cli(
+        "tests.faults.light", *QUICK, env=env | {"FAULTS_WINDOW": "right before commit", "FAULTS_AT": "6"}
+    )
+    assert first.process.wait(60) == -signal.SIGKILL, first.output
     assert 0 < len(read_all(stack, topics.output)) < 600
     second = start_cli("tests.light", *QUICK, "--stop-at-end", env=env)
 

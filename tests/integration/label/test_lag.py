@@ -27,7 +27,7 @@ def test_markers_and_aborted_records_at_the_end_of_a_transactional_input_are_no_
 
     def lags() -> list[float]:
         (address,) = re.findall(r"metrics address=(\S+)", worker.output)
-        with urllib.request.urlopen(address, timeout=5) as answer:
+        with urllib.request.urlopen(address, timeout=30) as answer:
             exposed = answer.read().decode()
         return [
             float(lag) for lag in re.findall(r"^placestream_consumer_lag_records\{.*\} (\S+)$", exposed, re.MULTILINE)

@@ -56,7 +56,7 @@ def test_records_that_expire_under_a_running_worker_are_said_and_passed(
     stack: Stack, topics: Topics, start_cli: StartCli, admin: KafkaAdminClient
 ) -> None:
     write(stack, topics.input, [post(str(number)) for number in range(20)])
-    worker = start_cli("tests.light", *ONCE[1:], env=topics.environment)
+    worker = start_cli("tests.light", *ONCE[1:], "--session-timeout", "30", env=topics.environment)
     wait_until(lambda: labelled(stack, topics) == ids(20), 60, "the first posts")
 
     worker.process.send_signal(signal.SIGSTOP)

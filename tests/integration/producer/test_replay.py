@@ -76,7 +76,7 @@ def test_cities_and_limit_choose(stack: Stack, topics: Topics, run_cli: RunCli, 
 def test_a_missing_topic_is_said_quickly_and_not_created(stack: Stack, run_cli: RunCli, sample: Path) -> None:
     began = time.monotonic()
     refused = run_cli("producer", "replay", str(sample), "--input-topic", "no-such-topic")
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
     assert refused.returncode == 1
     assert refused.stderr.splitlines() == [
         "python -m producer replay: topic no-such-topic does not exist; create it: python -m producer topics"
@@ -123,7 +123,7 @@ def test_the_limit_of_the_topic_counts_as_well(stack: Stack, run_cli: RunCli, tm
 def test_an_interrupted_replay_says_how_far_it_came_and_goes_on_there(
     stack: Stack, topics: Topics, run_cli: RunCli, start_cli: StartCli, sample: Path, number: int
 ) -> None:
-    running = start_cli("producer", "replay", str(sample), "--rate", "20", env=topics.environment)
+    running = start_cli("producer", "replay", str(sample), "--rate", "5", env=topics.environment)
     wait_until(lambda: running.process.poll() is not None or len(read_all(stack, topics.input)) >= 5, 60, "5 posts")
     assert running.end(number) == 1
     match = re.search(
@@ -157,7 +157,7 @@ def test_a_lost_broker_ends_the_replay_after_the_delivery_timeout_and_says_how_f
     stack: Stack, topics: Topics, start_cli: StartCli, sample: Path
 ) -> None:
     running = start_cli(
-        "producer", "replay", str(sample), "--rate", "20", "--delivery-timeout", "3", env=topics.environment
+        "producer", "replay", str(sample), "--rate", "5", "--delivery-timeout", "3", env=topics.environment
     )
     wait_until(lambda: running.process.poll() is not None or len(read_all(stack, topics.input)) >= 5, 60, "5 posts")
     with stopped(stack):
@@ -175,7 +175,7 @@ def test_a_lost_broker_ends_the_replay_after_the_delivery_timeout_and_says_how_f
 def test_a_broker_that_comes_back_in_time_loses_and_repeats_nothing(
     stack: Stack, topics: Topics, start_cli: StartCli, sample: Path
 ) -> None:
-    running = start_cli("producer", "replay", str(sample), "--rate", "20", env=topics.environment)
+    running = start_cli("producer", "replay", str(sample), "--rate", "5", env=topics.environment)
     wait_until(lambda: running.process.poll() is not None or len(read_all(stack, topics.input)) >= 5, 60, "5 posts")
     with stopped(stack):
         time.sleep(2)  # nothing to wait for: the point is that nothing happens

@@ -1,10 +1,10 @@
 """A dataset of coloured pictures and `score` with the light encoder, which tells them apart.
 
-`python -m tests.unit.evaluate.colours FLAGS…` is `evaluate score FLAGS…` in parts of 4 posts, slowly.
+`python -m tests.unit.evaluate.colours FLAGS…` is `evaluate score FLAGS…` in parts of 4 posts, of which it ends two.
 """
 
 import sys
-import time
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,11 +21,17 @@ from tests.light import COLOURS, PLACES, LightEncoder
 PART_POSTS = 4
 
 
-class SlowEncoder(LightEncoder):
-    """Takes its time for every batch, so that it can be killed between two parts."""
+class StuckEncoder(LightEncoder):
+    """Ends five batches, two parts and a half, and never the next one: it can be killed between two parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._batches = 0
 
     def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
-        time.sleep(0.1)
+        self._batches += 1
+        if self._batches > 5:
+            threading.Event().wait()
         return super().encode_images(prepared)
 
 
@@ -57,4 +63,4 @@ def write_dataset(folder: Path, posts: int = 30, broken: Sequence[int] = (), fir
 
 
 if __name__ == "__main__":
-    sys.exit(score(*sys.argv[1:], encoder=SlowEncoder()))
+    sys.exit(score(*sys.argv[1:], encoder=StuckEncoder()))

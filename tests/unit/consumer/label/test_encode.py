@@ -214,22 +214,45 @@ def test_a_model_thread_that_dies_is_a_broken_model_whatever_code_it_ends_with(m
     inference.close()
 
 
+class Blocking(Classifier):
+    """Labels nothing before it is released."""
+
+    def __init__(self, encoder: LightEncoder) -> None:
+        super().__init__(encoder, PLACES, Decision(threshold=0.4))
+        self.released: Future[None] = Future()
+
+    def label(self, batch: Sequence[Decoded]) -> list[Label]:
+        self.released.result(30)
+        return super().label(batch)
+
+
+def test_a_batch_is_decoded_while_the_one_before_it_is_in_the_model(metrics: LabelMetrics) -> None:
+    model = Blocking(LightEncoder())
+    inference = Inference(model, 1, metrics)
+    group = ConsumerGroupMetadata("g", 1)
+    first = inference.start(Batch((record(0, picture("red")),), {}, group, "size"))
+
+    second = inference.start(Batch((record(1, picture("blue")),), {}, group, "size"))
+    for decoding in second.decoding:
+        decoding.result(30)
+    began_second = first.done()
+    model.released.set_result(None)
+
+    assert not began_second
+    assert places([*first.settle(30), *second.settle(30)]) == ["red", "blue"]
+    inference.close()
+
+
 def test_a_cancelled_batch_is_never_begun(metrics: LabelMetrics) -> None:
-    blocked: Future[None] = Future()
-
-    class Blocking(Classifier):
-        def label(self, batch: Sequence[Decoded]) -> list[Label]:
-            blocked.result(30)
-            return super().label(batch)
-
     encoder = Failing(lambda _: False, OUT_OF_MEMORY)
-    inference = Inference(Blocking(encoder, PLACES, Decision(threshold=0.4)), 1, metrics)
+    model = Blocking(encoder)
+    inference = Inference(model, 1, metrics)
     group = ConsumerGroupMetadata("g", 1)
     first = inference.start(Batch((record(0, picture("red")),), {}, group, "size"))
     second = inference.start(Batch((record(1, picture("red")), record(2, picture("red"))), {}, group, "size"))
 
     second.cancel()
-    blocked.set_result(None)
+    model.released.set_result(None)
     first.settle(30)
     inference.close()
 

@@ -196,6 +196,15 @@ def test_what_is_collected_stays_for_the_next_batch(line: Line) -> None:
     assert places(line.batch()) == [(0, 0), (0, 1), (0, 2), (0, 3)]
 
 
+def test_a_batch_is_closed_when_its_first_record_has_waited_until_the_deadline(line: Line) -> None:
+    line.collect(2)
+    line.clock.now += 60
+
+    batch = line.batch()
+
+    assert (places(batch), batch.closed_by) == ([(0, 0), (0, 1)], "deadline")
+
+
 def test_a_batch_has_the_group_metadata_of_the_poll_not_of_later(line: Line) -> None:
     line.collect(2)
     line.consumer.generation = -1  # evicted: the client's IO thread knows, the listener is not called before a poll

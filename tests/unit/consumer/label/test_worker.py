@@ -28,6 +28,7 @@ from consumer.label.worker import MOST_FAILURES, Worker
 from consumer.labeled_post import LabeledPost
 from consumer.metrics import LabelMetrics
 from producer.errors import CommandError
+from tests.conftest import wait_until
 from tests.light import PLACES, LightEncoder
 from tests.unit.consumer.label import test_read
 from tests.unit.consumer.label.records import Record, record
@@ -295,15 +296,36 @@ def test_a_stop_publishes_what_is_in_flight_and_takes_no_more() -> None:
     assert line.sink.published == ids(8)
 
 
+def test_two_batches_are_in_flight_at_most_however_slow_the_model() -> None:
+    slow = [record(number, picture((90, 100, 90)), caption="takes 60 s") for number in range(20)]
+    line = Line(0, records=slow)
+    working = threading.Thread(target=line.run)
+    working.start()
+    wait_until(lambda: line.source.position >= 4)
+
+    time.sleep(1)  # nothing to wait for: the point is that nothing more is read
+    position = line.source.position
+    line.encoder.hurry.set()
+    working.join()
+
+    assert position == 4, "two batches of two"
+    assert line.sink.published == ids(20)
+
+
 def test_a_stop_does_not_wait_for_a_slow_model_beyond_the_drain_timeout() -> None:
     slow = [record(number, picture((90, 100, 90)), caption="takes 20 s") for number in range(4)]
     line = Line(0, records=slow, drain_timeout=0.2)
-    threading.Timer(0.5, line.stop.set).start()
+
+    def stop_when_busy() -> None:
+        wait_until(lambda: line.inference.is_busy)
+        line.stop.set()
+
+    line.source.before_batch[2] = stop_when_busy
     started = time.monotonic()
 
     line.run()
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
     assert line.sink.published == []
     assert line.inference.is_busy
     line.encoder.hurry.set()
