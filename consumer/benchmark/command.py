@@ -5,6 +5,7 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from statistics import mean, median
 
 import torch
@@ -39,7 +40,7 @@ def main(argv: list[str]) -> int:
     logging.getLogger().addHandler(logging.NullHandler())
     check_checksum()
     console = Console(stderr=True)
-    figures = Figures(machine())
+    figures = Figures(machine(settings))
     columns = (TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("loading", total=report.steps(settings))
@@ -55,16 +56,32 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def machine() -> dict[str, str]:
+def machine(settings: BenchmarkSettings) -> dict[str, str]:
     """What was measured on, for whoever compares two reports."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return {
         "placestream": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "cpu": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} torch threads",
-        "gpu": device,
+        "cpu": f"{_cpu()}, {os.cpu_count()} cores, {torch.get_num_threads()} torch threads",
+        "gpu": _gpu(settings),
     }
+
+
+def _cpu() -> str:
+    """Its model, or at least its kind, and the widest instructions that torch uses of it."""
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text("utf-8").splitlines() if described.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return f"{next(names, platform.machine())}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _gpu(settings: BenchmarkSettings) -> str:
+    """The CUDA device that the settings choose, if there is one."""
+    chosen = torch.device("cuda" if settings.device == "auto" and settings.engine == "torch" else settings.device)
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if chosen.type != "cuda" or (chosen.index or 0) >= there:
+        return "none"
+    return torch.cuda.get_device_name(chosen)
 
 
 def measure(settings: BenchmarkSettings, figures: Figures, step: Step) -> None:

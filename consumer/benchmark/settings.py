@@ -18,7 +18,7 @@ warnings.filterwarnings("ignore", 'Field name "json" in "BenchmarkSettings" shad
 
 
 def _split(value: object) -> object:
-    return tuple(value.split(",")) if isinstance(value, str) else value
+    return tuple(dict.fromkeys(value.split(","))) if isinstance(value, str) else value
 
 
 Several = (NoDecode, BeforeValidator(_split))

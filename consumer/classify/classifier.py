@@ -101,6 +101,7 @@ class Classifier:
         """The same weights, places and decision, run as the model's authors do: to compare with."""
         other = copy.copy(self)
         other._encoder = self._encoder.as_published()
+        other._decode_jpeg = None
         return other
 
     def token_counts(self, captions: Sequence[str]) -> list[int]:

@@ -51,8 +51,9 @@ def middle_square(
 ) -> torch.Tensor:
     """The short side of a picture resized to ``side``, and the middle of the long one: uint8, ``[3, side, side]``.
 
-    The same as torchvision's ``Resize(side)`` and ``CenterCrop(side)`` of the Pillow image: photographs differ by one
-    level of 255 at most (torch rounds its weights to 16 bits), noise by two. It takes an eighth of the time.
+    The same as torchvision's ``Resize(side)`` and ``CenterCrop(side)`` of the Pillow image: they differ by two levels
+    of 255 at most, and photographs hardly anywhere by more than one (torch rounds its weights to 16 bits). It takes an
+    eighth of the time.
     """
     height, width = levels.shape[1:]
     short, long = min(width, height), max(width, height)

@@ -134,6 +134,8 @@ class OpenClip:
         if self._is_changed:
             plain._model, _, _ = _load(*self._loaded)
             plain._model.eval()
+        plain._device = copy.copy(self._device)
+        plain._device.compiled = False  # its batches are not padded
         plain._preprocessing = None
         plain._cuts_texts = False
         plain._image_tower, plain._text_tower = plain._model.encode_image, plain._model.encode_text

@@ -4,12 +4,14 @@ import json
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from kafka import KafkaAdminClient
 
 from deploy.local.stack import Stack
 from tests.conftest import RunCli
 
 
+@pytest.mark.timeout(600)  # seven processes load torch, four of them a model
 def test_every_part_is_measured_and_no_topic_is_left(stack: Stack, run_cli: RunCli, tmp_path: Path) -> None:
     file, chart = tmp_path / "figures.json", tmp_path / "chart.png"
 
@@ -17,7 +19,7 @@ def test_every_part_is_measured_and_no_topic_is_left(stack: Stack, run_cli: RunC
         "consumer", "benchmark", "--parts", "model,null,age,scaling,processes", "--encoder", "conse", "--posts", "16",
         "--null-posts", "200", "--process-posts", "16", "--repeats", "1", "--batch-size", "8", "--partitions", "2",
         "--load-seconds", "2", "--json", str(file), "--plot", str(chart),
-        timeout=280,
+        timeout=580,
     )  # fmt: skip
 
     assert ended.returncode == 0, ended.stderr
