@@ -62,6 +62,23 @@ def test_a_device_that_is_not_there_is_one_line() -> None:
         build_classifier(settings("--encoder", "conse", "--device", "cuda:99"))
 
 
+def test_a_second_gpu_is_taken_and_a_third_that_is_not_there_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Taken(Exception):
+        pass
+
+    def load(model: str, pretrained: str, device: str, *_: object) -> None:
+        raise Taken(device)
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("consumer.classify.open_clip.OpenClip", load)
+
+    with pytest.raises(Taken, match="^cuda:1$"):
+        build_classifier(settings("--device", "cuda:1"))
+    with pytest.raises(CommandError, match="DEVICE cuda:2: this PyTorch sees 2 CUDA devices$"):
+        build_classifier(settings("--device", "cuda:2"))
+
+
 def test_a_bad_label_set_is_found_before_the_model_is_loaded(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="cannot be read"):
         build_classifier(settings("--pretrained", "nowhere", "--places", str(tmp_path / "missing.csv")))
