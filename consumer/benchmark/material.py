@@ -13,8 +13,8 @@ from producer.post import Post
 SIDE = 300
 """Pixels: InstaCities1M's pictures are 300 x 300."""
 QUALITY = 90
-WORDS = 21.0
-"""Words of a caption on average: about 30 tokens of CLIP's tokenizer."""
+WORDS = 24.0
+"""Words of a caption on average: about 30 tokens of CLIP's tokenizer, start and end among them."""
 CITIES = ("london", "newyork", "sydney")
 HASHTAGS = ("#travel", "#instagood", "#nofilter", "❤️", "@friends")
 

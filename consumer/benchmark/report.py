@@ -1,6 +1,7 @@
 """What the benchmark found, as a table, as JSON and as a chart."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median, quantiles
@@ -24,6 +25,9 @@ GOALS = (
 Another engine is compared with torch's fp32, and must be near it as well. None reaches both: ViT-B-32 is fast enough in
 int8 alone, which is not near enough.
 """
+
+WIDTH = 140
+"""Columns of the tables in a file or a pipe, where rich would take 80 and cut the stages' names."""
 
 FACT_GOALS = {
     "worst cosine to torch fp32, pictures": 0.999,
@@ -84,7 +88,7 @@ def steps(settings: BenchmarkSettings) -> int:
 
 def show(settings: BenchmarkSettings, figures: Figures) -> None:
     """Print the tables; write JSON and chart where asked."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     for table in (_throughput(figures), _ratios(figures), _stages(figures), _facts(figures)):
         if table.row_count:
             console.print(table)

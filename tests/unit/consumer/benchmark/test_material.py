@@ -1,6 +1,7 @@
 from pathlib import Path
 from statistics import mean
 
+import open_clip
 import pytest
 
 from consumer.benchmark.material import SIDE, make
@@ -18,10 +19,12 @@ def test_the_same_posts_come_every_time_and_no_picture_twice() -> None:
     assert SIDE == 300
 
 
-def test_captions_are_of_mixed_length_and_about_21_words() -> None:
-    lengths = [len((post.caption or "").split()) for post in make(300)]
+def test_captions_are_of_mixed_length_and_about_30_tokens() -> None:
+    captions = [post.caption or "" for post in make(300)]
+    lengths = [len(caption.split()) for caption in captions]
+    tokens = [len(ids[ids != 0]) for ids in open_clip.get_tokenizer("ViT-B-32")(captions)]  # 77 at most
 
-    assert 18 < mean(lengths) < 26
+    assert 28 < mean(tokens) < 32
     assert min(lengths) < 6
     assert max(lengths) > 50
 
