@@ -3,7 +3,7 @@
 import gc
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from producer.errors import CommandError
 
@@ -27,12 +27,8 @@ def run(program: str, commands: Mapping[str, tuple[str, str]], argv: Sequence[st
         unknown = f"{program}: unknown command {argv[0]!r}\n" if argv else ""
         print(f"{unknown}{_usage(program, commands)}", file=sys.stderr)
         return 2
-    module, function = commands[argv[0]][0].split(":")
     try:
-        gc.disable()  # importing PyTorch makes half a million objects and no garbage; each look walks them all
-        main = getattr(importlib.import_module(module), function)
-        gc.enable()
-        return main(list(argv[1:])) or 0
+        return _load(commands[argv[0]][0])(list(argv[1:])) or 0
     except CommandError as error:
         sys.stdout.flush()  # where both outputs go into one file, the error comes last
         print(f"{program} {argv[0]}: {error}", file=sys.stderr)
@@ -43,6 +39,16 @@ def run(program: str, commands: Mapping[str, tuple[str, str]], argv: Sequence[st
     except BrokenPipeError:  # `… | head`: the reader has seen enough
         sys.stderr.close()
         return 0
+
+
+def _load(place: str) -> Callable[[list[str]], int | None]:
+    module, function = place.split(":")
+    gc.disable()  # importing PyTorch makes half a million objects and no garbage; each look walks them all
+    try:
+        main: Callable[[list[str]], int | None] = getattr(importlib.import_module(module), function)
+    finally:
+        gc.enable()
+    return main
 
 
 def _usage(program: str, commands: Mapping[str, tuple[str, str]]) -> str:
