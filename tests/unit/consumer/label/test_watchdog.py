@@ -32,7 +32,7 @@ def test_a_block_that_outlives_its_limit_ends_the_process() -> None:
 def test_blocks_that_end_in_time_are_left_alone_and_so_is_what_follows() -> None:
     ended = run(
         "for _ in range(3):\n"
-        "    with watchdog.limit(60, 'publishing'): pass\n"
+        "    with watchdog.limit(60, 'publishing'): time.sleep(0.05)\n"
         "try:\n"
         "    with watchdog.limit(0.1, 'publishing'): raise ValueError\n"
         "except ValueError: pass\n"
