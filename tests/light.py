@@ -47,8 +47,11 @@ class LightEncoder:
         for text in texts:
             if slow := re.search(r"takes (\d+) s", text):
                 self.hurry.wait(float(slow[1]))
-        self.captions = [*self.captions, *(text for text in texts if text not in COLOURS)][-100:]
-        return _unit(np.array([[float(colour in text) for colour in COLOURS] for text in texts]))
+        self.captions = [*self.captions, *texts][-100:]
+        return self.encode_prompts(texts)
+
+    def encode_prompts(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        return _unit(np.array([[float(colour in prompt) for colour in COLOURS] for prompt in prompts]))
 
     def token_counts(self, texts: Sequence[str]) -> list[int]:
         return [len(text.split()) for text in texts]

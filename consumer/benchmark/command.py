@@ -21,7 +21,7 @@ from consumer.benchmark.report import Figures
 from consumer.benchmark.settings import BenchmarkSettings
 from consumer.benchmark.topics import fill, own_topics
 from consumer.classify.classifier import Classifier
-from consumer.classify.settings import build_classifier
+from consumer.classify.settings import build_classifier, chosen_device
 from consumer.start import check_checksum
 from producer.post import Post
 from producer.settings import load
@@ -76,12 +76,9 @@ def _cpu() -> str:
 
 
 def _gpu(settings: BenchmarkSettings) -> str:
-    """The CUDA device that the settings choose, if there is one."""
-    chosen = torch.device("cuda" if settings.device == "auto" and settings.engine == "torch" else settings.device)
-    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if chosen.type != "cuda" or (chosen.index or 0) >= there:
-        return "none"
-    return torch.cuda.get_device_name(chosen)
+    """The CUDA device that the settings choose."""
+    device = chosen_device(settings.device, settings.engine)
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "none"
 
 
 def measure(settings: BenchmarkSettings, figures: Figures, step: Step) -> None:

@@ -152,6 +152,10 @@ class Conse:
         encoded: NDArray[np.float32] = vectors.numpy()
         return encoded
 
+    def encode_prompts(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """The same, for captions are in fp32 as well."""
+        return self.encode_texts(prompts)
+
     def token_counts(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, start and end included."""
         return [len(ids) for ids in self._tokenize(texts)]

@@ -39,6 +39,10 @@ class Device:
         """What encodes a batch, compiled if that is wanted. ``reduce-overhead`` would ask for one thread for ever."""
         return torch.compile(encode, dynamic=False) if self.compiled else encode
 
+    def plain(self) -> "Device":
+        """The same device, in fp32 and not compiled."""
+        return Device(str(self.torch))
+
     @contextmanager
     def arithmetic(self) -> Iterator[None]:
         """In the precision that was asked for."""

@@ -52,6 +52,13 @@ class Encoder(Protocol):
         """Unit vectors of texts, ``[n, d]``. Raises what torch raises (out of memory …)."""
         ...
 
+    def encode_prompts(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors of the places' prompts, ``[n, d]``, in fp32 whatever the precision of captions is.
+
+        They are encoded once, and an error in them would move every post towards the same places.
+        """
+        ...
+
     def token_counts(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text as the tower sees it, start and end included."""
         ...

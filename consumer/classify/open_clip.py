@@ -42,6 +42,9 @@ CPU_TEXTS, CPU_OVERHEAD = 16, 29
 """Texts encoded together on a CPU at most, and the tokens that a chunk costs besides: 5.5 ms, at 0.19 ms for a token
 (ViT-B-32, 2 cores)."""
 
+Encode = Callable[[torch.Tensor], torch.Tensor]
+"""A tower: a batch of pixels or tokens to vectors ``[n, d]``."""
+
 
 class OpenClip:
     """An open_clip model.
@@ -53,7 +56,7 @@ class OpenClip:
         engine: what computes the towers.
         precision: of that; the name tells both, except torch's fp32.
         compiled: whether torch compiles the towers; takes minutes at the start.
-        calibration: the posts that int8 is fitted to.
+        calibration: the pictures that int8 is fitted to; captions are in bf16 then.
 
     Raises:
         CommandError: one line: no such model or tag, a checkpoint that cannot be read or does not fit,
@@ -79,15 +82,16 @@ class OpenClip:
         self._preprocessing = Preprocessing.of(self._model.visual.preprocess_cfg, self._device.torch)
         short_tower = _tower_that_may_be_cut(self._model)
         self._cuts_texts = short_tower is not None
-        short_texts = partial(_encode_short, short_tower)
+        self._prompt_tower = partial(_encode_short, short_tower) if self._cuts_texts else self._model.encode_text
         self._image_tower = self._device.tower(self._model.encode_image)
-        self._text_tower = self._device.tower(short_texts if self._cuts_texts else self._model.encode_text)
+        self._text_tower = self._device.tower(self._prompt_tower)
         self.image_logit_scale = self.text_logit_scale = float(self._model.logit_scale.exp().detach().mean())
         if compiled:
             self._compile()
         elif engine == "openvino":
-            towers = self._towers(calibration)
-            self._image_tower, self._text_tower = (engines.in_openvino(tower, precision, identity) for tower in towers)
+            images, texts = self._towers(calibration)
+            self._image_tower = engines.in_openvino(images, precision, identity)
+            self._text_tower = engines.in_openvino(texts, "bf16" if precision == "int8" else precision, identity)
         elif self._device.torch.type == "cpu":
             self._is_changed = onednn.use(self._model, self._towers)
 
@@ -103,7 +107,7 @@ class OpenClip:
         """Unit vectors of pictures, ``[n, d]``."""
 
         def encode(batch: torch.Tensor) -> torch.Tensor:
-            return self._unit(self._image_tower, self._normalised(batch))
+            return _unit(self._image_tower, self._normalised(batch), self._device)
 
         vectors: NDArray[np.float32] = on_cpu(self._device.in_parts(prepared, encode)).numpy()
         return vectors
@@ -111,16 +115,22 @@ class OpenClip:
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of texts, ``[n, d]``; each chunk is cut to its longest text where the tower allows it."""
+        return self._encode_texts(texts, self._text_tower, self._device)
+
+    @torch.inference_mode()
+    def encode_prompts(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """The same by torch in fp32, whatever computes the captions."""
+        return self._encode_texts(prompts, self._prompt_tower, self._device.plain())
+
+    def _encode_texts(self, texts: Sequence[str], tower: Encode, device: Device) -> NDArray[np.float32]:
         tokens = self._tokenizer(list(texts))
         lengths = self._lengths(tokens) if self._cuts_texts else [tokens.shape[1]] * len(tokens)
 
         def encode(chosen: list[int]) -> torch.Tensor:
-            longest = self._device.length(max(lengths[index] for index in chosen), tokens.shape[1])
-            return self._device.in_parts(
-                list(tokens[chosen, :longest]), lambda batch: self._unit(self._text_tower, batch)
-            )
+            longest = device.length(max(lengths[index] for index in chosen), tokens.shape[1])
+            return device.in_parts(list(tokens[chosen, :longest]), lambda batch: _unit(tower, batch, device))
 
-        in_small = self._cuts_texts and self._device.torch.type == "cpu" and not self._device.compiled
+        in_small = self._cuts_texts and device.torch.type == "cpu" and not device.compiled
         most, overhead = (CPU_TEXTS, CPU_OVERHEAD) if in_small else (PART, None)
         vectors: NDArray[np.float32] = in_chunks_by_length(lengths, encode, most, overhead).numpy()
         return vectors
@@ -139,6 +149,7 @@ class OpenClip:
         plain._preprocessing = None
         plain._cuts_texts = False
         plain._image_tower, plain._text_tower = plain._model.encode_image, plain._model.encode_text
+        plain._prompt_tower = plain._text_tower
         plain._tokenizer = self._own_tokenizer
         return plain
 
@@ -148,11 +159,6 @@ class OpenClip:
 
     def _normalised(self, batch: torch.Tensor) -> torch.Tensor:
         return batch if self._preprocessing is None else self._preprocessing.normalised(batch)
-
-    def _unit(self, tower: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor) -> torch.Tensor:
-        with self._device.arithmetic():
-            vectors = tower(batch)
-        return F.normalize(vectors.float(), dim=1)
 
     def _compile(self) -> None:
         """Compute every shape once: what comes later is one of them."""
@@ -174,20 +180,12 @@ class OpenClip:
         tokens = self._tokenizer(["a photo of a bridge", "a photo of an indoor swimming pool"])
         if self._cuts_texts:
             tokens = tokens[:, : max(self._lengths(tokens))]
-        pictures, captions = self._inputs(calibration) if calibration else ((), ())
+        pictures = calibration.levels if calibration else ()
+        seen = tuple(self._normalised(self.prepare(levels).unsqueeze(0)) for levels in pictures)
         lengths = (0, 1) if self._cuts_texts else (0,)
         return (
-            Tower("image", self._model, self._image_tower, pixels, (0,), pictures),
-            Tower("text", self._model, self._text_tower, tokens, lengths, captions),
-        )
-
-    def _inputs(self, calibration: Calibration) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
-        """Each picture and each caption as its tower sees it alone."""
-        tokens = self._tokenizer(list(calibration.captions))
-        lengths = self._lengths(tokens) if self._cuts_texts else [tokens.shape[1]] * len(tokens)
-        return (
-            tuple(self._normalised(self.prepare(levels).unsqueeze(0)) for levels in calibration.levels),
-            tuple(row[:length].unsqueeze(0) for row, length in zip(tokens, lengths, strict=True)),
+            Tower("image", self._model, self._image_tower, pixels, (0,), seen),
+            Tower("text", self._model, self._text_tower, tokens, lengths),
         )
 
 
@@ -228,6 +226,13 @@ class Preprocessing:
 def imagenet_class_names() -> tuple[str, ...]:
     """The 1,000 ImageNet classes in OpenAI's curated wording, in the order of their indices."""
     return tuple(open_clip.IMAGENET_CLASSNAMES)
+
+
+def _unit(tower: Encode, batch: torch.Tensor, device: Device) -> torch.Tensor:
+    """Unit vectors of a batch, ``[n, d]``, in fp32 whatever computes them."""
+    with device.arithmetic():
+        vectors = tower(batch)
+    return F.normalize(vectors.float(), dim=1)
 
 
 def _tower_that_may_be_cut(model: Any) -> Any | None:

@@ -57,7 +57,7 @@ class ClassifySettings(Settings):
         "fp32",
         description="of the model's arithmetic (open_clip): bf16 or fp16 on cuda, bf16 or int8 with engine openvino",
     )
-    calibration: Path | None = Field(None, description="dataset whose first 300 posts int8 is fitted to")
+    calibration: Path | None = Field(None, description="dataset whose first 300 pictures int8 is fitted to")
     compile: bool = Field(False, description="let torch compile the model (open_clip): minutes at the start, for GPUs")
     jpeg_decoder: Literal["pillow", "nvjpeg"] = Field(
         "pillow", description="what decodes JPEGs; nvjpeg does it on the GPU, an extra"
@@ -94,7 +94,7 @@ def build_classifier(
     Raises:
         CommandError: one line that says what is missing and what to do. There is no silent fall-back.
     """
-    device = _device(settings.device, settings.engine)
+    device = chosen_device(settings.device, settings.engine)
     if device.startswith("cuda"):
         torch.set_num_threads(1)  # the CPU's part is small then; more threads would wait for each other, spinning
     places = Places.load(settings.places)
@@ -110,7 +110,12 @@ def build_classifier(
     return Classifier(encoder, places, decision, settings.limits(), templates, top, observe, decode_jpeg)
 
 
-def _device(wanted: str, engine: Engine) -> str:
+def chosen_device(wanted: str, engine: Engine) -> str:
+    """The torch device that ``DEVICE`` names, ``auto`` among its values.
+
+    Raises:
+        CommandError: there is none of that kind.
+    """
     if wanted == "auto":
         if engine == "openvino":
             return "cpu"

@@ -16,7 +16,8 @@ def test_every_part_is_measured_and_no_topic_is_left(stack: Stack, run_cli: RunC
     file, chart = tmp_path / "figures.json", tmp_path / "chart.png"
 
     ended = run_cli(
-        "consumer", "benchmark", "--parts", "model,null,age,scaling,processes", "--encoder", "conse", "--posts", "16",
+        "consumer", "benchmark", "--parts", "model,null,age,scaling,processes",
+        "--encoder", "conse", "--engine", "openvino", "--posts", "16",
         "--null-posts", "200", "--process-posts", "16", "--repeats", "1", "--batch-size", "8", "--partitions", "2",
         "--load-seconds", "2", "--json", str(file), "--plot", str(chart),
         timeout=580,
@@ -25,12 +26,14 @@ def test_every_part_is_measured_and_no_topic_is_left(stack: Stack, run_cli: RunC
     assert ended.returncode == 0, ended.stderr
     figures = json.loads(file.read_text())
     assert set(figures["posts_per_second"]) == {
-        "authors' own", "bare", "bare, half sure", "pipeline", "pipeline, half sure",
+        "authors' own", "bare", "bare, half sure", "pipeline", "pipeline, half sure", "pipeline, torch fp32",
         "consume and transact", "pipeline without a model", "1 worker without a model", "2 workers without a model",
         "1 worker with the model", "2 workers with the model",
     }  # fmt: skip
     assert all(value > 0 for values in figures["posts_per_second"].values() for value in values)
-    assert len(figures["ratios"]) == 7
+    assert len(figures["ratios"]) == 8
+    assert figures["machine"]["gpu"] == "none"
+    assert figures["facts"]["labels equal to torch fp32's, share"] > 0.9
     assert figures["captions"]["pipeline"] == {"done": 16, "skipped": 0, "no_caption": 0}
     assert figures["captions"]["pipeline, half sure"]["skipped"] == 8
     assert figures["captions"]["2 workers with the model"]["done"] > 0

@@ -55,7 +55,10 @@ class ColourEncoder:
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         self.texts.extend(texts)
-        return _unit(np.array([[word in text for word in ("red", "green", "blue")] for text in texts]))
+        return self.encode_prompts(texts)
+
+    def encode_prompts(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        return _unit(np.array([[word in prompt for word in ("red", "green", "blue")] for prompt in prompts]))
 
     def token_counts(self, texts: Sequence[str]) -> list[int]:
         return [len(text.split()) for text in texts]

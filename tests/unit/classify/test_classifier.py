@@ -21,9 +21,7 @@ PLACES = Places("colours", tuple(Place(colour, colour) for colour in ("red", "gr
 
 
 def classifier(encoder: Any, **decision: Any) -> Classifier:
-    made = Classifier(encoder, PLACES, Decision(**{"threshold": 0.5, **decision}))
-    encoder.texts.clear()  # those of the places
-    return made
+    return Classifier(encoder, PLACES, Decision(**{"threshold": 0.5, **decision}))
 
 
 def post(colour: str, caption: str | None = None, post_id: str = "1") -> Post:

@@ -74,6 +74,19 @@ def test_half_precision_is_the_arithmetics_alone() -> None:
     assert layer.weight.dtype == torch.float32
 
 
+def test_prompts_are_computed_in_fp32_without_compiling(
+    tiny_models: tuple[str, ...], compiled_for: list[tuple[int, ...]]
+) -> None:
+    encoder = OpenClip("tiny", "random", compiled=True)
+    encoder._device._dtype = torch.bfloat16  # as on a GPU
+    prompts = ["a photo of a bridge", "a bar"]
+    exact = OpenClip("tiny", "random").encode_texts(prompts)
+    assert np.abs(encoder.encode_texts(prompts) - exact).max() > 1e-4
+    compiled_for.clear()
+    assert np.abs(encoder.encode_prompts(prompts) - exact).max() < 1e-6
+    assert compiled_for == []
+
+
 @pytest.mark.parametrize(
     ("engine", "precision", "end"),
     [("torch", "fp32", ""), ("torch", "fp16", "+torch-fp16"), ("openvino", "fp32", "+openvino-fp32")],
