@@ -178,8 +178,8 @@ def test_int8_takes_the_large_products_only(tiny_models: tuple[str, ...], seen: 
     kinds = [operation.get_type_name() for operation in model.get_ops()]
     blocks = kinds.count("ScaledDotProductAttention")
     assert (blocks, kinds.count("MatMul")) == (2, 4 * blocks + 1)
-    # Of each block not the attention and its output, and at the end not the projection. The patches' convolution is.
-    assert kinds.count("FakeQuantize") == 3 * blocks + 1
+    # Of each block not the attention and its output; not the patches' convolution, nor the projection at the end.
+    assert kinds.count("FakeQuantize") == 3 * blocks
 
 
 @in_int8
@@ -401,14 +401,17 @@ def test_int8_needs_instructions_for_it(
 
 
 @pytest.mark.parametrize(("capabilities", "warnings"), [(["FP32"], 1), (["FP32", "BF16"], 0)])
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
 def test_bf16_on_a_cpu_without_it_is_a_warning(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capabilities: list[str], warnings: int
-) -> None:
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, precision: Precision, capabilities: list[str],
+    warnings: int,
+) -> None:  # fmt: skip
     class Openvino:
         class Core:
             def get_property(self, device: str, name: str) -> list[str]:
                 return capabilities
 
     monkeypatch.setattr(engine, "import_openvino", Openvino)
-    engine.check("openvino", "bf16", "cpu")
-    assert [record.getMessage()[:16] for record in caplog.records] == ["PRECISION bf16: "] * warnings
+    monkeypatch.setattr(engine, "computes_in_int8", lambda: True)
+    engine.check("openvino", precision, "cpu", calibrated=precision == "int8")
+    assert [record.getMessage()[:16] for record in caplog.records] == [f"PRECISION {precision}: "] * warnings
