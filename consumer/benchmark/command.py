@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
     """Run `benchmark`.
 
     Raises:
-        CommandError: one line: no broker, no weights, a folder without pictures.
+        CommandError: one line: no broker, no weights, no such device, a folder without pictures.
     """
     settings = load(BenchmarkSettings, "python -m consumer benchmark", argv)
     logging.getLogger().addHandler(logging.NullHandler())

@@ -22,8 +22,7 @@ GOALS = (
 )
 """Throughput of the first over that of the second, and what it should be at least (2 cores, ViT-B-32, torch in fp32).
 
-Another engine is compared with torch's fp32, and must be near it as well. None reaches both: ViT-B-32 is fast enough in
-int8 alone, which is not near enough.
+Another engine is compared with torch's fp32, and must be near it as well (`FACT_GOALS`).
 """
 
 WIDTH = 140

@@ -1,6 +1,7 @@
 """The pictures that int8 is fitted to: the range of every number in the model is taken from what they make of it."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +25,18 @@ class Calibration:
     """The first pictures of a dataset.
 
     Attributes:
-        levels: uint8, ``[3, h, w]`` each.
+        pictures: as they are on disk: decoded, 300 photographs of a phone would take 10 GB.
+        limits: of the pictures.
         stamp: eight hexadecimal digits of a hash over all of them.
     """
 
-    levels: tuple[torch.Tensor, ...]
+    pictures: tuple[bytes, ...]
+    limits: PictureLimits
     stamp: str
+
+    def levels(self) -> Iterator[torch.Tensor]:
+        """The pictures one after the other, uint8, ``[3, h, w]`` each."""
+        return (levels(pictures.decode(picture, self.limits)) for picture in self.pictures)
 
 
 def load(path: Path, limits: PictureLimits) -> Calibration:
@@ -42,7 +49,7 @@ def load(path: Path, limits: PictureLimits) -> Calibration:
     Raises:
         CommandError: no dataset, or too few pictures in it.
     """
-    found: list[torch.Tensor] = []
+    found: list[bytes] = []
     digest = hashlib.sha256()
     for entry in open_dataset(path).entries():
         if len(found) == PICTURES:
@@ -50,12 +57,13 @@ def load(path: Path, limits: PictureLimits) -> Calibration:
         if isinstance(entry, Entry):
             try:
                 post = entry.read(limits.max_bytes)
-                found.append(levels(pictures.decode(post.picture, limits)))
+                pictures.decode(post.picture, limits)
             except (Refused, PictureError):
                 continue
+            found.append(post.picture)
             digest.update(hashlib.sha256(post.picture).digest())
     if len(found) < LEAST:
         raise CommandError(
             f"CALIBRATION {path}: {len(found)} usable pictures; it takes {LEAST} at least, better {PICTURES}"
         )
-    return Calibration(tuple(found), digest.hexdigest()[:8])
+    return Calibration(tuple(found), limits, digest.hexdigest()[:8])

@@ -180,7 +180,7 @@ class OpenClip:
         tokens = self._tokenizer(["a photo of a bridge", "a photo of an indoor swimming pool"])
         if self._cuts_texts:
             tokens = tokens[:, : max(self._lengths(tokens))]
-        pictures = calibration.levels if calibration else ()
+        pictures = calibration.levels() if calibration else ()
         seen = tuple(self._normalised(self.prepare(levels).unsqueeze(0)) for levels in pictures)
         lengths = (0, 1) if self._cuts_texts else (0,)
         return (

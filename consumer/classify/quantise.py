@@ -32,8 +32,8 @@ def main(plain: str, inputs: str, quantised: str) -> None:
         model_type=nncf.ModelType.TRANSFORMER,
         subset_size=len(rows),
         ignored_scope=nncf.IgnoredScope(
-            names=[*_small_products(model), *_first_convolutions(model)],
-            types=["ScaledDotProductAttention"],
+            names=_small_products(model),
+            types=["ScaledDotProductAttention", "Convolution", "GroupConvolution"],
             validate=False,
         ),
         # From the least to the greatest number seen: a trained vision transformer has few that are very large, and
@@ -58,16 +58,6 @@ def _small_products(model: Any) -> list[str]:
     }
     sizes = {name: int(np.prod(shape.to_shape())) if shape.is_static else 0 for name, shape in weights.items()}
     return [name for name, size in sizes.items() if 2 * size < max(sizes.values())]
-
-
-def _first_convolutions(model: Any) -> list[str]:
-    """What sees the pixels: a fiftieth of the time."""
-    convolutions = [operation for operation in model.get_ops() if operation.get_type_name() == "Convolution"]
-    return [
-        each.get_friendly_name()
-        for each in convolutions
-        if each.input(0).get_source_output().get_node().get_type_name() == "Parameter"
-    ]
 
 
 if __name__ == "__main__":

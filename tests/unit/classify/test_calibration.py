@@ -26,7 +26,7 @@ def dataset(tmp_path: Path) -> Path:
 def test_the_pictures_that_can_be_used_are_taken(dataset: Path) -> None:
     found = load(dataset, PictureLimits())
 
-    assert sorted(tuple(levels.shape) for levels in found.levels) == [(3, 10, 12)] * 40 + [(3, 12, 10)]
+    assert sorted(tuple(levels.shape) for levels in found.levels()) == [(3, 10, 12)] * 40 + [(3, 12, 10)]
 
 
 def test_it_ends_when_it_has_enough(dataset: Path) -> None:
@@ -34,7 +34,7 @@ def test_it_ends_when_it_has_enough(dataset: Path) -> None:
     for number in range(PICTURES):
         (dataset / f"more-{number}.jpg").write_bytes(picture)
 
-    assert len(load(dataset, PictureLimits()).levels) == PICTURES
+    assert len(load(dataset, PictureLimits()).pictures) == PICTURES
 
 
 def test_the_stamp_says_whether_it_is_the_same(dataset: Path) -> None:

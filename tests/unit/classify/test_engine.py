@@ -21,9 +21,8 @@ from consumer.classify.classifier import Classifier
 from consumer.classify.conse import Conse
 from consumer.classify.engine import CHECKSUMS, Precision, Tower, cache_folder
 from consumer.classify.ensemble import Decision
-from consumer.classify.levels import levels
 from consumer.classify.open_clip import OpenClip
-from consumer.classify.pictures import PictureLimits, decode
+from consumer.classify.pictures import PictureLimits
 from consumer.classify.places import Places
 from consumer.classify.settings import ClassifySettings, build_classifier
 from producer.errors import CommandError
@@ -84,8 +83,7 @@ def in_openvino(model: str = "tiny", precision: Precision = "fp32", calibration:
 @pytest.fixture(scope="module")
 def seen(posts: list[Post]) -> Calibration:
     """What int8 is fitted to."""
-    pictures = tuple(levels(decode(post.picture, PictureLimits())) for post in posts)
-    return Calibration(pictures, "0123abcd")
+    return Calibration(tuple(post.picture for post in posts), PictureLimits(), "0123abcd")
 
 
 def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -163,9 +161,9 @@ def test_int8_says_what_it_was_fitted_to_and_is_fitted_once(
     assert before.name == "open_clip/tiny/random+openvino-int8-0123abcd"
     monkeypatch.setattr("consumer.classify.engine.subprocess.run", _refuse)
     again = in_openvino(precision="int8", calibration=seen)
-    pictures = [again.prepare(each) for each in seen.levels]
+    pictures = [again.prepare(each) for each in seen.levels()]
     assert np.array_equal(again.encode_images(pictures), before.encode_images(pictures))
-    fewer = replace(seen, levels=seen.levels[:40])
+    fewer = replace(seen, pictures=seen.pictures[:40])
     with pytest.raises(CommandError, match="the image tower of open_clip/tiny/random: made again"):
         in_openvino(precision="int8", calibration=fewer)
 
@@ -180,6 +178,20 @@ def test_int8_takes_the_large_products_only(tiny_models: tuple[str, ...], seen: 
     assert (blocks, kinds.count("MatMul")) == (2, 4 * blocks + 1)
     # Of each block not the attention and its output; not the patches' convolution, nor the projection at the end.
     assert kinds.count("FakeQuantize") == 3 * blocks
+    assert [*own_cache.glob("text-int8-*")] == []
+
+
+@pytest.mark.parametrize(
+    ("precision", "of_captions"), [("fp32", "fp32"), ("bf16", "bf16"), pytest.param("int8", "bf16", marks=in_int8)]
+)
+def test_int8_is_for_pictures(
+    tiny_models: tuple[str, ...], seen: Calibration, monkeypatch: pytest.MonkeyPatch, precision: Precision,
+    of_captions: Precision,
+) -> None:  # fmt: skip
+    computed: dict[str, Precision] = {}
+    monkeypatch.setattr(engine, "in_openvino", lambda tower, precision, _: computed.update({tower.name: precision}))
+    in_openvino(precision=precision, calibration=seen if precision == "int8" else None)
+    assert computed == {"image": precision, "text": of_captions}
 
 
 @in_int8
@@ -414,4 +426,5 @@ def test_bf16_on_a_cpu_without_it_is_a_warning(
     monkeypatch.setattr(engine, "import_openvino", Openvino)
     monkeypatch.setattr(engine, "computes_in_int8", lambda: True)
     engine.check("openvino", precision, "cpu", calibrated=precision == "int8")
+    assert engine._hint(precision) == ("f32" if warnings else "bf16")
     assert [record.getMessage()[:16] for record in caplog.records] == [f"PRECISION {precision}: "] * warnings
