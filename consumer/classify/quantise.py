@@ -12,7 +12,7 @@ from consumer.classify.engine import import_openvino
 
 
 def main(plain: str, inputs: str, quantised: str) -> None:
-    """Fit a conversion to inputs of one row.
+    """Fit a conversion's large matrix products to inputs of one row; attention and convolutions stay as they are.
 
     Args:
         plain: the conversion.
