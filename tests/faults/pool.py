@@ -19,6 +19,7 @@ from tests.faults.invariants import (
 NAMES = ("a", "b", "c")
 FLAGS = (
     *("--metrics-port", "0", "--session-timeout", "6", "--batch-size", "8", "--batch-deadline", "0.05"),
+    *("--startup-timeout", "90"),  # longer than any session: a member that never came waits for its end, others for it
     # Kafka 4.4.0 may keep a dead member over its restart; the group then waits that long for it (seen in a soak).
     *("--max-poll-interval", "60"),
 )
