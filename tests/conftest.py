@@ -23,6 +23,17 @@ from tests.forked import Forked
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def rounding() -> Iterator[None]:
+    """With ``TESTS_ROUNDING``: see `tests.rounding`."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "TESTS_ROUNDING" in os.environ:
+            from tests.rounding import round_otherwise  # not at the top: PyTorch takes seconds to import
+
+            round_otherwise(patch)
+        yield
+
+
 @dataclass(frozen=True, slots=True)
 class Topics:
     """Three fresh topics."""

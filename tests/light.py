@@ -3,6 +3,7 @@
 `python -m tests.light FLAGS…` is `python -m consumer label FLAGS…` without a model to load.
 """
 
+import os
 import re
 import sys
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 
@@ -77,6 +79,10 @@ def light_classifier(
 
 def run(build: Build = light_classifier, **stages: Any) -> NoReturn:
     """`label` as a program, with some stages of a test's own: see `main`."""
+    if "TESTS_ROUNDING" in os.environ:
+        from tests.rounding import round_otherwise
+
+        round_otherwise(pytest.MonkeyPatch())
     try:
         sys.exit(main(sys.argv[1:], build, **stages))
     except CommandError as error:

@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from consumer.classify.classifier import Classifier
+from consumer.classify.cores import each_alone
 from producer.post import Post
 
 
 def seconds(classifier: Classifier, posts: Sequence[Post], batch_size: int, decode_threads: int) -> float:
     """Seconds to label all posts: decode a batch in a pool, encode it, decide."""
-    with ThreadPoolExecutor(decode_threads) as pool:
+    with each_alone(decode_threads, "decode") as pool:
         started = time.perf_counter()
         for batch in batches(posts, batch_size):
             classifier.label(list(pool.map(classifier.decode, batch)))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from consumer.classify import pictures
 from consumer.classify.captions import readable
 from consumer.classify.encoder import Encoder, EncoderBug, NotFinite
-from consumer.classify.ensemble import Decision, softmax
+from consumer.classify.ensemble import Decision, ranked, softmax
 from consumer.classify.label import Label, Ranking
 from consumer.classify.levels import levels as levels_of
 from consumer.classify.levels import plain_jpeg
@@ -133,16 +133,10 @@ class Classifier:
             return []
         of_images = self._image_probabilities(batch)
         captions = [readable(decoded.post.caption) for decoded in batch]
-        asked = [
-            index
-            for index, (caption, of_image) in enumerate(zip(captions, of_images, strict=True))
-            if caption is not None and not self.decision.needs_no_caption(of_image.max())
-        ]
-        of_texts = dict(zip(asked, self._text_probabilities([captions[index] or "" for index in asked]), strict=True))
-        return [
-            self._decide(of_image, of_texts.get(index), caption)
-            for index, (of_image, caption) in enumerate(zip(of_images, captions, strict=True))
-        ]
+        has_caption = np.array([caption is not None for caption in captions])
+        asked = np.flatnonzero(has_caption & ~self.decision.needs_no_caption(of_images.max(axis=1)))
+        of_texts = self._text_probabilities([captions[index] or "" for index in asked])
+        return self._decide(of_images, of_texts, asked, captions)
 
     def vectors(self, batch: Sequence[Decoded]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Unit vectors of the pictures and of the captions, ``[n, d]`` each: to compare two encoders."""
@@ -212,12 +206,34 @@ class Classifier:
         """
         return np.asarray((torch.from_numpy(vectors).double() @ self._label_vectors).numpy())
 
-    def _decide(self, of_image: NDArray[np.float64], of_text: NDArray[np.float64] | None, caption: str | None) -> Label:
-        image = self._rank(of_image)
-        text = None if of_text is None else self._rank(of_text)
-        deciding = image if of_text is None else self._rank(self.decision.combine(of_image, of_text))
+    def _decide(
+        self,
+        of_images: NDArray[np.float64],
+        of_texts: NDArray[np.float64],
+        asked: NDArray[np.intp],
+        captions: Sequence[str | None],
+    ) -> list[Label]:
+        """From the pictures' probabilities ``[n, p]`` and those of the captions that were asked ``[m, p]``."""
+        images = self._rankings(of_images)
+        texts = dict(zip(asked, self._rankings(of_texts), strict=True))
+        both = dict(zip(asked, self._rankings(self.decision.combine(of_images[asked], of_texts)), strict=True))
+        return [
+            self._label_of(image, texts.get(index), both.get(index, image), caption)
+            for index, (image, caption) in enumerate(zip(images, captions, strict=True))
+        ]
+
+    def _rankings(self, of_places: NDArray[np.float64]) -> list[Ranking]:
+        """Of each row ``[n, p]``."""
+        ranks = [(places.tolist(), shares.tolist()) for places, shares in ranked(of_places, self._top)]
+        tops = [
+            tuple((self._categories[places[row]], shares[row]) for places, shares in ranks)
+            for row in range(len(of_places))
+        ]
+        return [Ranking(*top[0], top) for top in tops]
+
+    def _label_of(self, image: Ranking, text: Ranking | None, deciding: Ranking, caption: str | None) -> Label:
         return Label(
-            place=None if deciding.confidence < self.decision.threshold else deciding.place,
+            place=deciding.place if self.decision.classifies(deciding.confidence) else None,
             confidence=deciding.confidence,
             top=deciding.top,
             decided_by="image" if text is None else "ensemble",
@@ -226,11 +242,6 @@ class Classifier:
             sentiment=sentiment(caption),
             caption_use="none" if caption is None else "skipped" if text is None else "encoded",
         )
-
-    def _rank(self, of_places: NDArray[np.float64]) -> Ranking:
-        best = np.argsort(-of_places, kind="stable")[: self._top]
-        top = tuple((self._categories[index], float(of_places[index])) for index in best)
-        return Ranking(*top[0], top)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

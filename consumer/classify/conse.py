@@ -24,7 +24,6 @@ from consumer.classify.cores import Cores
 from consumer.classify.device import on_cpu
 from consumer.classify.encoder import in_chunks_by_length
 from consumer.classify.engine import Engine, Tower
-from consumer.classify.levels import in_one_piece
 from consumer.classify.levels import levels as levels_of
 from consumer.classify.places import TEMPLATES
 from producer.errors import CommandError
@@ -113,7 +112,7 @@ class Conse:
         left, top = (width - side) / 2, (height - side) / 2
         # Pillow's resize, although torch's is faster: this box has fractions of a pixel
         square = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC, (left, top, left + side, top + side))
-        return in_one_piece(levels_of(square))
+        return levels_of(square).contiguous()
 
     @torch.inference_mode()
     def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""The cores of a CPU, each computing a part of a batch alone: no operation waits until all cores are done with it."""
+"""Threads that compute with themselves alone, where torch would give each operation to a team of threads."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -11,8 +11,27 @@ Row = TypeVar("Row")
 Part = TypeVar("Part")
 
 
+def each_alone(threads: int, name: str) -> ThreadPoolExecutor:
+    """A pool whose threads compute alone; all of them are there at once.
+
+    While a process has more threads that compute than there are cores, OpenMP lets the model's sleep after every
+    operation. Which operations torch divides among a team depends on the CPU: without AVX2 also resizing is one.
+
+    Args:
+        threads: how many there are.
+        name: that theirs begin with.
+    """
+    number = torch.get_num_threads()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=_compute_alone)
+    together = threading.Barrier(threads)
+    for begun in [pool.submit(together.wait) for _ in range(threads)]:
+        begun.result()
+    torch.set_num_threads(number)  # of threads to come: a thread that sets its own number sets theirs as well
+    return pool
+
+
 class Cores:
-    """As many threads as torch computes with, each of which computes with itself alone.
+    """As many threads as torch computes with, each of which computes a part of a batch alone.
 
     Where torch divides each operation among its threads, they wait for one another after every one; and while one of
     the cores decodes pictures, for that. It costs networks of many small layers most: of `conse`'s pipeline a tenth.
@@ -20,11 +39,7 @@ class Cores:
 
     def __init__(self) -> None:
         self._number = torch.get_num_threads()
-        self._threads = ThreadPoolExecutor(self._number, thread_name_prefix="core", initializer=_compute_alone)
-        together = threading.Barrier(self._number)
-        for begun in [self._threads.submit(together.wait) for _ in range(self._number)]:
-            begun.result()
-        torch.set_num_threads(self._number)  # of threads to come: a thread that sets its own number sets theirs as well
+        self._threads = each_alone(self._number, "core")
 
     def parts(self, rows: Sequence[Row], most: int) -> list[Sequence[Row]]:
         """A batch in parts of at most so many rows; of fewer where some core would have none."""

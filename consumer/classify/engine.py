@@ -90,6 +90,8 @@ def check(engine: Engine, precision: Precision, device: str, compiled: bool = Fa
             )
         if device != "cpu":
             raise CommandError(f"ENGINE openvino: it computes on the CPU, not on DEVICE {device}; set ENGINE torch")
+        if not computes():
+            raise CommandError("ENGINE openvino: OpenVINO does not compute without AVX; set ENGINE torch")
         if precision == "int8" and not calibrated:
             raise CommandError("PRECISION int8 needs CALIBRATION: a dataset whose pictures are like yours")
         if precision == "int8" and find_spec("nncf") is None:
@@ -103,14 +105,26 @@ def check(engine: Engine, precision: Precision, device: str, compiled: bool = Fa
             log.warning("PRECISION %s: this CPU has no avx512_bf16 or amx: %s is computed in fp32", precision, what)
 
 
+def computes() -> bool:
+    """Whether OpenVINO computes here: on an x86-64 without AVX 2026.4 gives no vectors, or a segmentation fault.
+
+    ONEDNN_MAX_CPU_ISA=SSE41 takes AVX from it as well.
+    """
+    return os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() != "SSE41" and _cpu_has("avx")
+
+
 def computes_in_int8() -> bool:
-    """Whether the CPU adds up products of bytes without overflow. Where torch is too old to tell, it may.
+    """Whether the CPU adds up products of bytes without overflow.
 
     An x86-64 needs VNNI for it: without, vectors were seen at a cosine of 0.98 with fp32's, and came no faster.
     """
+    return _cpu_has("avx512_vnni", "avx_vnni")
+
+
+def _cpu_has(*instructions: str) -> bool:
+    """Whether an x86-64 has any of these. Of another CPU, and where torch is too old to tell: it may."""
     capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    is_x86 = capabilities.get("architecture") == "x86_64"
-    return not is_x86 or any(capabilities.get(name, True) for name in ("avx512_vnni", "avx_vnni"))
+    return capabilities.get("architecture") != "x86_64" or any(capabilities.get(name, True) for name in instructions)
 
 
 def suffix(engine: Engine, precision: Precision, fitted_to: str = "") -> str:

@@ -1,5 +1,6 @@
 """The conditional ensemble: from similarities to probabilities, and from picture and caption to one decision."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,6 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ensemble = Literal["only-image", "ensemble", "conditional"]
+Numbers = float | NDArray[np.float64]
+
+LEVEL = 1e-9
+"""Numbers that differ by no more than this share of them are level. What a matrix product rounds away depends on the
+CPU, on its libraries and on how many posts are in the batch (about 1e-14 of a probability): no label may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +32,15 @@ class Decision:
     gate: float = 0.6
     threshold: float
 
-    def needs_no_caption(self, image_confidence: float) -> bool:
-        """Whether the picture decides alone, even if there is a caption."""
+    def needs_no_caption(self, image_confidence: Numbers) -> NDArray[np.bool_]:
+        """Whether a picture with such a confidence decides alone, even if there is a caption."""
         if self.ensemble == "conditional":
-            return image_confidence > self.gate
-        return self.ensemble == "only-image"
+            return exceeds(image_confidence, self.gate)
+        return np.full(np.shape(image_confidence), self.ensemble == "only-image")
+
+    def classifies(self, confidence: Numbers) -> NDArray[np.bool_]:
+        """Whether a place is given with such a confidence: one that reaches the threshold."""
+        return reaches(confidence, self.threshold)
 
     def combine(self, image: NDArray[np.float64], text: NDArray[np.float64]) -> NDArray[np.float64]:
         """The weighted mean of two distributions over places, ``[..., p]``.
@@ -39,6 +49,34 @@ class Decision:
         """
         of_image, of_text = self.weights
         return (of_image * image + of_text * text) / (of_image + of_text)
+
+
+def reaches(confidence: Numbers, threshold: Numbers) -> NDArray[np.bool_]:
+    """Whether confidences are at least a threshold, or level with it; NaN is not. Both are broadcast."""
+    return np.asarray(confidence >= np.multiply(threshold, 1 - LEVEL))
+
+
+def exceeds(confidence: Numbers, gate: Numbers) -> NDArray[np.bool_]:
+    """Whether confidences are above a gate, and not level with it; NaN is not. Both are broadcast."""
+    return np.asarray(confidence > np.multiply(gate, 1 + LEVEL))
+
+
+def winner(probabilities: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The likeliest place of each row ``[n, p]`` and its probability, ``[n]`` each.
+
+    Of places that are level the first of the label set wins; its probability is the highest of theirs.
+    """
+    highest = probabilities.max(axis=1)
+    return reaches(probabilities, highest[:, None]).argmax(axis=1), highest
+
+
+def ranked(probabilities: NDArray[np.float64], top: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+    """The ``top`` likeliest places of each row ``[n, p]``, rank after rank: the `winner`, then that of the rest."""
+    left, rows = probabilities.copy(), np.arange(len(probabilities))
+    for _ in range(top):
+        place, probability = winner(left)
+        yield place, probability
+        left[rows, place] = -1.0
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

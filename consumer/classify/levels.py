@@ -62,18 +62,7 @@ def middle_square(
     if resized != (height, width):
         square = _resized(square, resized, interpolation)
     top, left = (round((length - side) / 2) for length in resized)
-    return in_one_piece(square[0, :, top : top + side, left : left + side])
-
-
-def in_one_piece(levels: torch.Tensor) -> torch.Tensor:
-    """The levels, contiguous.
-
-    By NumPy: torch would copy them with a team of threads for each thread of the decode pool, and while a process has
-    more of them than there are cores, OpenMP lets those of the model sleep after every operation.
-    """
-    if levels.device.type != "cpu":
-        return levels.contiguous()
-    return torch.from_numpy(np.ascontiguousarray(levels.numpy()))
+    return square[0, :, top : top + side, left : left + side].contiguous()
 
 
 def _resized(

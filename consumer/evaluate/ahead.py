@@ -3,10 +3,11 @@
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from consumer.classify.cores import each_alone
 from consumer.classify.pictures import PictureError
 from producer.entry import Entry, Refused
 from producer.post import Post
@@ -50,7 +51,7 @@ def batches(
     """
     rest = iter(entries)
     waiting: deque[list[Future[Ready[T] | Failure]]] = deque()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+    pool = each_alone(threads, "decode")
     try:
         while True:
             while len(waiting) <= AHEAD and (batch := list(itertools.islice(rest, size))):

@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from consumer.classify.ensemble import reaches
 from consumer.evaluate.ensembles import Ensemble, Kind, decide, named
 from consumer.evaluate.intervals import Bootstrap, Strata, percentiles, share
 from consumer.evaluate.sample import Sample
@@ -88,7 +89,7 @@ def judge(sample: Sample, marks: Path, stamp: str, moved: Path | None = None) ->
     truth = truth_of(sample, marks, allow_unmarked=True, categories=scores.info.categories)
     ensemble, threshold = _parse(decision)
     decided = decide(ensemble, scores.of([post.post_id for post in sample.posts]), scores.info)
-    labels = np.where(decided.confidence >= threshold, decided.label, -1)
+    labels = np.where(reaches(decided.confidence, threshold), decided.label, -1)
     verdicts = truth.of(labels)
     unjudged = int(((verdicts == UNJUDGED) & (labels >= 0)).sum())
     labels = np.where(verdicts == UNJUDGED, -1, labels)

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from consumer.classify.ensemble import reaches
 from consumer.evaluate.intervals import Bootstrap, Strata, percentiles, share, share_interval
 from consumer.evaluate.marks import PostMarks
 from consumer.evaluate.stacking import stacked
@@ -94,7 +95,7 @@ def _shares(
     scores: NDArray[np.float64], thresholds: NDArray[np.float64], nothing: NDArray[np.bool_],
     places: NDArray[np.bool_], weights: NDArray[np.float64], bootstrap: Bootstrap,
 ) -> dict[str, Any]:  # fmt: skip
-    kept = scores[:, None] >= thresholds
+    kept = reaches(scores[:, None], thresholds)
     of_nothing = np.broadcast_to(nothing[:, None], kept.shape)
     of_places = np.broadcast_to(places[:, None], kept.shape)
     rejected = share_interval(bootstrap, weights, of_nothing & ~kept, of_nothing)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from consumer.classify.ensemble import reaches, winner
 from consumer.evaluate.ensembles import Decided, Ensemble, decide, image_probabilities, text_probabilities
 from consumer.evaluate.score_parts import ScorePart
 from consumer.evaluate.scores import ScoreInfo
@@ -90,9 +91,9 @@ def of_part(distributions: NDArray[np.float64], info: ScoreInfo, threshold: floa
     best = [distributions[:, each].max(axis=1) for each in members]
     lone = distributions[:, alone].max(axis=1, initial=0.0)
     cluster, label = np.stack([*sums, lone], axis=1), np.stack([*best, lone], axis=1)
-    likeliest, rows = cluster.argmax(axis=1), np.arange(len(cluster))
-    missed = distributions.max(axis=1, initial=0.0) < threshold
-    found = missed & (cluster[rows, likeliest] >= threshold)
+    likeliest, rows = winner(cluster)[0], np.arange(len(cluster))
+    missed = ~reaches(distributions.max(axis=1, initial=0.0), threshold)
+    found = missed & reaches(cluster[rows, likeliest], threshold)
     size = cluster.shape[1]
     return Diluted(
         np.bincount(likeliest, minlength=size),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
-from consumer.classify.ensemble import Decision, softmax
+from consumer.classify.ensemble import Decision, reaches, softmax, winner
 from consumer.evaluate.score_parts import ScorePart
 from consumer.evaluate.scores import ScoreInfo
 from producer.errors import UsageError
@@ -162,18 +162,14 @@ def decide(ensemble: Ensemble, part: ScorePart, info: ScoreInfo) -> Decided:
     text = text_probabilities(part, info)
     counts = part.has_text.copy()
     if ensemble.text_threshold is not None:
-        counts[counts] = text[counts].max(axis=1) >= ensemble.text_threshold
+        counts[counts] = reaches(text[counts].max(axis=1), ensemble.text_threshold)
     if ensemble.kind == "only-text":
         return _only_text(text, counts)
     decision = Decision(ensemble=ensemble.kind, weights=ensemble.weights, gate=ensemble.gate, threshold=0.0)
-    if ensemble.kind == "conditional":
-        counts &= ~(image.max(axis=1) > ensemble.gate)
-    elif ensemble.kind == "only-image":
-        counts[:] = False
+    counts &= ~decision.needs_no_caption(image.max(axis=1))
     deciding = image.copy()
     deciding[counts] = decision.combine(image[counts], text[counts])
-    label = deciding.argmax(axis=1)
-    confidence = deciding.max(axis=1)
+    label, confidence = winner(deciding)
     raw = np.where(counts, confidence * sum(ensemble.weights), confidence)
     return Decided(label, confidence, raw, ~counts)
 
@@ -191,6 +187,5 @@ def text_probabilities(part: ScorePart, info: ScoreInfo) -> NDArray[np.float64]:
 def _only_text(text: NDArray[np.float64], counts: NDArray[np.bool_]) -> Decided:
     label = np.full(len(text), -1, np.int64)
     confidence = np.full(len(text), np.nan)
-    label[counts] = text[counts].argmax(axis=1)
-    confidence[counts] = text[counts].max(axis=1)
+    label[counts], confidence[counts] = winner(text[counts])
     return Decided(label, confidence, confidence.copy(), np.zeros(len(text), np.bool_))

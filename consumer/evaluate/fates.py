@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from consumer.classify.ensemble import reaches
 from consumer.evaluate.ensembles import Ensemble, decide
 from consumer.evaluate.sample import Sample
 from consumer.evaluate.scores import Scores
@@ -67,7 +68,7 @@ def fates(
         fate = {RIGHT: "correct", WRONG: "incorrect"}.get(int(verdict), "unjudged")
         place = name if post.stratum is None else post.stratum
         columns = of_class.setdefault(place, {})
-        fate = fate if confidence >= threshold else "not_classified"
+        fate = fate if reaches(confidence, threshold) else "not_classified"
         columns.setdefault(fate, []).append(Labelled(post.post_id, name, float(confidence)))
     ranked = sorted(of_class.items(), key=lambda item: (-sum(map(len, item[1].values())), item[0]))
     for place, columns in ranked[:classes]:

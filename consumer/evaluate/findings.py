@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from consumer.classify.ensemble import reaches
 from consumer.evaluate.intervals import Bootstrap, Strata, percentiles, share, share_interval, unless_flat
 from consumer.evaluate.measure import Measure
 from consumer.evaluate.risk import at_coverage
@@ -75,7 +76,7 @@ def findings(
     by_name = {judged.ensemble.name: judged for judged in answers}
     image, both, conditional = by_name[IMAGE], by_name[BOTH], by_name[CONDITIONAL]
     weights = strata.weights(strata.weightings[0])
-    recovered = min(float(weights @ (judged.raw >= FROM)) / weights.sum() for judged in (both, image))
+    recovered = min(float(weights @ reaches(judged.raw, FROM)) / weights.sum() for judged in (both, image))
     accurate = _by_threshold(both, image, weights, bootstrap)
     accurate_fairly = _by_coverage(both, image, weights, bootstrap, COVERAGES[recovered >= COVERAGES])
     beaten = _by_threshold(conditional, both, weights, bootstrap)
@@ -141,7 +142,7 @@ def _turned(answer: Answer) -> Answer:
 def _by_threshold(
     one: Judged, other: Judged, weights: NDArray[np.float64], bootstrap: Bootstrap
 ) -> Difference:  # fmt: skip
-    known = [(judged.raw[:, None] >= THRESHOLDS) & judged.known[:, None] for judged in (one, other)]
+    known = [reaches(judged.raw[:, None], THRESHOLDS) & judged.known[:, None] for judged in (one, other)]
     posts = np.min([each.sum(axis=0) for each in known], axis=0)
     usable = posts >= LEAST
     accuracies, rounds = [], []
@@ -198,7 +199,7 @@ def _surely_less(found: NDArray[np.float64], rounds: NDArray[np.float64]) -> boo
 def _recovers_fewer(
     both: Judged, image: Judged, weights: NDArray[np.float64], bootstrap: Bootstrap
 ) -> Finding:  # fmt: skip
-    at_from, at_to = (both.raw[:, None] >= threshold for threshold in (FROM, TO))
+    at_from, at_to = (reaches(both.raw[:, None], threshold) for threshold in (FROM, TO))
     estimate, low, high = (float(each[0]) for each in share_interval(bootstrap, weights, at_to, at_from))
     verdict: Answer = "cannot tell"
     if at_from.sum() >= LEAST and high < FAR_FEWER:
@@ -208,7 +209,7 @@ def _recovers_fewer(
     numbers = [
         {"threshold": float(threshold)}
         | {
-            name: float(weights @ (judged.raw >= threshold) / weights.sum())
+            name: float(weights @ reaches(judged.raw, threshold) / weights.sum())
             for name, judged in (("recovered", both), ("recovered_by_image", image))
         }
         for threshold in THRESHOLDS

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from consumer.classify.ensemble import reaches
 from consumer.evaluate.intervals import Bootstrap, Strata, percentiles, share, wilson
 from consumer.evaluate.measure import Measure
 from consumer.evaluate.stacking import stacked
@@ -59,7 +60,7 @@ class Ranking:
         posts = np.flatnonzero(inside & np.isfinite(confidence))
         order = posts[np.argsort(-confidence[posts], kind="stable")]
         ranked = confidence[order]
-        new = np.concatenate([[True], ranked[1:] != ranked[:-1]]) if len(order) else np.zeros(0, np.bool_)
+        new = np.concatenate([[True], ~reaches(ranked[1:], ranked[:-1])]) if len(order) else np.zeros(0, np.bool_)
         return cls(order, np.flatnonzero(new), np.cumsum(new) - 1)
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from consumer.classify.ensemble import exceeds
 from consumer.evaluate.ensembles import GATE, image_probabilities
 from consumer.evaluate.score_parts import ScorePart
 from consumer.evaluate.scores import ScoreInfo
@@ -36,5 +37,5 @@ def savings(parts: Iterable[ScorePart], info: ScoreInfo, gates: tuple[float, ...
         sure = image_probabilities(part, info).max(axis=1)[part.has_text]
         posts += len(part)
         captions += len(sure)
-        saved += (sure[:, None] > np.array(gates)).sum(axis=0)
+        saved += exceeds(sure[:, None], np.array(gates)).sum(axis=0)
     return [Saved(gate, posts, captions, int(count)) for gate, count in zip(gates, saved, strict=True)]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from consumer.classify.ensemble import reaches
 from consumer.evaluate.ensembles import ENSEMBLES, decide
 from consumer.evaluate.intervals import Bootstrap, Strata, Weighting, share, share_interval, wilson
 from consumer.evaluate.measure import Measure
@@ -74,7 +75,7 @@ def table(
     stack: list[dict[str, Any]] = []
     for scale, thresholds in grids.items():
         for judged in answers:
-            kept = judged.on(scale)[:, None] >= thresholds  # what is not a number is never kept
+            kept = reaches(judged.on(scale)[:, None], thresholds)  # what is not a number is never kept
             for group, inside in groups.items():
                 apart = classes if classes is not None and inside.all() else strata
                 blocks = list(_classes(judged, kept, inside, apart))
@@ -188,7 +189,7 @@ def _choose(
 ) -> dict[str, object]:  # fmt: skip
     confidences = judged.confidence[first & np.isfinite(judged.confidence)]
     candidates = np.unique(np.floor(confidences * 1e4) / 1e4)  # four decimals, as a setting has them
-    kept = judged.confidence[:, None] >= candidates
+    kept = reaches(judged.confidence[:, None], candidates)
     of_first = _counts(judged, kept, weights * first)
     if wish.wanted == "accuracy":
         enough = (first & judged.known) @ kept.astype(np.int64) >= LEAST

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumer.classify.classifier import Classifier, Decoded
+from consumer.classify.cores import each_alone
 from consumer.classify.encoder import EncoderBug
 from consumer.classify.label import Label
 from consumer.dead_letter import DeadLetter
@@ -76,7 +77,7 @@ class Inference:
     """The decode pool and the one model thread."""
 
     def __init__(self, classifier: Classifier, decode_threads: int, metrics: LabelMetrics) -> None:
-        """Start no thread yet; the first batch does.
+        """Start the decode pool.
 
         Args:
             classifier: labels posts; only the model thread calls its `label`.
@@ -85,7 +86,7 @@ class Inference:
         """
         self._classifier = classifier
         self._metrics = metrics
-        self._decoders = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
+        self._decoders = each_alone(decode_threads, "decode")
         self._model = ThreadPoolExecutor(1, thread_name_prefix="model")
         self.is_busy = False  # the model works on a batch: the interpreter would wait for its thread before it ends
 

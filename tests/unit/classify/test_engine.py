@@ -31,7 +31,10 @@ from producer.post import Post
 from producer.settings import load
 from tests.unit.classify.pictures import encoded, photo
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not engine.computes(), reason="OpenVINO does not compute without AVX"),
+]
 
 CAPTIONS = (
     "the bridge at noon",
@@ -162,7 +165,7 @@ def test_int8_says_what_it_was_fitted_to_and_is_fitted_once(
     monkeypatch.setattr("consumer.classify.engine.subprocess.run", _refuse)
     again = in_openvino(precision="int8", calibration=seen)
     pictures = [again.prepare(each) for each in seen.levels()]
-    assert np.array_equal(again.encode_images(pictures), before.encode_images(pictures))
+    assert np.abs(again.encode_images(pictures) - before.encode_images(pictures)).max() < 1e-6
     fewer = replace(seen, pictures=seen.pictures[:40])
     with pytest.raises(CommandError, match="the image tower of open_clip/tiny/random: made again"):
         in_openvino(precision="int8", calibration=fewer)
@@ -215,7 +218,7 @@ def test_prompts_are_torchs_in_fp32_whatever_computes_captions(
 
 def test_as_published_is_torchs(tiny_models: tuple[str, ...]) -> None:
     published, others = (encoder.as_published() for encoder in (OpenClip("tiny", "random"), in_openvino()))
-    assert np.array_equal(published.encode_texts(CAPTIONS), others.encode_texts(CAPTIONS))
+    assert np.abs(published.encode_texts(CAPTIONS) - others.encode_texts(CAPTIONS)).max() < 1e-6
 
 
 def _refuse(*_: Any, **__: Any) -> None:
@@ -228,7 +231,7 @@ def test_a_conversion_is_made_once_for_all_precisions(
     before = in_openvino().encode_texts(CAPTIONS)
     assert sorted(path.name.partition("-")[0] for path in own_cache.iterdir()) == ["image", "text"]
     monkeypatch.setattr(engine, "_convert", _refuse)
-    assert np.array_equal(in_openvino().encode_texts(CAPTIONS), before)
+    assert np.abs(in_openvino().encode_texts(CAPTIONS) - before).max() < 1e-6
     in_openvino(precision="bf16")
 
 
@@ -261,7 +264,7 @@ def test_a_broken_conversion_is_made_again(own_cache: Path, damage: Callable[[Pa
     (folder,) = own_cache.iterdir()
     damage(folder)
     assert not engine._is_whole(folder)
-    assert torch.equal(engine.in_openvino(linear, "fp32", "linear")(linear.example), before)
+    torch.testing.assert_close(engine.in_openvino(linear, "fp32", "linear")(linear.example), before)
     assert [*own_cache.iterdir()] == [folder]
     assert engine._is_whole(folder)
 
@@ -349,6 +352,7 @@ def test_settings_that_contradict_one_another_are_one_line(argv: list[str], mess
 def test_the_settings_reach_the_encoder(
     tiny_models: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    in_openvino()  # torch would ask the GPU while it is converted
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # device auto is the CPU all the same
     (tmp_path / "one.csv").write_text("category,wording\nsky,the sky\n")
     argv = f"--model=tiny --pretrained=random --engine=openvino --precision=bf16 --places={tmp_path / 'one.csv'}"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from consumer.classify.ensemble import Decision, softmax
+from consumer.classify.ensemble import Decision, ranked, softmax, winner
 
 
 def test_probabilities_are_the_softmax_of_the_logits() -> None:
@@ -26,9 +26,34 @@ def test_combining_is_the_weighted_mean() -> None:
         ("only-image", 0.0, True),
         ("ensemble", 1.0, False),
         ("conditional", 0.6, False),  # the gate itself is not above the gate
-        ("conditional", 0.6000001, True),
+        ("conditional", 0.6 + 1e-12, False),  # nor is what is level with it
+        ("conditional", 0.6 + 1e-8, True),
     ],
 )
 def test_when_the_picture_decides_alone(ensemble: str, confidence: float, alone: bool) -> None:
     decision = Decision(ensemble=ensemble, threshold=0.3)  # type: ignore[arg-type]
-    assert decision.needs_no_caption(confidence) is alone
+    assert decision.needs_no_caption(confidence) == alone
+    assert decision.needs_no_caption(np.array([confidence, confidence])).tolist() == [alone, alone]
+
+
+@pytest.mark.parametrize(
+    ("confidence", "has_a_place"), [(0.3, True), (0.3 - 1e-12, True), (0.3 - 1e-8, False), (np.nan, False)]
+)
+def test_what_is_level_with_the_threshold_reaches_it(confidence: float, has_a_place: bool) -> None:
+    assert Decision(threshold=0.3).classifies(confidence) == has_a_place
+
+
+def test_of_level_places_the_first_of_the_label_set_wins() -> None:
+    less, more = 0.4 - 1e-12, 0.4 + 1e-12
+    places, confidences = winner(np.array([[0.2, less, more], [0.2, more, less], [less, 0.2, more], [0, 0.4, 0.5]]))
+    assert places.tolist() == [1, 1, 0, 2]
+    assert confidences.tolist() == [more, more, more, 0.5]
+
+
+def test_ranks_go_down_and_level_places_follow_the_label_set() -> None:
+    rows = np.array([[1e-10, 0.3, 0.4, 0.3 + 1e-13, 2e-10], [0.0, 0.0, 1.0, 0.0, 0.0], [0.2] * 5])
+    ranks = list(ranked(rows, 5))
+    assert np.transpose([places for places, _ in ranks]).tolist() == [[2, 1, 3, 4, 0], [2, 0, 1, 3, 4], [0, 1, 2, 3, 4]]
+    confidences = np.transpose([confidences for _, confidences in ranks])
+    assert (np.diff(confidences) <= 0).all()
+    assert np.allclose(confidences, -np.sort(-rows), rtol=1e-9)

@@ -66,7 +66,7 @@ def test_as_published_is_open_clips_own_code(vit_b_32: OpenClip) -> None:
         torch.manual_seed(0)  # as the encoder's weights
         network = open_clip.create_model("ViT-B-32", pretrained=None).eval()
         own = network.encode_image(prepared.unsqueeze(0), normalize=True).numpy()
-    assert np.array_equal(published.encode_images([prepared]), own)
+    assert np.abs(published.encode_images([prepared]) - own).max() < 1e-6
     assert cosines(vit_b_32.encode_images([ours]), own).min() > 0.9999
     seen: list[int] = []
     hooks = [

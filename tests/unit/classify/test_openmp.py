@@ -13,6 +13,7 @@ pytestmark = pytest.mark.skipif(
 
 RELEASED = """
 import os, torch
+from concurrent.futures import ThreadPoolExecutor
 from consumer.classify.openmp import release_threads
 
 def compute():
@@ -32,27 +33,27 @@ print(threads() - before)
 """
 
 DECODED = """
-import os
+import os, torch
 from concurrent.futures import ThreadPoolExecutor
-import torch
-from consumer.classify.levels import in_one_piece, middle_square
+from consumer.classify.cores import each_alone
+from consumer.classify.levels import middle_square
 
 def threads():
     return len(os.listdir("/proc/self/task"))
 
 def prepare(picture):
-    in_one_piece(picture.permute(0, 2, 1))
-    return middle_square(picture, 224)
+    middle_square(picture, 224)
+    middle_square(picture.float(), 224)  # of bytes torch needs no team where the CPU has AVX2
 
 torch.set_num_threads(3)
 pictures = [torch.zeros(3, 480, 640, dtype=torch.uint8)] * 8
-with ThreadPoolExecutor(2) as pool:
-    list(pool.map(len, pictures))
+with each_alone(2, "decode") as pool, ThreadPoolExecutor(1) as another:
+    list(another.map(len, pictures))
     before = threads()
     list(pool.map(prepare, pictures))
     print(threads() - before)
-    list(pool.map(lambda picture: picture.permute(0, 2, 1).contiguous(), pictures))
-    print(threads() > before)
+    list(another.map(prepare, pictures))
+    print(threads() - before)
 """
 
 
@@ -62,6 +63,6 @@ def test_the_threads_of_a_thread_end_and_come_back() -> None:
 
 
 def test_decoding_starts_no_threads_besides_the_pools() -> None:
-    """Torch's own copy of the same would: the second line shows that they are seen."""
+    """Another thread's does: the second line shows that they are seen."""
     done = subprocess.run([sys.executable, "-c", DECODED], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["0", "True"]
+    assert done.stdout.split() == ["0", "2"]

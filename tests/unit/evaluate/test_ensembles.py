@@ -59,7 +59,7 @@ def test_probabilities_are_the_softmax_of_the_scaled_cosines(part: ScorePart) ->
 
 @pytest.mark.parametrize("ensemble", [e for e in ENSEMBLES if e.kind != "only-text"], ids=lambda e: str(e.name))
 def test_it_decides_as_the_classifier_does(ensemble: Ensemble, part: ScorePart) -> None:
-    """Against the very method that `label` decides by, post by post."""
+    """Against the very method that `label` decides by."""
     assert ensemble.kind != "only-text"
     decision = Decision(ensemble=ensemble.kind, weights=ensemble.weights, gate=ensemble.gate, threshold=0.3)
     places = Places("made up", tuple(Place(category, "red") for category in CATEGORIES))
@@ -68,13 +68,12 @@ def test_it_decides_as_the_classifier_does(ensemble: Ensemble, part: ScorePart) 
 
     decided = decide(ensemble, part, INFO)
 
+    asked = part.has_text & ~decision.needs_no_caption(images.max(axis=1))
+    labels = classifier._decide(images, texts[asked], np.flatnonzero(asked), [None] * len(images))
     assert 0 < decided.by_image.sum() <= 400
-    for index, (image, text) in enumerate(zip(images, texts, strict=True)):
-        asked = part.has_text[index] and not decision.needs_no_caption(image.max())
-        label = classifier._decide(image, text if asked else None, None)
-        assert CATEGORIES[decided.label[index]] == label.top[0][0]
-        assert decided.confidence[index] == label.confidence
-        assert decided.by_image[index] == (label.decided_by == "image")
+    assert [CATEGORIES[index] for index in decided.label] == [label.top[0][0] for label in labels]
+    assert decided.confidence.tolist() == [label.confidence for label in labels]
+    assert decided.by_image.tolist() == [label.decided_by == "image" for label in labels]
 
 
 def test_by_hand() -> None:
