@@ -13,7 +13,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from consumer.label.batch import Batch
 from consumer.label.encode import Inference, InFlight
@@ -46,6 +46,10 @@ class SlowInference(Inference):
 class RefusedSink(Sink):
     """A sink one of whose publishes the broker refuses."""
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._kept_back: list[Any] = []  # the futures of records that expire
+
     def publish(self, batch: Batch, records: Sequence[Outgoing]) -> None:
         behind = SlowInference.newest
         if failed.is_set() or behind is None or behind.batch is batch or behind.done():
@@ -56,6 +60,9 @@ class RefusedSink(Sink):
             super().publish(batch, records)
         except KafkaError:
             failed.set()
+            if REFUSAL == EXPIRES:
+                expired = sum(isinstance(future.exception, KafkaTimeoutError) for future in self._kept_back)
+                print(f"expired: {expired} of {len(self._kept_back)} kept back, {len(records)} in all", flush=True)
             print(f"refused: {REFUSAL}; posts {keys(batch)}; in the model {keys(behind.batch)}", flush=True)
             raise
         finally:
@@ -82,13 +89,17 @@ class RefusedSink(Sink):
         partitions = Counter(TopicPartition(out.topic, out.partition) for out in records)
         if len(partitions) < 2:
             return  # wait for a batch of which only some can expire
-        partition, number = partitions.most_common()[-1]
-        print(f"kept back: {number} of {len(records)} records", flush=True)
+        partition, _ = partitions.most_common()[-1]
         accumulator = self._producer._accumulator
         append, long_ago = accumulator.append, time.monotonic() - DELIVERY_TIMEOUT_MS / 1000
 
         def append_long_ago(to: TopicPartition, *arguments: Any, **options: Any) -> Any:
-            return append(to, *arguments, **options | ({"now": long_ago} if to == partition else {}))
+            if to != partition:
+                return append(to, *arguments, **options)
+            appended = append(to, *arguments, **options | {"now": long_ago})
+            if appended[0]:  # none where the batch was full: it is asked again
+                self._kept_back.append(appended[0])
+            return appended
 
         accumulator.muted.add(partition)
         accumulator.append = append_long_ago
