@@ -19,6 +19,7 @@ import redis
 from deploy.local.stack import Stack
 from producer.topics import CreateSettings, create_topics
 from tests.forked import Forked
+from tests.tools import pytest_terminal_summary  # noqa: F401 # a hook of pytest
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,12 +1,14 @@
-"""Programs that pip cannot bring. What needs one that is missing is left out by name, or fails where it must be there.
+"""Programs that pip cannot bring. What needs one that is missing is left out, or fails where it must be there.
 
 `PLACESTREAM_TEST_REQUIRE=prometheus,npm` (what brings them, or `all`) makes a missing one a failure.
 """
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +24,10 @@ PACKAGES = {
     "redis-cli": "redis-server",
     "redis-server": "redis-server",
 }
-"""Program -> the Debian package that brings it (with what that depends on). Its kubectl is too old: see .ci/run."""
+"""Program -> the Debian package that brings it, with what that depends on."""
+
+COMMANDS = {"kubectl": "see .ci/run, Debian's is too old"}
+"""What brings a package that ``apt-get install`` does not bring as it must be."""
 
 
 def require(program: str) -> Path:
@@ -34,20 +39,22 @@ def require(program: str) -> Path:
     package = PACKAGES[program]
     if found := shutil.which(program):
         return Path(found)
-    raise left_out(f"{program} is not on the PATH ({package} brings it)", package)
+    raise left_out(f"no {program} on the PATH: {COMMANDS.get(package, f'apt-get install {package}')}", package)
 
 
 def left_out(missing: str, package: str) -> BaseException:
     """To be raised where something of a package is missing: leaves the test out, or fails it where it must be there.
 
-    pytest's summary then names each test, not the line in this file.
+    Args:
+        missing: what it is, and what brings it.
+        package: of `PACKAGES`.
 
     Raises:
         ValueError: see `require`.
     """
     if package in required():
         return pytest.fail.Exception(f"{missing}, and PLACESTREAM_TEST_REQUIRE names {package}", pytrace=False)
-    return pytest.skip.Exception(f"left out: {missing}", _use_item_location=True)
+    return pytest.skip.Exception(missing)
 
 
 def required() -> Sequence[str]:
@@ -61,3 +68,10 @@ def required() -> Sequence[str]:
     if unknown := sorted(set(named) - {*known, "all"}):
         raise ValueError(f"PLACESTREAM_TEST_REQUIRE names {', '.join(unknown)}; it may name {', '.join(known)} or all")
     return known if "all" in named else named
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """One line for each reason for which tests were left out; pytest's own would be one for each of them."""
+    left_out = terminalreporter.stats.get("skipped", [])
+    for reason, tests in sorted(Counter(report.longrepr[2].removeprefix("Skipped: ") for report in left_out).items()):
+        terminalreporter.write_line(f"left out {tests}: {reason}")
