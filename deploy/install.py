@@ -10,6 +10,7 @@ import time
 import venv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 VENV = Path(".venv")
 LOG = VENV / "install.log"
@@ -33,25 +34,25 @@ def steps(said: Iterable[str]) -> Iterator[str]:
 
 def install(extras: list[str]) -> int:
     """Install Placestream, editable, with these extras; returns pip's exit code."""
-    if not (VENV / "bin" / "python").exists():
+    python = VENV / "bin" / "python"
+    if not python.exists():
         venv.create(VENV, with_pip=True, symlinks=True)
-    command = [VENV / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off"]
-    command += ["--constraint=deploy/constraints.txt", "--editable", f".[{','.join(extras)}]"]
+    flags = ("--disable-pip-version-check", "--progress-bar=off", "--constraint=deploy/constraints.txt")
+    command = [str(python), "-m", "pip", "install", *flags, f"--editable=.[{','.join(extras)}]"]
     with (
         LOG.open("w") as log,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip,
     ):
-        assert pip.stdout
-
-        def logged() -> Iterator[str]:
-            for line in pip.stdout or ():
-                log.write(line)
-                log.flush()
-                yield line
-
-        for step in steps(logged()):
+        for step in steps(_logged(pip.stdout or (), log)):
             print(f"  {step}", flush=True)
     return pip.returncode
+
+
+def _logged(lines: Iterable[str], log: TextIO) -> Iterator[str]:
+    for line in lines:
+        log.write(line)
+        log.flush()
+        yield line
 
 
 def main() -> int:
