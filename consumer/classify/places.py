@@ -108,7 +108,9 @@ class Places:
     def label_vectors(self, encoder: Encoder, templates: tuple[str, ...]) -> NDArray[np.float32]:
         """The mean of each place's prompts, renormalised (Radford et al. 2021, section 3.1.4): ``[p, d]``."""
         prompts = [place.prompts(templates) for place in self.places]
-        vectors = encoder.encode_prompts([prompt for of_place in prompts for prompt in of_place])
+        row: dict[str, int] = {}  # each distinct prompt is encoded once: places of one wording are level
+        rows = [row.setdefault(prompt, len(row)) for of_place in prompts for prompt in of_place]
+        vectors = encoder.encode_prompts(list(row))[rows]
         ends = np.cumsum([len(of_place) for of_place in prompts])
         means = np.stack([part.mean(axis=0) for part in np.split(vectors, ends[:-1])])
         return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), dtype=np.float32)

@@ -61,6 +61,15 @@ def test_label_vectors_are_unit_means_of_the_prompts(colours: ColourEncoder) -> 
     assert np.allclose(vectors[1], [0, 0, 1], atol=2e-3)
 
 
+def test_places_of_one_wording_have_one_vector_however_their_row_is_rounded(colours: ColourEncoder) -> None:
+    encode = colours.encode_prompts
+    noise = np.linspace(0, 1e-6, 9, dtype=np.float32)[:, None]
+    colours.encode_prompts = lambda prompts: encode(prompts) + noise[: len(prompts)]  # type: ignore[method-assign]
+    places = Places("set", (Place("one", "red", "blue"), Place("other", "green"), Place("again", "red", "blue")))
+    vectors = places.label_vectors(colours, ("{wording}", "{wording}, {description}"))
+    assert vectors[0].tolist() == vectors[2].tolist() != vectors[1].tolist()
+
+
 def test_the_stamp_changes_only_with_what_changes_the_vectors() -> None:
     talk, described = TEMPLATES["talk"], TEMPLATES["described"]
     here = Places("set", (Place("bar", "a bar", "beer"),))
