@@ -8,6 +8,7 @@ import pytest
 from kafka import KafkaAdminClient
 
 from deploy.local.stack import Stack
+from tests import marks
 from tests.conftest import RunCli
 
 
@@ -44,6 +45,7 @@ def test_every_part_is_measured_and_no_topic_is_left(stack: Stack, run_cli: RunC
         assert [topic for topic in admin.list_topics() if "benchmark" in topic] == []
 
 
+@marks.openvino
 def test_another_engine_is_compared_with_torch(stack: Stack, run_cli: RunCli, tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from consumer.labeled_post import LabeledPost
 from deploy.local.stack import Stack
+from tests import marks
 from tests.conftest import StartCli, Topics, wait_until
 from tests.wire import post, read_all, write
 
@@ -11,6 +12,7 @@ POSTS = 500
 FLAGS = ("--model", "ViT-S-32-alt", "--pretrained", "random", "--engine", "openvino", "--precision", "bf16")
 
 
+@marks.openvino
 def test_a_worker_stops_in_the_middle_and_the_next_one_labels_the_rest(
     stack: Stack, topics: Topics, start_cli: StartCli, tmp_path: Path
 ) -> None:

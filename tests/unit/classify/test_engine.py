@@ -29,12 +29,10 @@ from producer.errors import CommandError
 from producer.photographs import PHOTOGRAPHS
 from producer.post import Post
 from producer.settings import load
+from tests import marks
 from tests.unit.classify.pictures import encoded, photo
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not engine.computes(), reason="OpenVINO does not compute without AVX"),
-]
+pytestmark = [pytest.mark.slow, marks.openvino]
 
 CAPTIONS = (
     "the bridge at noon",
@@ -48,9 +46,6 @@ LEVEL = {"fp32": 1.0001, "bf16": 1.05, "int8": 1.2}
 """By what factor one of a tiny model's five likeliest places is likelier than another, and rounding may swap them."""
 COSINE = {"fp32": 0.99999, "bf16": 0.999, "int8": 0.998}
 """Of a tiny model's vectors with torch's, at least."""
-
-
-in_int8 = pytest.mark.skipif(not engine.computes_in_int8(), reason="int8 is refused on a CPU without VNNI")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -103,7 +98,7 @@ def tower(encode: Callable[[torch.Tensor], torch.Tensor] = torch.nn.Linear(4, 3)
     [
         ("tiny", "fp32"),
         ("tiny", "bf16"),
-        pytest.param("tiny", "int8", marks=in_int8),
+        pytest.param("tiny", "int8", marks=marks.int8),
         ("tiny-custom-text", "fp32"),
         ("tiny-bidirectional", "fp32"),
     ],
@@ -156,7 +151,7 @@ def test_the_name_says_what_computed_a_label(tiny_models: tuple[str, ...]) -> No
     assert in_openvino(precision="bf16").name == "open_clip/tiny/random+openvino-bf16"
 
 
-@in_int8
+@marks.int8
 def test_int8_says_what_it_was_fitted_to_and_is_fitted_once(
     tiny_models: tuple[str, ...], seen: Calibration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +166,7 @@ def test_int8_says_what_it_was_fitted_to_and_is_fitted_once(
         in_openvino(precision="int8", calibration=fewer)
 
 
-@in_int8
+@marks.int8
 def test_int8_takes_the_large_products_only(tiny_models: tuple[str, ...], seen: Calibration, own_cache: Path) -> None:
     in_openvino(precision="int8", calibration=seen)
     (folder,) = own_cache.glob("image-int8-*")
@@ -185,7 +180,7 @@ def test_int8_takes_the_large_products_only(tiny_models: tuple[str, ...], seen: 
 
 
 @pytest.mark.parametrize(
-    ("precision", "of_captions"), [("fp32", "fp32"), ("bf16", "bf16"), pytest.param("int8", "bf16", marks=in_int8)]
+    ("precision", "of_captions"), [("fp32", "fp32"), ("bf16", "bf16"), pytest.param("int8", "bf16", marks=marks.int8)]
 )
 def test_int8_is_for_pictures(
     tiny_models: tuple[str, ...], seen: Calibration, monkeypatch: pytest.MonkeyPatch, precision: Precision,
@@ -197,7 +192,7 @@ def test_int8_is_for_pictures(
     assert computed == {"image": precision, "text": of_captions}
 
 
-@in_int8
+@marks.int8
 def test_int8_keeps_the_largest_numbers(own_cache: Path) -> None:
     random = torch.Generator().manual_seed(205)
     rows = [torch.randn(1, 64, generator=random) for _ in range(60)]
