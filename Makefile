@@ -59,8 +59,9 @@ faults: $(ALL)
 
 # The tests that compute.
 COMPUTES = tests/unit/classify tests/unit/evaluate tests/unit/consumer/benchmark tests/unit/consumer/label \
-	tests/integration/benchmark tests/integration/evaluate tests/integration/label/test_main_line.py \
-	tests/integration/label/test_open_clip.py tests/integration/label/test_openvino.py tests/faults/test_conse.py
+	tests/integration/evaluate/test_join.py tests/integration/evaluate/test_whole_way.py tests/integration/benchmark \
+	tests/integration/label/test_main_line.py tests/integration/label/test_open_clip.py \
+	tests/integration/label/test_openvino.py tests/faults/test_conse.py
 
 matrix: $(ALL)  ## the tests that compute as other CPUs and other batches would: none may see a difference; about 30 minutes
 	@$(call every,as-default as-avx2 as-rounded)

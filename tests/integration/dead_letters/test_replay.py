@@ -66,7 +66,7 @@ def test_a_replay_that_is_killed_again_and_again_neither_loses_nor_doubles(
         def in_the_log(expected: int = committed + aborted) -> bool:
             return len(read_all(stack, topics.input, "read_uncommitted")) == expected
 
-        wait_until(in_the_log, 10, "what the transaction has sent so far")
+        wait_until(in_the_log, 60, "what the transaction has sent so far")
         assert len(read_all(stack, topics.input)) == committed
         assert held.end(signal.SIGKILL) == -signal.SIGKILL
 

@@ -79,7 +79,7 @@ def test_a_stop_before_the_loop_ends_at_once(start_cli: StartCli) -> None:
     worker = start_cli("tests.light", *QUICK, "--bootstrap-servers", "127.0.0.1:1")
     worker.wait_for_output("not ready yet")
 
-    assert worker.end(timeout=10) == 0, worker.output
+    assert worker.end() == 0, worker.output
     assert "stopped before it began" in worker.output
 
 

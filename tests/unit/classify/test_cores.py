@@ -20,7 +20,7 @@ def test_parts_come_back_in_their_order_whichever_is_done_first() -> None:
 
     def compute(part: int) -> torch.Tensor:
         if part == 0:
-            assert is_first_done.wait(10)
+            assert is_first_done.wait(60)
         else:
             is_first_done.set()
         return torch.tensor(part)
@@ -32,7 +32,7 @@ def test_each_part_is_computed_by_one_thread_and_several_at_a_time() -> None:
     together = threading.Barrier(3)
 
     def compute(part: int) -> torch.Tensor:
-        together.wait(10)
+        together.wait(60)
         return torch.tensor([torch.get_num_threads(), torch.is_inference_mode_enabled()])
 
     assert [each.tolist() for each in Cores().each(compute, range(3))] == [[1, 1]] * 3

@@ -102,6 +102,6 @@ def test_a_server_that_ends_by_itself_is_noticed(tmp_path: Path) -> None:
     assert script.answers()  # the second connection
 
     assert script._process
-    script._process.wait(10)
+    script._process.wait(60)
     with pytest.raises(CommandError, match=r"(?s)script ended by itself \(exit code 0\).*over"):
         script.check()

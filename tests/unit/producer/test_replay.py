@@ -235,7 +235,7 @@ def test_both_signals_stop_and_are_given_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with command._signals() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.wait(5)
+        assert stop.wait(60)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) is before

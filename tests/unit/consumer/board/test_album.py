@@ -90,7 +90,7 @@ def test_no_more_whole_records_are_in_memory_than_allowed(monkeypatch: pytest.Mo
     records, go_on = Records(b"x"), threading.Event()
 
     def wait_and_shrink(data: bytes) -> bytes:
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return b"small"
 
     monkeypatch.setattr(module, "small_jpeg", wait_and_shrink)
