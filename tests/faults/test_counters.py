@@ -33,6 +33,11 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
     running.kill()
 
 
+def takes_part(counter: Background) -> bool:
+    """Whether it has tried to count; of two that share a core the other may always be faster."""
+    return "counted" in counter.output or "Redis stands elsewhere" in counter.output
+
+
 @pytest.mark.timeout(900)
 def test_counters_survive_kills_of_count_and_every_fault_of_redis_while_two_count(
     pool: Pool, seed: int, server: RedisServer, counter_prefix: str, run_cli: RunCli, tmp_path: Path
@@ -94,8 +99,7 @@ def test_counters_survive_kills_of_count_and_every_fault_of_redis_while_two_coun
                 kill_some()
             shutil.copytree(server.folder / "appendonlydir", tmp_path / fault)
             before = wait_for_more()  # that is not in the copy
-            for counter in counters:
-                counter.wait_for_output("counted", PATIENCE)
+            wait_until(lambda: all(map(takes_part, counters)), PATIENCE, "both counters at work")
             break_redis(fault)
             wait_until(lambda before=before: counted() > before, PATIENCE, "all counted again and more")  # type: ignore[misc]
         pool.finish(feed)
