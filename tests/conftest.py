@@ -23,6 +23,9 @@ from tests.tools import pytest_terminal_summary  # noqa: F401 # a hook of pytest
 
 ROOT = Path(__file__).parents[1]
 
+PATIENCE = 300.0
+"""Seconds for what must happen: so many that only what never happens takes longer, on whatever machine."""
+
 
 @pytest.fixture(scope="session", autouse=True)
 def rounding() -> Iterator[None]:
@@ -113,7 +116,7 @@ class RunCli(Protocol):
     """Runs ``python -m MODULE ARGUMENTS…`` to its end; see `run_cli`."""
 
     def __call__(
-        self, module: str, *arguments: str, env: dict[str, str] | None = None, timeout: float = 120
+        self, module: str, *arguments: str, env: dict[str, str] | None = None, timeout: float = PATIENCE
     ) -> subprocess.CompletedProcess[str]: ...
 
 
@@ -129,7 +132,7 @@ class Background:
         """What it has written so far, both outputs."""
         return self.log.read_text(errors="replace")
 
-    def wait_for_output(self, text: str, timeout: float = 60) -> None:
+    def wait_for_output(self, text: str, timeout: float = PATIENCE) -> None:
         """Wait until it has written `text`; fails when it ends before or `timeout` seconds pass."""
 
         def written() -> bool:
@@ -141,7 +144,11 @@ class Background:
 
         wait_until(written, timeout, f"{text!r} in the output")
 
-    def end(self, signal_number: int = signal.SIGTERM, timeout: float = 60) -> int:
+    def wait(self) -> int:
+        """Wait for its end and return its exit code."""
+        return self.process.wait(PATIENCE)
+
+    def end(self, signal_number: int = signal.SIGTERM, timeout: float = PATIENCE) -> int:
         """Send it a signal and return its exit code."""
         self.process.send_signal(signal_number)
         return self.process.wait(timeout)
@@ -158,7 +165,7 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PLACESTREAM_")}
 
 
-def wait_until(condition: Callable[[], Any], timeout: float = 30, what: str = "the condition") -> None:
+def wait_until(condition: Callable[[], Any], timeout: float = PATIENCE, what: str = "the condition") -> None:
     """Wait until `condition()` is true; fail after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not condition():
@@ -228,7 +235,7 @@ def run_cli(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> RunCli:
     folder = tmp_path_factory.mktemp("commands")
 
     def run(
-        module: str, *arguments: str, env: dict[str, str] | None = None, timeout: float = 120
+        module: str, *arguments: str, env: dict[str, str] | None = None, timeout: float = PATIENCE
     ) -> subprocess.CompletedProcess[str]:
         environment = clean_environment() | stack.environment | (env or {})
         output, errors = (folder / f"{uuid.uuid4().hex}.{name}" for name in ("out", "err"))

@@ -10,10 +10,10 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from PIL import Image
 
 from deploy.local.stack import Stack
-from tests.conftest import wait_until
+from tests.conftest import PATIENCE, wait_until
 
 
-def read_all(stack: Stack, topic: str, isolation: str = "read_committed", timeout: float = 30) -> list[Any]:
+def read_all(stack: Stack, topic: str, isolation: str = "read_committed", timeout: float = PATIENCE) -> list[Any]:
     """Every record of a topic up to its stable end, in the order of partitions and offsets."""
     with closing(
         KafkaConsumer(

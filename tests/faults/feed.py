@@ -81,7 +81,7 @@ class Feed:
     def finish(self) -> None:
         """Go on until there are enough posts, then stop, and wait until all are in the topic."""
         enough = self._at_least
-        wait_until(lambda: len(self.sent) >= enough or not self._thread.is_alive(), 240, f"{enough} posts written")
+        wait_until(lambda: len(self.sent) >= enough or not self._thread.is_alive(), what=f"{enough} posts written")
         self._stop()
         if self._failure:
             raise self._failure

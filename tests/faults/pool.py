@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from deploy.local.stack import Stack
-from tests.conftest import Background, StartCli, Topics, wait_until
+from tests.conftest import PATIENCE, Background, StartCli, Topics, wait_until
 from tests.faults.feed import Feed
 from tests.faults.invariants import (
     assert_counters_equal_a_recount,
@@ -23,8 +23,6 @@ FLAGS = (
     # Kafka 4.4.0 may keep a dead member over its restart; the group then waits that long for it (seen in a soak).
     *("--max-poll-interval", "60"),
 )
-PATIENCE = 120.0
-"""Seconds that anything may take: the machine may be busy with other things."""
 MAY_END = (
     "fenced: another worker uses replica",  # or its transaction outlived its timeout
     "a living worker of group",  # a dead one of its name is still listed
@@ -74,7 +72,7 @@ class Pool:
                 for name, (worker, published) in before.items()
             )
 
-        wait_until(all_did, PATIENCE, f"{names} publish")
+        wait_until(all_did, what=f"{names} publish")
 
     def kill(self, *names: str) -> None:
         """`kill -9` these; `start` brings them back."""
@@ -107,14 +105,14 @@ class Pool:
         self.wait_committed()
         feed.last()
         self.wait_committed()
-        wait_until(lambda: is_settled(self.stack, self.topics), PATIENCE, "every transaction ended")
+        wait_until(lambda: is_settled(self.stack, self.topics), what="every transaction ended")
 
     def end(self) -> None:
         """End all workers in good order."""
         for worker in self.workers.values():
             worker.process.send_signal(signal.SIGTERM)
         for name, worker in self.workers.items():
-            assert worker.process.wait(60) == 0, f"{name}: {worker.output[-3000:]}"
+            assert worker.wait() == 0, f"{name}: {worker.output[-3000:]}"
             assert "Traceback" not in worker.output, worker.log
         print(f"killed {self.killed}, ended by themselves and started again {len(self.mended)}: {self.mended}")
 

@@ -26,10 +26,10 @@ from scipy.stats import linregress
 
 from deploy.local.stack import Stack
 from producer.topics import CreateSettings, create_topics
-from tests.conftest import Background, Topics, background, clean_environment
+from tests.conftest import PATIENCE, Background, Topics, background, clean_environment
 from tests.faults.feed import Feed, feeding
 from tests.faults.invariants import Outcome, assert_each_once, behind, came_out, is_settled
-from tests.faults.pool import NAMES, PATIENCE, Pool
+from tests.faults.pool import NAMES, Pool
 
 FAULTS = ("kill", "freeze", "visit", "count", "redis", "broker")
 STEADY, *OTHERS = NAMES
@@ -276,7 +276,7 @@ def endure(soak: Soak, seconds: float, kinds: Sequence[str], seed: int) -> None:
         out = came_out(pool.stack, pool.topics, feed, timeout=600)
         soak.wait(lambda: soak.counted() >= len(out.labels), "every label counted")
         verify = pool.start_cli("consumer", "verify", env=pool.topics.environment)
-        equal = verify.process.wait(600) == 0
+        equal = verify.wait() == 0
     soak.console.print(report(soak, feed, out, verify.output.strip().splitlines()[-1], WARM_UP * seconds))
     assert_each_once(out, feed)
     assert equal, verify.output

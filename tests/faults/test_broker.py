@@ -13,7 +13,7 @@ from deploy.local.stack import Stack
 from tests.conftest import wait_until
 from tests.faults.feed import feeding
 from tests.faults.invariants import aborted
-from tests.faults.pool import NAMES, PATIENCE, Pool, resyncs
+from tests.faults.pool import NAMES, Pool, resyncs
 
 KILLS = 3
 WENT_BACK = ("broker", "publish")
@@ -27,7 +27,6 @@ def stack() -> Iterator[Stack]:
         yield running
 
 
-@pytest.mark.timeout(900)
 def test_workers_outlive_a_broker_that_is_killed_three_times(pool: Pool, seed: int, stack: Stack) -> None:
     chance, broker = random.Random(seed), stack.broker
     pool.start(*NAMES)
@@ -49,7 +48,6 @@ def test_workers_outlive_a_broker_that_is_killed_three_times(pool: Pool, seed: i
     print(f"aborted records in the log: {aborted(stack, pool.topics)}")
 
 
-@pytest.mark.timeout(900)
 def test_workers_outlive_a_broker_that_is_frozen_beyond_every_timeout_of_a_send(
     pool: Pool, seed: int, stack: Stack
 ) -> None:
@@ -63,7 +61,7 @@ def test_workers_outlive_a_broker_that_is_frozen_beyond_every_timeout_of_a_send(
         os.kill(broker.pid, signal.SIGSTOP)
         try:
             time.sleep(DELIVERY_TIMEOUT_MS / 1000)  # that long it does not answer: that is the fault
-            wait_until(lambda: went_back(pool) > before, PATIENCE, "a worker gives up on its batch")
+            wait_until(lambda: went_back(pool) > before, what="a worker gives up on its batch")
         finally:
             os.kill(broker.pid, signal.SIGCONT)
         pool.wait_published(*NAMES)

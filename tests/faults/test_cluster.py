@@ -11,7 +11,7 @@ from tests.conftest import MakeTopics, wait_until
 from tests.faults.cluster import NODES, Cluster
 from tests.faults.feed import feeding
 from tests.faults.invariants import aborted
-from tests.faults.pool import NAMES, PATIENCE, Pool
+from tests.faults.pool import NAMES, Pool
 
 PER_SECOND = 60
 """Posts; three nodes are slow on two cores, and what piles up while they come back has to be labelled in the end."""
@@ -30,7 +30,6 @@ def make_topics(make_topics: MakeTopics) -> MakeTopics:
     return partial(make_topics, copies=NODES)
 
 
-@pytest.mark.timeout(900)
 def test_workers_go_on_while_a_node_of_three_is_down(pool: Pool, seed: int, stack: Cluster) -> None:
     chance = random.Random(seed)
     pool.start(*NAMES)
@@ -39,7 +38,7 @@ def test_workers_go_on_while_a_node_of_three_is_down(pool: Pool, seed: int, stac
         early = len(pool.mended)
         for node in chance.sample(stack.nodes, NODES):
             pool.wait_published(*NAMES)
-            wait_until(stack.is_in_sync, PATIENCE, "every copy is in sync")
+            wait_until(stack.is_in_sync, what="every copy is in sync")
             led = stack.leads(node)
             assert led
             time.sleep(chance.uniform(0, 0.3))  # when in the workers' work it dies is left to chance
@@ -48,7 +47,7 @@ def test_workers_go_on_while_a_node_of_three_is_down(pool: Pool, seed: int, stac
             assert not node.running
             print(f"node {node.node_id} killed, it led {led} partitions; every worker published without it")
             node.start()
-        wait_until(stack.is_in_sync, PATIENCE, "every copy is in sync")
+        wait_until(stack.is_in_sync, what="every copy is in sync")
         pool.finish(feed)
     assert all("fenced" in last for last in pool.mended[early:]), pool.mended
     print(f"aborted records in the log: {aborted(pool.stack, pool.topics)}")

@@ -9,8 +9,6 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from producer.sample import write_sample
 from tests.faults.feed import Feed
 from tests.faults.invariants import aborted
@@ -22,7 +20,6 @@ TWO = ("a", "b")
 KILLS = 3
 
 
-@pytest.mark.timeout(600)
 def test_workers_with_the_real_encoder_killed_at_random_moments_lose_and_double_nothing(
     pool: Pool, seed: int, tmp_path: Path
 ) -> None:

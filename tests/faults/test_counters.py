@@ -14,7 +14,7 @@ import redis
 from deploy.local.redis_server import RedisServer, find_server
 from tests.conftest import Background, RunCli, wait_until
 from tests.faults.feed import feeding
-from tests.faults.pool import NAMES, PATIENCE, Pool
+from tests.faults.pool import NAMES, Pool
 from tests.wire import read_all
 
 KILLS_EACH = 2
@@ -38,7 +38,6 @@ def takes_part(counter: Background) -> bool:
     return "counted" in counter.output or "Redis stands elsewhere" in counter.output
 
 
-@pytest.mark.timeout(900)
 def test_counters_survive_kills_of_count_and_every_fault_of_redis_while_two_count(
     pool: Pool, seed: int, server: RedisServer, counter_prefix: str, run_cli: RunCli, tmp_path: Path
 ) -> None:
@@ -58,7 +57,7 @@ def test_counters_survive_kills_of_count_and_every_fault_of_redis_while_two_coun
 
     def wait_for_more() -> int:
         before = counted()
-        wait_until(lambda: counted() > before, PATIENCE, "more is counted")
+        wait_until(lambda: counted() > before, what="more is counted")
         return before
 
     def kill_some() -> None:
@@ -77,8 +76,8 @@ def test_counters_survive_kills_of_count_and_every_fault_of_redis_while_two_coun
             os.kill(pid, signal.SIGSTOP)
         else:
             server.kill()
-        wait_until(lambda: all(counter.output.count(LOST) > times for counter, times in lost), PATIENCE, "Redis lost")
-        wait_until(lambda: pool.published("a") > published, PATIENCE, "labelling goes on without Redis")
+        wait_until(lambda: all(counter.output.count(LOST) > times for counter, times in lost), what="Redis lost")
+        wait_until(lambda: pool.published("a") > published, what="labelling goes on without Redis")
         if fault == "paused":
             os.kill(pid, signal.SIGCONT)
             return
@@ -99,12 +98,12 @@ def test_counters_survive_kills_of_count_and_every_fault_of_redis_while_two_coun
                 kill_some()
             shutil.copytree(server.folder / "appendonlydir", tmp_path / fault)
             before = wait_for_more()  # that is not in the copy
-            wait_until(lambda: all(map(takes_part, counters)), PATIENCE, "both counters at work")
+            wait_until(lambda: all(map(takes_part, counters)), what="both counters at work")
             break_redis(fault)
-            wait_until(lambda before=before: counted() > before, PATIENCE, "all counted again and more")  # type: ignore[misc]
+            wait_until(lambda before=before: counted() > before, what="all counted again and more")  # type: ignore[misc]
         pool.finish(feed)
     labels = len(read_all(pool.stack, pool.topics.output))
-    wait_until(lambda: counted() >= labels, PATIENCE, "every label counted")
+    wait_until(lambda: counted() >= labels, what="every label counted")
     verified = run_cli("consumer", "verify", env=env)
     print(f"counts killed {len(killed)}: {verified.stdout.strip()}")
     assert verified.returncode == 0, verified.stdout + verified.stderr

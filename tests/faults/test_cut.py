@@ -11,10 +11,10 @@ from deploy.local.broker import Broker
 from deploy.local.kafka_jars import find_kafka
 from deploy.local.process import HOST, free_ports
 from deploy.local.server import to_stderr
-from tests.conftest import wait_until
+from tests.conftest import PATIENCE, wait_until
 from tests.faults.feed import feeding
 from tests.faults.invariants import aborted
-from tests.faults.pool import NAMES, PATIENCE, Pool
+from tests.faults.pool import NAMES, Pool
 from tests.faults.proxy import Fault, Proxy
 
 TIMES: dict[Fault, int] = {
@@ -56,7 +56,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxiedStack]:
         broker.kill()
 
 
-@pytest.mark.timeout(900)
 def test_a_connection_that_fails_around_a_commit_loses_and_doubles_nothing(
     pool: Pool, seed: int, stack: ProxiedStack
 ) -> None:

@@ -4,17 +4,14 @@ import urllib.error
 import urllib.request
 from contextlib import closing
 
-import pytest
-
 from consumer.dead_letter import REASON
 from tests.conftest import Background, wait_until
 from tests.faults.failing import ENDS, HANGS, HUGE, ROOM, SMALL
 from tests.faults.feed import AT_LEAST, Feed, feeding
-from tests.faults.pool import NAMES, PATIENCE, Pool
+from tests.faults.pool import NAMES, Pool
 from tests.wire import read_all
 
 
-@pytest.mark.timeout(600)
 def test_batches_too_large_for_the_memory_are_halved_and_a_post_too_large_for_it_dies_alone(
     pool: Pool, seed: int
 ) -> None:
@@ -34,7 +31,6 @@ def test_batches_too_large_for_the_memory_are_halved_and_a_post_too_large_for_it
     assert reasons.count(b"encode_failed") == AT_LEAST // 100
 
 
-@pytest.mark.timeout(600)
 def test_a_worker_whose_model_thread_dies_ends_and_one_whose_model_hangs_loses_its_work_to_others(
     pool: Pool, seed: int
 ) -> None:
@@ -44,10 +40,10 @@ def test_a_worker_whose_model_thread_dies_ends_and_one_whose_model_hangs_loses_i
     pool.start("c")
     with feeding(pool.stack, pool.topics, seed) as feed:
         dead = pool.workers.pop("a")  # nobody starts it again
-        assert dead.process.wait(PATIENCE) == 1, dead.output[-3000:]
+        assert dead.wait() == 1, dead.output[-3000:]
         hanging = pool.workers["b"]
-        hanging.wait_for_output(f"reached: {HANGS}", PATIENCE)
-        wait_until(lambda: health(hanging) == 503, PATIENCE, "/healthz says that it hangs")
+        hanging.wait_for_output(f"reached: {HANGS}")
+        wait_until(lambda: health(hanging) == 503, what="/healthz says that it hangs")
         assert health(pool.workers["c"]) == 200
         pool.finish(feed)  # it ends b in good order as well
     assert f"reached: {ENDS}" in dead.output

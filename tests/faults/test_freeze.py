@@ -4,17 +4,15 @@ import re
 import signal
 from contextlib import closing
 
-import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import TransactionState
 
 from tests.conftest import Background, wait_until
 from tests.faults.feed import feeding
 from tests.faults.invariants import LEVELS, aborted, ends, members
-from tests.faults.pool import NAMES, PATIENCE, Pool
+from tests.faults.pool import NAMES, Pool
 
 
-@pytest.mark.timeout(900)
 def test_frozen_workers_publish_nothing_old_when_they_thaw(pool: Pool, seed: int) -> None:
     pool.module = "tests.faults.light"
     pool.start("a", FAULTS_WINDOW="after labels are sent", FAULTS_AT="3", FAULTS_SIGNAL="SIGSTOP")
@@ -23,22 +21,22 @@ def test_frozen_workers_publish_nothing_old_when_they_thaw(pool: Pool, seed: int
     with feeding(pool.stack, pool.topics, seed) as feed:
         frozen = {name: pool.workers[name] for name in ("a", "b")}
         for worker in frozen.values():
-            worker.wait_for_output("reached: ", PATIENCE)
+            worker.wait_for_output("reached: ")
         outputs = (pool.topics.output, pool.topics.dead_letter)
         sent = {topic: ends(pool.stack, topic, LEVELS[0]) for topic in outputs}
 
-        wait_until(lambda: not {"a", "b"} & alive(pool), PATIENCE, "the group gives up on both")
+        wait_until(lambda: not {"a", "b"} & alive(pool), what="the group gives up on both")
         thaw(pool, "a")
 
         def transactions_are_over() -> bool:
             stable = {topic: ends(pool.stack, topic, LEVELS[1]) for topic in outputs}
             return all(stable[topic][number] >= end for topic in outputs for number, end in sent[topic].items())
 
-        wait_until(transactions_are_over, PATIENCE, "the broker gives up on the transactions")
+        wait_until(transactions_are_over, what="the broker gives up on the transactions")
         thaw(pool, "b")
 
         pool.workers["c"].process.send_signal(signal.SIGSTOP)  # wherever it is
-        wait_until(lambda: "c" not in alive(pool), PATIENCE, "the group gives up on the third")
+        wait_until(lambda: "c" not in alive(pool), what="the group gives up on the third")
         thaw(pool, "c")
         pool.wait_published(*NAMES)
         pool.finish(feed)
@@ -49,7 +47,6 @@ def test_frozen_workers_publish_nothing_old_when_they_thaw(pool: Pool, seed: int
     assert gone > 0
 
 
-@pytest.mark.timeout(900)
 def test_workers_frozen_with_a_send_outstanding_publish_nothing_of_its_transaction_when_they_thaw(
     pool: Pool, seed: int
 ) -> None:
@@ -63,12 +60,12 @@ def test_workers_frozen_with_a_send_outstanding_publish_nothing_of_its_transacti
     )  # fmt: skip
     pool.start("c")
     for worker in pool.workers.values():  # else the others wait for whoever freezes while they join
-        worker.wait_for_output(" joined ", PATIENCE)
+        worker.wait_for_output(" joined ")
     with feeding(pool.stack, pool.topics, seed) as feed:
         frozen = {name: pool.workers[name] for name in ("a", "b")}
         for name in ("b", "a"):
-            frozen[name].wait_for_output("reached: ", PATIENCE)
-            wait_until(lambda name=name: is_aborted(pool, name), PATIENCE, f"the broker gives up on {name}")  # type: ignore[misc]
+            frozen[name].wait_for_output("reached: ")
+            wait_until(lambda name=name: is_aborted(pool, name), what=f"the broker gives up on {name}")  # type: ignore[misc]
             assert name == "a" or name in alive(pool)  # it has lost its transaction, but not its partitions
             thaw(pool, name)
         pool.wait_published(*NAMES)

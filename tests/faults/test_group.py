@@ -3,15 +3,12 @@
 import random
 import time
 
-import pytest
-
 from tests.faults.feed import feeding
 from tests.faults.pool import Pool, resyncs
 
 TIMES = 5
 
 
-@pytest.mark.timeout(900)
 def test_a_worker_that_comes_and_goes_under_load_loses_and_doubles_nothing(pool: Pool, seed: int) -> None:
     chance = random.Random(seed)
     pool.start("a", "b")

@@ -10,9 +10,9 @@ from kafka import KafkaAdminClient
 from consumer.label.read import LOOK_EVERY
 from consumer.label.worker import MOST_IN_FLIGHT
 from deploy.local.stack import Stack
-from tests.conftest import MakeTopics, StartCli, Topics, wait_until
+from tests.conftest import PATIENCE, MakeTopics, StartCli, Topics, wait_until
 from tests.faults.invariants import aborted, ids, is_all_committed, is_settled, members
-from tests.faults.pool import PATIENCE, Pool
+from tests.faults.pool import Pool
 from tests.integration.count.conftest import metric
 from tests.wire import picture, post, read_all, write
 
@@ -34,8 +34,8 @@ def came_out(stack: Stack, topics: Topics) -> list[str]:
 
 
 def wait_committed(pool: Pool) -> None:
-    wait_until(lambda: is_all_committed(pool.stack, pool.topics, pool.group), PATIENCE, "everything committed")
-    wait_until(lambda: is_settled(pool.stack, pool.topics), PATIENCE, "every transaction ended")
+    wait_until(lambda: is_all_committed(pool.stack, pool.topics, pool.group), what="everything committed")
+    wait_until(lambda: is_settled(pool.stack, pool.topics), what="every transaction ended")
 
 
 def freeze(pool: Pool, window: str, at: int = 1, flags: tuple[str, ...] = ()) -> None:
@@ -44,19 +44,18 @@ def freeze(pool: Pool, window: str, at: int = 1, flags: tuple[str, ...] = ()) ->
         "a", flags=flags,
         FAULTS_WINDOW=window, FAULTS_AT=str(at), FAULTS_SIGNAL="SIGSTOP", FAULTS_TRANSACTION_MS="60000",
     )  # fmt: skip
-    pool.workers["a"].wait_for_output("reached: ", PATIENCE)
+    pool.workers["a"].wait_for_output("reached: ")
 
 
 def is_member(pool: Pool, name: str) -> bool:
     return any(member.endswith(f"-{name}") for member in members(pool.stack, pool.group))
 
 
-@pytest.mark.timeout(300)
 def test_offsets_that_a_frozen_worker_has_pending_are_waited_for(pool: Pool) -> None:
     write(pool.stack, pool.topics.input, [post(f"{number:02}") for number in range(24)])
     freeze(pool, "right before commit", at=2)
     pool.start("b")
-    wait_until(lambda: not is_member(pool, "a") and is_member(pool, "b"), PATIENCE, "the group gives up on the first")
+    wait_until(lambda: not is_member(pool, "a") and is_member(pool, "b"), what="the group gives up on the first")
 
     with suppress(AssertionError):  # that it does not
         wait_until(lambda: pool.published("b"), 3, "the second worker publishes")
@@ -68,31 +67,29 @@ def test_offsets_that_a_frozen_worker_has_pending_are_waited_for(pool: Pool) -> 
     assert pool.published("a") == 2  # its commit was in time
 
 
-@pytest.mark.timeout(300)
 def test_a_worker_that_thaws_after_its_partitions_were_given_away_is_refused(pool: Pool) -> None:
     write(pool.stack, pool.topics.input, [post(f"{number:02}") for number in range(24)])
     freeze(pool, "after labels are sent", at=2)
     pool.start("b")
     # It publishes what the first one has open, and the rest.
-    wait_until(lambda: pool.published("b") == 2, PATIENCE, "the second worker takes over")
+    wait_until(lambda: pool.published("b") == 2, what="the second worker takes over")
 
     thawed = pool.workers["a"]
     thawed.process.send_signal(signal.SIGCONT)  # its transaction is still alive
-    wait_until(lambda: pool.published("a") == 2 or " resync cause=publish " in thawed.output, PATIENCE, "an answer")
+    wait_until(lambda: pool.published("a") == 2 or " resync cause=publish " in thawed.output, what="an answer")
     assert pool.published("a") == 1, "published what the second worker has published"
 
     wait_committed(pool)
     assert came_out(pool.stack, pool.topics) == [f"{number:02}" for number in range(24)]
 
 
-@pytest.mark.timeout(300)
 def test_an_offset_that_was_committed_late_for_a_deleted_topic_hides_nothing_of_its_successor(pool: Pool) -> None:
     topic = pool.topics.input
     write(pool.stack, topic, [post(f"old {number}") for number in range(8)])
     freeze(pool, "after begin", flags=LONG_SESSION)
     with closing(KafkaAdminClient(bootstrap_servers=pool.stack.broker.address)) as admin:
         admin.delete_topics([topic])
-        wait_until(lambda: is_created(admin, topic), PATIENCE, "the topic created anew")
+        wait_until(lambda: is_created(admin, topic), what="the topic created anew")
     write(pool.stack, topic, [post(f"new {number:02}") for number in range(24)])
     time.sleep(LOOK_EVERY)  # so that the worker looks at the topic before its next batch: sooner nothing is promised
     pool.workers["a"].process.send_signal(signal.SIGCONT)  # within its session: it publishes what it has read
@@ -109,7 +106,6 @@ def is_created(admin: KafkaAdminClient, topic: str) -> bool:
     return all(each["error_code"] == 0 for each in admin.create_topics(wanted, raise_errors=False)["topics"])
 
 
-@pytest.mark.timeout(300)
 def test_dead_letters_of_a_batch_that_is_aborted_are_aborted_with_it(pool: Pool) -> None:
     poison = (b"dead", b"no picture", [("city", b"london")])
     write(pool.stack, pool.topics.input, [post("good"), poison])
@@ -124,7 +120,6 @@ def test_dead_letters_of_a_batch_that_is_aborted_are_aborted_with_it(pool: Pool)
     assert aborted(pool.stack, pool.topics) == 2  # it had sent both
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("is_frozen", [False, True], ids=["busy", "frozen"])
 def test_what_others_published_while_a_batch_was_too_slow_is_not_published_again(pool: Pool, is_frozen: bool) -> None:
     posts = [
@@ -133,19 +128,19 @@ def test_what_others_published_while_a_batch_was_too_slow_is_not_published_again
     write(pool.stack, pool.topics.input, posts)
     pool.start("a", flags=("--batch-size", "1", "--max-poll-interval", "5", "--session-timeout", "20"))
     slow = pool.workers["a"]
-    slow.wait_for_output(" joined ", PATIENCE)
+    slow.wait_for_output(" joined ")
     if is_frozen:
         in_flight = 'placestream_batch_closed_total{by="size"}'
-        wait_until(lambda: metric(slow, in_flight) == MOST_IN_FLIGHT, PATIENCE, "no more polls")
+        wait_until(lambda: metric(slow, in_flight) == MOST_IN_FLIGHT, what="no more polls")
         slow.process.send_signal(signal.SIGSTOP)
         time.sleep(6)  # beyond MAX_POLL_INTERVAL, but not beyond its session: that is the fault
         assert is_member(pool, "a"), "its session ended: this shows nothing"
         slow.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: not is_member(pool, "a"), PATIENCE, "the group gives up on the slow one")
+    wait_until(lambda: not is_member(pool, "a"), what="the group gives up on the slow one")
     pool.start("b", flags=("--ensemble", "only-image"))
     wait_committed(pool)
 
-    wait_until(lambda: pool.published("a") or "longer than MAX_POLL_INTERVAL" in slow.output, PATIENCE, "an answer")
+    wait_until(lambda: pool.published("a") or "longer than MAX_POLL_INTERVAL" in slow.output, what="an answer")
     assert not pool.published("a"), "published what the second worker has published"
 
     write(pool.stack, pool.topics.input, [post("last")])

@@ -14,7 +14,7 @@ from deploy.local.stack import Stack
 from tests.conftest import wait_until
 from tests.faults.feed import AT_LEAST, Feed
 from tests.faults.invariants import came_out, ids
-from tests.faults.pool import NAMES, PATIENCE, Pool
+from tests.faults.pool import NAMES, Pool
 from tests.integration.count.conftest import metric
 from tests.wire import post, write
 
@@ -34,7 +34,7 @@ def start(pool: Pool, *flags: str) -> None:
     """Start all workers; each gets its partitions."""
     pool.start(*NAMES, flags=flags)
     for worker in pool.workers.values():
-        worker.wait_for_output(" joined ", PATIENCE)
+        worker.wait_for_output(" joined ")
 
 
 def expired(pool: Pool) -> int:
@@ -44,7 +44,6 @@ def expired(pool: Pool) -> int:
     return int(sum(metric(worker, sample) for worker in pool.workers.values() for sample in samples))
 
 
-@pytest.mark.timeout(600)
 def test_records_that_expire_below_the_committed_offsets_are_said_and_counted_and_nothing_else_is_lost(
     pool: Pool, seed: int, admin: KafkaAdminClient
 ) -> None:
@@ -75,7 +74,6 @@ def test_records_that_expire_below_the_committed_offsets_are_said_and_counted_an
     pool.end()
 
 
-@pytest.mark.timeout(600)
 def test_a_topic_created_anew_under_a_pool_comes_out_once_and_so_does_what_was_read_of_the_old_one(
     pool: Pool, seed: int, admin: KafkaAdminClient
 ) -> None:
@@ -91,7 +89,7 @@ def test_a_topic_created_anew_under_a_pool_comes_out_once_and_so_does_what_was_r
         answer = admin.create_topics(wanted, raise_errors=False)
         return all(each["error_code"] == 0 for each in answer["topics"])
 
-    wait_until(is_created, PATIENCE, "the topic created anew")
+    wait_until(is_created, what="the topic created anew")
     time.sleep(LOOK_EVERY)  # so that the workers look at the topic before their next batch: sooner nothing is promised
     with closing(Feed(pool.stack, pool.topics, seed)) as feed:
         feed.write(AT_LEAST)

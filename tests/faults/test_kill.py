@@ -6,17 +6,14 @@ With some 10,000 posts, one in twenty of them poison, this is the longest run wi
 import random
 import time
 
-import pytest
-
 from tests.conftest import wait_until
 from tests.faults.feed import feeding
 from tests.faults.invariants import aborted
-from tests.faults.pool import NAMES, PATIENCE, Pool
+from tests.faults.pool import NAMES, Pool
 
 KILLS = 20
 
 
-@pytest.mark.timeout(900)
 def test_twenty_workers_killed_at_random_moments_lose_and_double_nothing(pool: Pool, seed: int) -> None:
     chance = random.Random(seed)
     pool.start(*NAMES)
@@ -30,7 +27,7 @@ def test_twenty_workers_killed_at_random_moments_lose_and_double_nothing(pool: P
             pool.start(*victims)
             if chance.random() < 0.5:  # and some die while they start or join
                 early = pool.workers[victims[0]]
-                wait_until(lambda worker=early: "settings" in worker.output, PATIENCE, "a start")  # type: ignore[misc]
+                wait_until(lambda worker=early: "settings" in worker.output, what="a start")  # type: ignore[misc]
                 time.sleep(chance.uniform(0, 1.5))
                 pool.kill(victims[0])
                 pool.start(victims[0])

@@ -11,11 +11,10 @@ from kafka import KafkaProducer
 from tests.conftest import RunCli, StartCli, wait_until
 from tests.faults.feed import AT_LEAST, Feed
 from tests.faults.invariants import LEVELS, ends
-from tests.faults.pool import PATIENCE, Pool
+from tests.faults.pool import Pool
 from tests.wire import post, read_all
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("window", ["after labels are sent", "after offsets are sent"])
 def test_backfill_verify_and_recount_beside_the_open_transaction_of_a_dead_worker(
     pool: Pool, seed: int, window: str,
@@ -29,20 +28,20 @@ def test_backfill_verify_and_recount_beside_the_open_transaction_of_a_dead_worke
         feed.flush()
         pool.start("a", FAULTS_WINDOW=window, FAULTS_AT="20", FAULTS_TRANSACTION_MS="25000")  # all fits into that
         dead = pool.workers.pop("a")
-        assert dead.process.wait(PATIENCE) == -signal.SIGKILL, dead.output[-3000:]
+        assert dead.wait() == -signal.SIGKILL, dead.output[-3000:]
 
         pool.start("b", flags=("--stop-at-end",))
         recount = start_cli("consumer", "recount", env=env)
-        wait_until(lambda: redis_client.exists(f"{counter_prefix}:offsets"), PATIENCE, "something is counted")
+        wait_until(lambda: redis_client.exists(f"{counter_prefix}:offsets"), what="something is counted")
         verified = run_cli("consumer", "verify", env=env)
         assert is_open(pool), "the transaction ended too early: this shows nothing"
         assert verified.returncode == 0, verified.stdout + verified.stderr
 
         backfill = pool.workers.pop("b")
-        assert backfill.process.wait(PATIENCE) == 0, backfill.output[-3000:]
+        assert backfill.wait() == 0, backfill.output[-3000:]
         if window == "after offsets are sent":
             assert "an open transaction of another worker holds it" in backfill.output
-        assert recount.process.wait(PATIENCE) == 0, recount.output
+        assert recount.wait() == 0, recount.output
         assert "a producer's transaction is open" in recount.output
         recounted = re.search(r"recounted ([\d,]+) labelled posts", recount.output)
         assert recounted
@@ -51,14 +50,13 @@ def test_backfill_verify_and_recount_beside_the_open_transaction_of_a_dead_worke
         pool.start("c")
         pool.finish(feed)
     labels = len(read_all(pool.stack, pool.topics.output))
-    wait_until(lambda: counted(redis_client, counter_prefix) == labels, PATIENCE, "every label counted")
+    wait_until(lambda: counted(redis_client, counter_prefix) == labels, what="every label counted")
     assert counter.end() == 0, counter.output[-3000:]
     assert f"the counters equal the {labels:,} labelled posts" in run_cli("consumer", "verify", env=env).stdout
     again = run_cli("consumer", "recount", env=env)
     assert f"recounted {labels:,} labelled posts" in again.stdout, again.stderr
 
 
-@pytest.mark.timeout(600)
 def test_a_backfill_says_that_it_waits_for_an_open_transaction_in_its_input(pool: Pool, seed: int) -> None:
     with (
         closing(Feed(pool.stack, pool.topics, seed)) as feed,
@@ -77,9 +75,9 @@ def test_a_backfill_says_that_it_waits_for_an_open_transaction_in_its_input(pool
         feed.flush()
         pool.start("a", flags=("--stop-at-end",))
         backfill = pool.workers.pop("a")
-        backfill.wait_for_output("waiting for an open transaction of another producer", PATIENCE)
+        backfill.wait_for_output("waiting for an open transaction of another producer")
         writer.abort_transaction()
-        assert backfill.process.wait(PATIENCE) == 0, backfill.output[-3000:]
+        assert backfill.wait() == 0, backfill.output[-3000:]
         assert re.search(rf"ended labeled={AT_LEAST - len(feed.poison)} dead={len(feed.poison)}", backfill.output)
         pool.start("b")
         feed.write(pool.topics.partitions)  # the group commits what is behind records: so none ends with a marker

@@ -3,8 +3,6 @@
 import re
 from contextlib import closing
 
-import pytest
-
 from tests.faults.feed import AT_LEAST, Feed
 from tests.faults.pool import NAMES, Pool
 
@@ -12,7 +10,6 @@ SIZE = 8
 IN_A_ROW = 3 * SIZE
 
 
-@pytest.mark.timeout(600)
 def test_poison_at_the_first_middle_and_last_place_and_batches_of_nothing_else(pool: Pool, seed: int) -> None:
     pool.module = "tests.faults.light"
     with closing(Feed(pool.stack, pool.topics, seed)) as feed:

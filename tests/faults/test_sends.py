@@ -2,17 +2,14 @@
 
 import re
 
-import pytest
-
 from tests.faults.feed import feeding
 from tests.faults.invariants import aborted
-from tests.faults.pool import NAMES, PATIENCE, Pool
+from tests.faults.pool import NAMES, Pool
 from tests.faults.refused import EXPIRES, FENCED, LARGE, STALE
 
 PER_SECOND = 300
 
 
-@pytest.mark.timeout(600)
 def test_a_send_that_expires_in_an_otherwise_healthy_transaction_loses_nothing(pool: Pool, seed: int) -> None:
     # kafka-python's commit returns normally without the expired records (DESIGN.md, section 4, fact 7)
     pool.module = "tests.faults.refused"
@@ -20,7 +17,7 @@ def test_a_send_that_expires_in_an_otherwise_healthy_transaction_loses_nothing(p
     pool.start("b", "c")
     worker = pool.workers["a"]
     with feeding(pool.stack, pool.topics, seed, PER_SECOND) as feed:
-        worker.wait_for_output(f"refused: {EXPIRES}", PATIENCE)
+        worker.wait_for_output(f"refused: {EXPIRES}")
         pool.wait_published(*NAMES)
         pool.finish(feed)
     ((expired, kept, of),) = re.findall(
@@ -33,7 +30,6 @@ def test_a_send_that_expires_in_an_otherwise_healthy_transaction_loses_nothing(p
     assert gone >= int(of) - int(kept) > 0  # the broker had the others
 
 
-@pytest.mark.timeout(600)
 def test_a_batch_refused_while_the_next_is_in_the_model_comes_out_once_and_so_does_the_next(
     pool: Pool, seed: int
 ) -> None:
@@ -48,7 +44,7 @@ def test_a_batch_refused_while_the_next_is_in_the_model_comes_out_once_and_so_do
         for name, (refusal, _) in refusals.items():
             pool.start(name, FAULTS_REFUSAL=refusal)
             refused[name] = pool.workers[name]
-            refused[name].wait_for_output(f"refused: {refusal}", PATIENCE)
+            refused[name].wait_for_output(f"refused: {refusal}")
             pool.wait_published(name)
         pool.finish(feed)
     for name, (refusal, error) in refusals.items():

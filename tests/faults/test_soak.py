@@ -5,7 +5,6 @@ import pytest
 from tests.faults.soak import JUDGED_FROM, MOST_PER_HOUR, Memory, main, only_grows, slope
 
 
-@pytest.mark.timeout(600)
 def test_a_short_soak_keeps_every_promise(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--minutes", "0.1", "--per-second", "300", "--faults", "kill,count"]) == 0
     assert "nothing lost, nothing doubled" in capsys.readouterr().out

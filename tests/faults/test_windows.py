@@ -3,16 +3,13 @@
 import random
 import signal
 
-import pytest
-
 from tests.conftest import wait_until
 from tests.faults.feed import feeding
 from tests.faults.invariants import aborted
 from tests.faults.light import WINDOWS
-from tests.faults.pool import NAMES, PATIENCE, Pool
+from tests.faults.pool import NAMES, Pool
 
 
-@pytest.mark.timeout(900)
 def test_a_worker_killed_at_each_moment_of_a_batch_loses_and_doubles_nothing(pool: Pool, seed: int) -> None:
     chance = random.Random(seed)
     pool.module = "tests.faults.light"
@@ -40,7 +37,7 @@ def test_a_worker_killed_at_each_moment_of_a_batch_loses_and_doubles_nothing(poo
     for name in NAMES:
         start(name)
     with feeding(pool.stack, pool.topics, seed) as feed:
-        wait_until(all_hit, 2 * PATIENCE, "every moment reached")
+        wait_until(all_hit, what="every moment reached")
         pool.wait_published(*NAMES)
         pool.finish(feed)
     assert sorted(hit) == sorted(WINDOWS)

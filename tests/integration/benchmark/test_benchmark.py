@@ -4,7 +4,6 @@ import json
 from contextlib import closing
 from pathlib import Path
 
-import pytest
 from kafka import KafkaAdminClient
 
 from deploy.local.stack import Stack
@@ -12,7 +11,6 @@ from tests import marks
 from tests.conftest import RunCli
 
 
-@pytest.mark.timeout(600)  # seven processes load torch, four of them a model
 def test_every_part_is_measured_and_no_topic_is_left(stack: Stack, run_cli: RunCli, tmp_path: Path) -> None:
     file, chart = tmp_path / "figures.json", tmp_path / "chart.png"
 

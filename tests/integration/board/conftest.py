@@ -154,7 +154,7 @@ def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
 def wait_for_pictures(page: Page, count: int) -> None:
     """Wait until so many pictures are there; Playwright's own waiting needs what the pages' policy forbids."""
     shown = "[...document.images].filter(one => one.naturalWidth === 60).length"
-    wait_until(lambda: page.evaluate(shown) == count, 30, f"{count} pictures")
+    wait_until(lambda: page.evaluate(shown) == count, what=f"{count} pictures")
 
 
 def _is_complaint(kind: str, text: str) -> bool:

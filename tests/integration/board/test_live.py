@@ -234,7 +234,7 @@ def test_ten_thousand_posts_grow_neither_the_page_nor_the_process(page: Page, bo
     assert more_nodes <= nodes + 50
     assert more_memory < memory + 15
     assert len(page.request.get(f"{board.url}/?city=many").text()) < 400_000
-    wait_until(lambda: f'"kept": {KEEP}' in first_event(page, board), 60, "the wall to be full")
+    wait_until(lambda: f'"kept": {KEEP}' in first_event(page, board), what="the wall to be full")
 
 
 def first_event(page: Page, board: Board) -> str:

@@ -112,7 +112,7 @@ class Counting:
         return sum(map(int, stamps.values()))
 
     def wait_for(self, posts: int) -> None:
-        wait_until(lambda: self.counted() == posts, 30, f"{posts} posts in the counters")
+        wait_until(lambda: self.counted() == posts, what=f"{posts} posts in the counters")
 
     def assert_equal_to_a_recount(self, posts: int) -> None:
         """The counters are of so many posts, and equal the topic by `verify`."""

@@ -77,13 +77,13 @@ def test_redis_may_go_away_for_a_while(counting: Counting, tmp_path: Path) -> No
         counting.environment["PLACESTREAM_REDIS_URL"] = server.url
         counter = counting.start()
         counting.write(10)
-        wait_until(lambda: metric(counter, "placestream_counted_posts_total") == 10, 30, "ten posts counted")
+        wait_until(lambda: metric(counter, "placestream_counted_posts_total") == 10, what="ten posts counted")
         server.kill()
         counter.wait_for_output("lost Redis or the broker")
         counting.write(10)
         assert ask(counter, "/healthz")[0] == 200
         server.start()
-        wait_until(lambda: metric(counter, "placestream_counted_posts_total") == 20, 30, "all counted")
+        wait_until(lambda: metric(counter, "placestream_counted_posts_total") == 20, what="all counted")
         assert metric(counter, "placestream_counter_lag_records" + '{partition="0"}') == 0
         assert counter.end() == 0
         counting.assert_equal_to_a_recount(20)
@@ -135,7 +135,7 @@ def test_only_committed_labels_count_and_markers_are_no_lag(counting: Counting) 
     counter = counting.start()
     counting.wait_for(20)
     lag = "placestream_counter_lag_records" + '{partition="0"}'
-    wait_until(lambda: metric(counter, lag) == 0, 30, "no lag")
+    wait_until(lambda: metric(counter, lag) == 0, what="no lag")
     assert counter.end() == 0
     ended = counting.run("count", "--stop-at-end")  # the end is a marker; the counters stand before it
     assert ended.returncode == 0, ended.stderr
@@ -197,7 +197,7 @@ def test_an_open_transaction_short_of_the_end_is_waited_for_and_said(
             assert not reader.is_at_end()
             return "short of the end, but nothing comes" in caplog.text
 
-        wait_until(said, 20, "the reason for waiting")
+        wait_until(said, what="the reason for waiting")
         producer.commit_transaction()
         found: list[Any] = []
 
@@ -206,7 +206,7 @@ def test_an_open_transaction_short_of_the_end_is_waited_for_and_said(
                 found.extend(chunk.labeled)
             return reader.is_at_end()
 
-        wait_until(at_end, 20, "the end")
+        wait_until(at_end, what="the end")
     assert found == [post]
     assert caplog.text.count("short of the end") == 1
 
@@ -228,8 +228,8 @@ def test_a_topic_created_anew_is_not_counted_into_the_old_counters(counting: Cou
     keys = counting.all_keys()
     with KafkaAdminClient(bootstrap_servers=counting.stack.broker.address) as admin:
         admin.delete_topics([topic])
-        wait_until(lambda: topic not in admin.list_topics(), 20, "deleted")
-        wait_until(lambda: created(admin, topic), 20, "created anew")
+        wait_until(lambda: topic not in admin.list_topics(), what="deleted")
+        wait_until(lambda: created(admin, topic), what="created anew")
     counting.write(4)
 
     refused = counting.run("count", "--stop-at-end")

@@ -66,7 +66,7 @@ def test_a_replay_that_is_killed_again_and_again_neither_loses_nor_doubles(
         def in_the_log(expected: int = committed + aborted) -> bool:
             return len(read_all(stack, topics.input, "read_uncommitted")) == expected
 
-        wait_until(in_the_log, 60, "what the transaction has sent so far")
+        wait_until(in_the_log, what="what the transaction has sent so far")
         assert len(read_all(stack, topics.input)) == committed
         assert held.end(signal.SIGKILL) == -signal.SIGKILL
 
@@ -94,7 +94,7 @@ def test_of_two_replays_the_later_takes_over_and_nothing_is_doubled(
     assert "replayed 30 dead letters" in replay(run_cli, topics)
     release.touch()
 
-    assert first.process.wait(60) == 1
+    assert first.wait() == 1
     assert "another replay of" in first.output
     assert "replayed 10 dead letters" in first.output
     assert "Traceback" not in first.output
@@ -113,7 +113,7 @@ def test_a_replay_that_is_stopped_ends_its_transaction_and_leaves_the_rest(
     stopped.process.send_signal(signal.SIGTERM)
     release.touch()
 
-    assert stopped.process.wait(60) == 1
+    assert stopped.wait() == 1
     assert "replayed 20 dead letters" in stopped.output
     assert stopped.output.endswith("stopped; run it again for what is left\n")
     assert "replayed 20 dead letters" in replay(run_cli, topics)

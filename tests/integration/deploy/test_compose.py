@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 import redis
 
-from tests.conftest import wait_until
+from tests.conftest import PATIENCE, wait_until
 from tests.integration.deploy.composed import Composed
 from tests.tools import require
 from tests.unit.deploy.dashboard import expressions
@@ -139,6 +139,6 @@ def test_every_service_ends_in_good_order_when_it_is_stopped(running: Running) -
     """Last: it stops them. The roles by the signal of the image."""
     for name in ("label", "count"):
         os.kill(running.running[name].pid, signal.SIGTERM)
-    codes = {name: running.running[name].wait(30) for name in ("label", "count")}
+    codes = {name: running.running[name].wait(PATIENCE) for name in ("label", "count")}
     assert codes == {"label": 0, "count": 0}
     assert not running.is_well("label")

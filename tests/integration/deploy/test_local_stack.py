@@ -87,9 +87,9 @@ def test_kill_9_leaves_no_server_and_no_command(start: StartCli, tmp_path: Path)
 
     os.kill(run.process.pid, signal.SIGKILL)  # it alone, not its process group
 
-    wait_until(lambda: not any(map(listening, servers)), 60, "the end of broker and Redis")
-    wait_until(lambda: not is_running(int(pid)), 60, "the end of the command")
-    wait_until(lambda: not processes_naming(str(tmp_path)), 60, "the end of every process that uses the folder")
+    wait_until(lambda: not any(map(listening, servers)), what="the end of broker and Redis")
+    wait_until(lambda: not is_running(int(pid)), what="the end of the command")
+    wait_until(lambda: not processes_naming(str(tmp_path)), what="the end of every process that uses the folder")
 
 
 def processes_naming(text: str) -> list[str]:
@@ -124,7 +124,7 @@ def test_a_killed_broker_comes_back_with_its_records(stack: Stack, topics: Topic
             records.extend(record.value for batch in consumer.poll(500).values() for record in batch)
             return bool(records)
 
-        wait_until(read, 30, "the record from before the kill")
+        wait_until(read, what="the record from before the kill")
         assert records == [b"picture"]
     finally:
         consumer.close()

@@ -164,7 +164,7 @@ def test_marks_survive_a_reload_and_go_on_at_the_next_unfinished_post(
         return marking.locator("#where").inner_text().startswith("Post 3 of")
 
     # On a busy machine the new page may be there before Chromium has carried the old one's storage to it.
-    wait_until(reloaded, 60, "the marks after a reload")
+    wait_until(reloaded, what="the marks after a reload")
     assert exported(marking, tmp_path / "after.csv") == before
     assert [post.unmarked for post in before.posts[:3]] == [False, False, True]
 

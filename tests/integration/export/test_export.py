@@ -75,10 +75,10 @@ def test_an_open_transaction_is_waited_for_and_what_lies_behind_it_comes(exporti
         exporting.send(other, posts(1))
         exporting.write(2)
         running = exporting.start()
-        running.wait_for_output("a producer's transaction is open", 30)
+        running.wait_for_output("a producer's transaction is open")
         other.abort_transaction()
 
-    assert running.process.wait(30) == 0, running.output
+    assert running.wait() == 0, running.output
     assert exporting.ids() == [0, 2]
 
 
@@ -89,7 +89,7 @@ def test_it_ends_where_the_topic_ended_at_its_start(exporting: Exporting) -> Non
     exporting.write(*range(15, 30))
     exporting.release.touch()
 
-    assert running.process.wait(30) == 0, running.output
+    assert running.wait() == 0, running.output
     assert exporting.ids() == list(range(15))
 
 
@@ -148,7 +148,7 @@ def test_a_topic_that_was_created_anew_needs_another_folder(exporting: Exporting
     with closing(KafkaAdminClient(bootstrap_servers=exporting.stack.broker.address)) as admin:
         topic = {exporting.topics.output: {"num_partitions": 2, "replication_factor": 1}}
         admin.delete_topics([exporting.topics.output])
-        wait_until(lambda: not admin.create_topics(topic, raise_errors=False)["topics"][0]["error_code"], 30)
+        wait_until(lambda: not admin.create_topics(topic, raise_errors=False)["topics"][0]["error_code"])
         admin.wait_for_topics([exporting.topics.output])
 
     ended = exporting.run()

@@ -21,13 +21,13 @@ def test_two_workers_share_the_partitions_and_a_third_of_a_living_name_is_told_s
     for worker in workers:
         worker.wait_for_output("joined")
     for worker in workers:  # the second one's coming takes partitions from the first
-        wait_until(lambda w=worker: last_assignment(w.output).count("@") == 2, 60, "two partitions each")  # type: ignore[misc]
+        wait_until(lambda w=worker: last_assignment(w.output).count("@") == 2, what="two partitions each")  # type: ignore[misc]
 
     write(stack, topics.input, [post(str(number)) for number in range(40)])
-    wait_until(lambda: len(read_all(stack, topics.output)) >= 40, 60, "every post labelled")
+    wait_until(lambda: len(read_all(stack, topics.output)) >= 40, what="every post labelled")
     third = run_cli("tests.light", *QUICK, "--replica", "two", env=env)
     write(stack, topics.input, [post("the good one that must come out")])
-    wait_until(lambda: len(read_all(stack, topics.output)) >= 41, 60, "the last post labelled")
+    wait_until(lambda: len(read_all(stack, topics.output)) >= 41, what="the last post labelled")
 
     assert third.returncode == 1
     assert "uses replica two" in third.stderr.strip().splitlines()[-1]
@@ -48,11 +48,11 @@ def test_a_worker_that_is_killed_is_replaced_by_one_of_the_same_name_and_nothing
     first = start_cli(
         "tests.faults.light", *QUICK, env=env | {"FAULTS_WINDOW": "right before commit", "FAULTS_AT": "6"}
     )
-    assert first.process.wait(60) == -signal.SIGKILL, first.output
+    assert first.wait() == -signal.SIGKILL, first.output
     assert 0 < len(read_all(stack, topics.output)) < 600
     second = start_cli("tests.light", *QUICK, "--stop-at-end", env=env)
 
-    assert second.process.wait(90) == 0, second.output
+    assert second.wait() == 0, second.output
     ids = sorted(int(record.key) for record in read_all(stack, topics.output))
     assert ids == list(range(600))
 
@@ -98,11 +98,11 @@ def test_a_worker_that_the_group_leaves_waiting_says_so_and_joins_anew(
             topics.input, group_id=topics.input, bootstrap_servers=stack.broker.address, auto_offset_reset="earliest"
         )
     ) as silent:  # it lives, but does not poll when the group asks everyone to join again
-        wait_until(lambda: silent.poll(timeout_ms=200) or silent.assignment(), 30, "a member that will not answer")
+        wait_until(lambda: silent.poll(timeout_ms=200) or silent.assignment(), what="a member that will not answer")
         worker = start_cli("tests.light", *QUICK, "--stuck-after", "2", "--startup-timeout", "90", env=env)
         worker.wait_for_output("the group has given no partitions out for 2 s")
     write(stack, topics.input, [post(str(number)) for number in range(8)])
-    wait_until(lambda: len(read_all(stack, topics.output)) == 8, 60, "every post labelled")
+    wait_until(lambda: len(read_all(stack, topics.output)) == 8, what="every post labelled")
 
     assert " resync cause=stuck " in worker.output
     assert worker.end() == 0, worker.output

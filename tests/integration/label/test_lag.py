@@ -34,6 +34,6 @@ def test_markers_and_aborted_records_at_the_end_of_a_transactional_input_are_no_
         ]
 
     worker.wait_for_output(" published ")
-    wait_until(lambda: lags() == [0, 0], 30, "no lag")
+    wait_until(lambda: lags() == [0, 0], what="no lag")
     assert worker.end() == 0
     assert "resync cause=stuck" not in worker.output

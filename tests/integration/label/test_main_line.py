@@ -62,7 +62,7 @@ def test_a_dataset_comes_out_labelled_and_counted_each_post_exactly_once(
         found = series(fetch(address[1], "/metrics")[1])
         return sum(v for name, v in found.items() if name.startswith("placestream_posts_total")) >= len(sent)
 
-    wait_until(all_committed, 120, "every post committed")
+    wait_until(all_committed, what="every post committed")
     exposed = series(fetch(address[1], "/metrics")[1])
     health = [fetch(address[1], path)[0] for path in ("/healthz", "/readyz", "/nonsense")]
     assert worker.end() == 0, worker.output

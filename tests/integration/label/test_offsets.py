@@ -57,7 +57,7 @@ def test_records_that_expire_under_a_running_worker_are_said_and_passed(
 ) -> None:
     write(stack, topics.input, [post(str(number)) for number in range(20)])
     worker = start_cli("tests.light", *ONCE[1:], "--session-timeout", "30", env=topics.environment)
-    wait_until(lambda: labelled(stack, topics) == ids(20), 60, "the first posts")
+    wait_until(lambda: labelled(stack, topics) == ids(20), what="the first posts")
 
     worker.process.send_signal(signal.SIGSTOP)
     time.sleep(2)  # the broker answers the fetches that are under way, with nothing, after half a second
@@ -65,7 +65,7 @@ def test_records_that_expire_under_a_running_worker_are_said_and_passed(
     admin.delete_records({TopicPartition(topics.input, 0): 25, TopicPartition(topics.input, 1): 10})
     worker.process.send_signal(signal.SIGCONT)
 
-    wait_until(lambda: len(labelled(stack, topics)) >= 45, 60, "what is left")
+    wait_until(lambda: len(labelled(stack, topics)) >= 45, what="what is left")
     assert "resync cause=offset" in worker.output
     assert "partition=0 committed=10 going_on_at=25 passed=15" in worker.output
     expired = [metric(worker, f'placestream_expired_records_total{{partition="{number}"}}') for number in (0, 1)]
@@ -78,7 +78,7 @@ def test_a_topic_created_anew_under_a_busy_worker_is_said_and_read_from_its_begi
 ) -> None:
     write(stack, topics.input, [post(f"old-{number}") for number in range(400)])
     worker = start_cli("tests.light", *ONCE[1:], "--batch-size", "8", env=topics.environment)
-    wait_until(lambda: worker.output.count("published") > 3, 60, "a few batches")
+    wait_until(lambda: worker.output.count("published") > 3, what="a few batches")
 
     admin.delete_topics([topics.input])
     recreate(admin, topics.input)
@@ -86,7 +86,7 @@ def test_a_topic_created_anew_under_a_busy_worker_is_said_and_read_from_its_begi
     new = {f"new-{number}" for number in range(2000)}
     write(stack, topics.input, [post(post_id) for post_id in new])
 
-    wait_until(lambda: new <= set(labelled(stack, topics)), 120, "every post of the new topic")
+    wait_until(lambda: new <= set(labelled(stack, topics)), what="every post of the new topic")
     assert [post_id for post_id, times in Counter(labelled(stack, topics)).items() if times > 1] == []
     assert "created anew" in worker.output
     assert worker.end() == 0, worker.output
@@ -99,7 +99,7 @@ def recreate(admin: KafkaAdminClient, topic: str) -> None:
         answer = admin.create_topics({topic: {"num_partitions": 2, "replication_factor": 1}}, raise_errors=False)
         return all(each["error_code"] == 0 for each in answer["topics"])
 
-    wait_until(created, 30, "the topic created anew")
+    wait_until(created, what="the topic created anew")
     admin.wait_for_topics([topic])
 
 
@@ -143,9 +143,9 @@ def test_a_partition_that_gives_nothing_is_shown_and_rejoined_and_its_posts_come
 
         worker.wait_for_output("cause=stuck")
         write(stack, topics.input, [post("free")])
-        wait_until(lambda: labelled(stack, topics) == ["free"], 60, "the post of the other partition")
+        wait_until(lambda: labelled(stack, topics) == ["free"], what="the post of the other partition")
         producer.commit_transaction()
 
-    wait_until(lambda: labelled(stack, topics) == ["free", "held back"], 60, "the post held back")
+    wait_until(lambda: labelled(stack, topics) == ["free", "held back"], what="the post held back")
     assert f"nothing comes from {topics.input}/1" in worker.output
     assert worker.end() == 0, worker.output

@@ -82,7 +82,7 @@ def test_a_rolling_upgrade_and_its_rollback_neither_lose_nor_double_a_post(
 
     labels, dead = (read_all(stack, topic) for topic in (pool.topics.output, pool.topics.dead_letter))
     assert {SOURCE in dict(record.headers) for record in dead} == {False, True}, "both versions wrote dead letters"
-    wait_until(lambda: counted() == len(labels), 30, "every label counted")
+    wait_until(lambda: counted() == len(labels), what="every label counted")
     before = Counters.read(redis_client, counter_prefix)
     verified = run_cli("consumer", "verify", env=env)
     *missing, last = verified.stdout.splitlines()

@@ -17,7 +17,7 @@ from deploy.local.stack import Stack
 from producer.dataset import open_dataset
 from producer.post import Post
 from producer.topics import CreateSettings, create_topics
-from tests.conftest import ROOT, RunCli, StartCli, Topics, clean_environment, wait_until
+from tests.conftest import PATIENCE, ROOT, RunCli, StartCli, Topics, clean_environment, wait_until
 from tests.unit.producer.tree import JPEG, posts, put
 from tests.wire import read_all
 
@@ -122,7 +122,7 @@ def test_an_interrupted_replay_says_how_far_it_came_and_goes_on_there(
     stack: Stack, topics: Topics, run_cli: RunCli, start_cli: StartCli, sample: Path, number: int
 ) -> None:
     running = start_cli("producer", "replay", str(sample), "--rate", "5", env=topics.environment)
-    wait_until(lambda: running.process.poll() is not None or len(read_all(stack, topics.input)) >= 5, 60, "5 posts")
+    wait_until(lambda: running.process.poll() is not None or len(read_all(stack, topics.input)) >= 5, what="5 posts")
     assert running.end(number) == 1
     match = re.search(
         r"^sent (\d+), failed 0, last post (\d+): continue with --start-after (\d+)$", running.output, re.MULTILINE
@@ -157,9 +157,9 @@ def test_a_lost_broker_ends_the_replay_after_the_delivery_timeout_and_says_how_f
     running = start_cli(
         "producer", "replay", str(sample), "--rate", "5", "--delivery-timeout", "3", env=topics.environment
     )
-    wait_until(lambda: running.process.poll() is not None or len(read_all(stack, topics.input)) >= 5, 60, "5 posts")
+    wait_until(lambda: running.process.poll() is not None or len(read_all(stack, topics.input)) >= 5, what="5 posts")
     with stopped(stack):
-        assert running.process.wait(30) == 1
+        assert running.wait() == 1
     assert "the broker is lost, or refuses: post " in running.output
     assert "Traceback" not in running.output
     match = re.search(r"sent (\d+), failed 0, last post (\d+): continue with --start-after \2\n", running.output)
@@ -174,10 +174,10 @@ def test_a_broker_that_comes_back_in_time_loses_and_repeats_nothing(
     stack: Stack, topics: Topics, start_cli: StartCli, sample: Path
 ) -> None:
     running = start_cli("producer", "replay", str(sample), "--rate", "5", env=topics.environment)
-    wait_until(lambda: running.process.poll() is not None or len(read_all(stack, topics.input)) >= 5, 60, "5 posts")
+    wait_until(lambda: running.process.poll() is not None or len(read_all(stack, topics.input)) >= 5, what="5 posts")
     with stopped(stack):
         time.sleep(2)  # nothing to wait for: the point is that nothing happens
-    assert running.process.wait(60) == 0, running.output
+    assert running.wait() == 0, running.output
     order = [post.post_id for post in posts(open_dataset(sample))]
     assert sorted(record.key.decode() for record in read_all(stack, topics.input)) == sorted(order)
 
@@ -202,7 +202,7 @@ def test_a_terminal_shows_a_bar(stack: Stack, topics: Topics, sample: Path) -> N
             shown += part
             if not part:
                 break
-        assert running.wait(60) == 0
+        assert running.wait(PATIENCE) == 0
     finally:
         os.close(ours)
     assert re.search(rb"[1-5]\d/60", shown), shown[-500:]

@@ -151,7 +151,7 @@ def shown(url: str) -> tuple[str, bytes]:
     def pictures() -> list[str]:
         return re.findall(r'src="(/picture/[^"]+)"', ask(url)[1].decode())
 
-    wait_until(pictures, 60, "a post on the wall")
+    wait_until(pictures, what="a post on the wall")
     return ask(url + unescape(pictures()[0]))
 
 
@@ -170,4 +170,4 @@ def test_the_board_says_which_topic_it_may_not_read(flow: Flow, tmp_path: Path, 
         if right.name == "INPUT_TOPIC":
             assert says.search(shown(url)[1].decode())
         else:
-            wait_until(lambda: says.search(ask(url)[1].decode()), 60, "the topic's name on the wall")
+            wait_until(lambda: says.search(ask(url)[1].decode()), what="the topic's name on the wall")

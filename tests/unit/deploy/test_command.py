@@ -54,7 +54,7 @@ def test_a_signal_is_passed_on_to_the_command(number: signal.Signals) -> None:
         assert runner.stdout
         assert runner.stdout.readline() == "up\n"
         runner.send_signal(number)
-        wait_until(lambda: runner.poll() is not None, 20, "the runner's end")
+        wait_until(lambda: runner.poll() is not None, what="the runner's end")
         assert runner.returncode == 5
     finally:
         with suppress(ProcessLookupError):

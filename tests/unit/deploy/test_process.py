@@ -63,7 +63,7 @@ def test_a_server_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
         starter.kill()
         starter.communicate()
 
-    wait_until(lambda: not is_running(server), 60, "the end of the server")
+    wait_until(lambda: not is_running(server), what="the end of the server")
 
 
 def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:

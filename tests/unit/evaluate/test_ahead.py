@@ -38,7 +38,7 @@ def test_two_batches_are_prepared_while_the_model_works_on_one_and_no_more(entri
     running = batches(lazily(), prepare, SIZE, 2)
     first = next(running)
 
-    wait_until(lambda: prepared.total() == SIZE * (1 + AHEAD), 60, "the batches ahead")
+    wait_until(lambda: prepared.total() == SIZE * (1 + AHEAD), what="the batches ahead")
     assert len(read) == SIZE * (1 + AHEAD)
     assert all(name.startswith("decode") for name in prepared)
     rest = [outcome for batch in running for outcome in batch]

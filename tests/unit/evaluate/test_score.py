@@ -114,7 +114,7 @@ def test_a_killed_run_goes_on_without_a_doubled_or_missing_post(dataset: Path, s
             [sys.executable, "-m", "tests.unit.evaluate.colours", *flags], cwd=ROOT, env=clean_environment()
         )
         try:
-            wait_until(partial(has_parts, folder, parts), 60, f"{parts} parts")
+            wait_until(partial(has_parts, folder, parts), what=f"{parts} parts")
         finally:
             process.send_signal(signal.SIGKILL)
             assert process.wait() == -signal.SIGKILL

@@ -34,7 +34,7 @@ def wall(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wall]:
     filled, stop = Wall(1000, 2**20), threading.Event()
     thread = threading.Thread(target=Reader(load(BoardSettings, "board", ()), filled).run, args=(stop,), daemon=True)
     thread.start()
-    wait_until(lambda: filled.status().trouble is None, 60, "the first look")
+    wait_until(lambda: filled.status().trouble is None, what="the first look")
     yield filled
     stop.set()
     thread.join(10)
@@ -51,28 +51,28 @@ def shown(wall: Wall, partition: TopicPartition, expected: list[int]) -> Callabl
 
 def test_it_begins_at_the_end_and_goes_on(wall: Wall, broker: Broker) -> None:
     broker.logs[FIRST] |= {100: VALUE, 101: VALUE}
-    wait_until(shown(wall, FIRST, [100, 101]), 60, "two posts")
+    wait_until(shown(wall, FIRST, [100, 101]), what="two posts")
     assert offsets(wall, SECOND) == []
 
 
 def test_what_expires_in_one_partition_brings_no_old_posts_of_another(wall: Wall, broker: Broker) -> None:
     broker.logs[FIRST] = dict.fromkeys((200, 201), VALUE)  # what was to come next has expired
-    wait_until(shown(wall, FIRST, [200, 201]), 60, "what is left")
+    wait_until(shown(wall, FIRST, [200, 201]), what="what is left")
     broker.logs[SECOND] |= {100: VALUE}
-    wait_until(lambda: offsets(wall, SECOND)[-1:] == [100], 60, "the next post of the other partition")
+    wait_until(lambda: offsets(wall, SECOND)[-1:] == [100], what="the next post of the other partition")
     assert offsets(wall, SECOND) == [100]
 
 
 def test_a_partition_that_came_into_being_later_is_read_from_its_beginning(wall: Wall, broker: Broker) -> None:
     later = TopicPartition("labeled-posts", 2)
     broker.logs[later] = {0: VALUE, 1: VALUE}
-    wait_until(shown(wall, later, [0, 1]), 60, "its posts")
+    wait_until(shown(wall, later, [0, 1]), what="its posts")
 
 
 def test_a_missing_right_is_said_and_names_the_topic(wall: Wall, broker: Broker) -> None:
     broker.refused = {"labeled-posts"}
-    wait_until(lambda: wall.status().trouble is not None, 60, "trouble")
+    wait_until(lambda: wall.status().trouble is not None, what="trouble")
     said = "The board may not read the topic labeled-posts: it needs READ. The board keeps trying."
     assert wall.status().trouble == said
     broker.refused = set()
-    wait_until(lambda: wall.status().trouble is None, 60, "the trouble to end")
+    wait_until(lambda: wall.status().trouble is None, what="the trouble to end")
