@@ -23,7 +23,7 @@ from tests.tools import pytest_terminal_summary  # noqa: F401 # a hook of pytest
 
 ROOT = Path(__file__).parents[1]
 
-PATIENCE = 300.0
+PATIENCE = float(os.environ.get("TESTS_PATIENCE", "300"))
 """Seconds for what must happen: so many that only what never happens takes longer, on whatever machine."""
 
 

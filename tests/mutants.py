@@ -23,6 +23,9 @@ ROOT = Path(__file__).parents[1]
 LONGEST = 900
 """Seconds that the tests of one mutant may take."""
 
+PATIENCE = "60"
+"""Seconds that a test waits for what a mutant may prevent."""
+
 JUDGEMENTS = ("assert", "AssertionError", "Failed: ", "subprocess.TimeoutExpired")
 """How a test says that something is wrong; another error may be the test's own, and shows nothing."""
 
@@ -458,7 +461,7 @@ def run_tests(tests: Sequence[str], root: Path) -> Run:
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rf", "--tb=short", "-p", "no:cacheprovider", *tests],
         cwd=root,
-        env=os.environ | {"COLUMNS": "400", "PYTHONDONTWRITEBYTECODE": "1"},
+        env=os.environ | {"COLUMNS": "400", "PYTHONDONTWRITEBYTECODE": "1", "TESTS_PATIENCE": PATIENCE},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
