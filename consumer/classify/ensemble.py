@@ -11,8 +11,8 @@ Ensemble = Literal["only-image", "ensemble", "conditional"]
 Numbers = float | NDArray[np.float64]
 
 LEVEL = 1e-9
-"""Numbers that differ by no more than this share of them are level. What a matrix product rounds away depends on the
-CPU, on its libraries and on how many posts are in the batch (about 1e-14 of a probability): no label may."""
+"""Numbers that differ by no more than this share of them are level. How a matrix product is rounded depends on the CPU,
+its libraries and the number of posts in the batch (about 1e-14 of a probability); a label must not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
