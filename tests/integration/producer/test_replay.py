@@ -149,6 +149,7 @@ def stopped(stack: Stack) -> Iterator[None]:
         yield
     finally:
         os.kill(stack.broker.pid, signal.SIGCONT)
+        wait_until(stack.broker.answers, what="the controller, which may have missed its heartbeats, lets it serve")
 
 
 def test_a_lost_broker_ends_the_replay_after_the_delivery_timeout_and_says_how_far_it_came(
