@@ -32,7 +32,7 @@ screenshots: $(ALL)  ## every view of the board, light and dark
 # So many files of tests at once: most tests wait for something. Each has a core: more threads would wait for each other.
 AT_ONCE ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile
-test unit unit-integration faults: export OMP_NUM_THREADS ?= 1
+unit unit-integration faults: export OMP_NUM_THREADS ?= 1
 
 # Every part is run, whatever became of those before it.
 define every
@@ -63,7 +63,7 @@ COMPUTES = tests/unit/classify tests/unit/evaluate tests/unit/consumer/benchmark
 	tests/integration/label/test_main_line.py tests/integration/label/test_open_clip.py \
 	tests/integration/label/test_openvino.py tests/faults/test_conse.py
 
-matrix: $(ALL)  ## the tests that compute as other CPUs and other batches would: none may see a difference; about 30 minutes
+matrix: $(ALL)  ## the tests that compute as other CPUs and other batches would: none may see a difference; 45 minutes on 2 cores
 	@$(call every,as-default as-avx2 as-rounded)
 
 as-default: export ATEN_CPU_CAPABILITY = default

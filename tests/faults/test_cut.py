@@ -11,7 +11,7 @@ from deploy.local.broker import Broker
 from deploy.local.kafka_jars import find_kafka
 from deploy.local.process import HOST, free_ports
 from deploy.local.server import to_stderr
-from tests.conftest import PATIENCE, wait_until
+from tests.conftest import wait_until
 from tests.faults.feed import feeding
 from tests.faults.invariants import aborted
 from tests.faults.pool import NAMES, Pool
@@ -69,7 +69,7 @@ def test_a_connection_that_fails_around_a_commit_loses_and_doubles_nothing(
             pool.wait_published(*NAMES)
             before = proxy.done[fault]
             proxy.do_next(fault)
-            wait_until(lambda fault=fault, before=before: proxy.done[fault] > before, PATIENCE, fault)  # type: ignore[misc]
+            wait_until(lambda fault=fault, before=before: proxy.done[fault] > before, what=fault)  # type: ignore[misc]
         pool.wait_published(*NAMES)
         pool.finish(feed)
     print(f"faults: {dict(proxy.done)}")

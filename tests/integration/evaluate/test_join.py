@@ -37,7 +37,7 @@ def test_published_labels_and_scores_agree(stack: Stack, topics: Topics, run_cli
     model = ("--encoder", "conse", "--places", str(some_places(tmp_path / "places.csv")))
     assert run_cli("producer", "replay", *chosen, env=topics.environment).returncode == 0
     flags = (*model, "--stop-at-end", "--metrics-port", "0", "--gate", str(GATE), "--batch-size", "7")
-    labelled = run_cli("consumer", "label", *flags, env=topics.environment, timeout=240)
+    labelled = run_cli("consumer", "label", *flags, env=topics.environment)
     assert labelled.returncode == 0, labelled.stderr
     published = [LabeledPost.model_validate_json(record.value) for record in read_all(stack, topics.output)]
 

@@ -109,7 +109,7 @@ def test_a_record_that_cannot_be_read_ends_the_worker_with_its_place_and_does_no
     write(stack, topics.input, [post("good")])
     write_unreadable(stack, topics.input)
 
-    ended = run_cli("tests.light", *ONCE, env=topics.environment, timeout=60)
+    ended = run_cli("tests.light", *ONCE, env=topics.environment)
 
     assert ended.returncode == 1
     line = ended.stderr.strip().splitlines()[-1]

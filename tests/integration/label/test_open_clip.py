@@ -32,7 +32,7 @@ def test_a_checkpoint_on_disk_labels_posts_through_kafka(
 
     ended = run_cli(
         "consumer", "label", "--pretrained", str(checkpoint), "--stop-at-end", "--metrics-port", "0",
-        env=topics.environment, timeout=240,
+        env=topics.environment,
     )  # fmt: skip
 
     assert ended.returncode == 0, ended.stderr
