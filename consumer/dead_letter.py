@@ -8,7 +8,7 @@ Headers = list[tuple[str, bytes]]
 
 STAGES = {
     "read": ("bad_record",),
-    "decode": ("not_an_image", "truncated_image", "image_too_large"),
+    "decode": ("not_an_image", "truncated_image", "image_too_large", "decode_failed"),
     "encode": ("encode_failed",),
     "publish": ("output_too_large",),
 }

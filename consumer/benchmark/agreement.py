@@ -31,7 +31,7 @@ def of(one: Classifier, other: Classifier, posts: Sequence[Post], batch_size: in
     """Compare two classifiers that prepare pictures alike."""
     image_cosine, text_cosine, leads = 1.0, 1.0, list[float]()
     for batch in batches(posts, batch_size):
-        decoded = [one.decode(post) for post in batch]
+        decoded = one.decode_all(batch)
         (images, texts), (other_images, other_texts) = one.vectors(decoded), other.vectors(decoded)
         image_cosine = min(image_cosine, float((images * other_images).sum(axis=1).min()))
         text_cosine = min(text_cosine, float((texts * other_texts).sum(axis=1).min()))

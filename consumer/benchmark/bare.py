@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from consumer.classify.classifier import Classifier
 from consumer.classify.cores import each_alone
+from consumer.classify.decoders import AT_ONCE
 from producer.post import Post
 
 
@@ -13,7 +15,8 @@ def seconds(classifier: Classifier, posts: Sequence[Post], batch_size: int, deco
     with each_alone(decode_threads, "decode") as pool:
         started = time.perf_counter()
         for batch in batches(posts, batch_size):
-            classifier.label(list(pool.map(classifier.decode, batch)))
+            decoded = pool.map(classifier.decode_all, batches(batch, AT_ONCE))
+            classifier.label(list(chain.from_iterable(decoded)))
         return time.perf_counter() - started
 
 

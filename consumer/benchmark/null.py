@@ -1,6 +1,6 @@
 """No model: what is left is reading, records, headers and transactions, exactly as in production."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import torch
@@ -26,9 +26,9 @@ class NullClassifier(Classifier):
         self._label = Label(ranking.place, ranking.confidence, ranking.top, "image", ranking, None, None, "skipped")
         self._prepared = torch.empty(0)
 
-    def decode(self, post: Post) -> Decoded:
-        """Leave the picture as it is."""
-        return Decoded(post, self._prepared)
+    def decode_each(self, posts: Sequence[Post]) -> Iterator[Decoded]:
+        """Leave the pictures as they are."""
+        return (Decoded(post, self._prepared) for post in posts)
 
     def label(self, batch: Sequence[Decoded]) -> list[Label]:
         """The one label, as often as asked."""

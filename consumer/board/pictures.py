@@ -4,7 +4,8 @@ import io
 
 from PIL import Image
 
-from consumer.classify.pictures import PictureError, PictureLimits, decode
+from consumer.classify.decoders import decoders
+from consumer.classify.pictures import PictureError, PictureLimits
 
 LIMITS = PictureLimits()
 SIDE = 480
@@ -22,12 +23,10 @@ def small_jpeg(data: bytes) -> bytes:
         Unreadable: it is no picture, too large, or broken.
     """
     try:
-        picture = decode(data, LIMITS)
+        picture = Image.fromarray(decoders(LIMITS).one(data))
     except PictureError as error:
         raise Unreadable(str(error)) from None
     picture.thumbnail((SIDE, SIDE))
-    small = Image.new("RGB", picture.size)  # takes pixels alone
-    small.paste(picture)
     out = io.BytesIO()
-    small.save(out, "JPEG", quality=82)
+    picture.save(out, "JPEG", quality=82)
     return out.getvalue()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from consumer.classify import pictures
+from consumer.classify.decoders import decoders
 from consumer.classify.levels import levels
 from consumer.classify.pictures import PictureError, PictureLimits
 from producer.dataset import open_dataset
@@ -36,7 +36,7 @@ class Calibration:
 
     def levels(self) -> Iterator[torch.Tensor]:
         """The pictures one after the other, uint8, ``[3, h, w]`` each."""
-        return (levels(pictures.decode(picture, self.limits)) for picture in self.pictures)
+        return (levels(decoders(self.limits).one(picture)) for picture in self.pictures)
 
 
 def load(path: Path, limits: PictureLimits) -> Calibration:
@@ -57,7 +57,7 @@ def load(path: Path, limits: PictureLimits) -> Calibration:
         if isinstance(entry, Entry):
             try:
                 post = entry.read(limits.max_bytes)
-                pictures.decode(post.picture, limits)
+                decoders(limits).one(post.picture)
             except (Refused, PictureError):
                 continue
             found.append(post.picture)

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from consumer.classify import pictures
 from consumer.classify.captions import readable
+from consumer.classify.decoders import decoders
 from consumer.classify.encoder import Encoder, EncoderBug, NotFinite
 from consumer.classify.ensemble import Decision, ranked, softmax
 from consumer.classify.label import Label, Ranking
@@ -108,18 +108,42 @@ class Classifier:
         """Tokens of captions, as the encoder's own tokenizer counts them."""
         return self._encoder.token_counts([readable(caption) or "" for caption in captions])
 
-    def decode(self, post: Post) -> Decoded:
-        """Decode and prepare the picture of a post. Thread-safe: meant for a pool.
+    def decode_each(self, posts: Sequence[Post]) -> Iterator[Decoded | PictureError]:
+        """Decode and prepare the pictures of posts, one after the other. Thread-safe: meant for a pool.
+
+        The fewer calls, the faster: `decoders.AT_ONCE` posts each are enough.
+
+        Returns:
+            One outcome per post, in their order; an error where the picture cannot be used.
 
         Raises:
-            PictureError: the picture cannot be used.
+            CommandError: decoder processes do not start.
         """
-        prepared = None
-        if self._decode_jpeg is not None:
-            prepared = plain_jpeg(post.picture, self._limits, self._prepared_by_other)
-        if prepared is None:
-            prepared = self._encoder.prepare(levels_of(pictures.decode(post.picture, self._limits)))
-        return Decoded(post, prepared)
+        prepared = [self._prepared_by_other(post.picture) for post in posts]
+        rest = decoders(self._limits).each(
+            [post.picture for post, done in zip(posts, prepared, strict=True) if done is None]
+        )
+        for post, done in zip(posts, prepared, strict=True):
+            if done is not None:
+                yield Decoded(post, done)
+            elif isinstance(levels := next(rest), PictureError):
+                yield levels
+            else:
+                yield Decoded(post, self._encoder.prepare(levels_of(levels)))
+
+    def decode_all(self, posts: Sequence[Post]) -> list[Decoded]:
+        """Decode and prepare the pictures of posts that can all be used. Thread-safe.
+
+        Raises:
+            PictureError: one cannot; the message names the post.
+            CommandError: decoder processes do not start.
+        """
+        batch = []
+        for post, outcome in zip(posts, self.decode_each(posts), strict=True):
+            if isinstance(outcome, PictureError):
+                raise type(outcome)(f"post {post.post_id}: {outcome}") from outcome
+            batch.append(outcome)
+        return batch
 
     def label(self, batch: Sequence[Decoded]) -> list[Label]:
         """Label decoded posts, in their order. One thread at a time.
@@ -165,18 +189,14 @@ class Classifier:
         Raises:
             PictureError: a picture cannot be used; the message names the post.
         """
-        batch = []
-        for post in posts:
-            try:
-                batch.append(self.decode(post))
-            except PictureError as error:
-                raise type(error)(f"post {post.post_id}: {error}") from error
-        return self.label(batch)
+        return self.label(self.decode_all(posts))
 
-    def _prepared_by_other(self, data: bytes) -> torch.Tensor:
+    def _prepared_by_other(self, data: bytes) -> torch.Tensor | None:
         """Prepared on the GPU as well, whose memory may not suffice: then it is Pillow's picture after all."""
-        assert self._decode_jpeg is not None
-        return self._encoder.prepare(self._decode_jpeg(data))
+        decode_jpeg = self._decode_jpeg
+        if decode_jpeg is None:
+            return None
+        return plain_jpeg(data, self._limits, lambda data: self._encoder.prepare(decode_jpeg(data)))
 
     def _image_vectors(self, batch: Sequence[Decoded]) -> NDArray[np.float32]:
         prepared = {decoded.post.picture: decoded.prepared for decoded in batch}  # each picture is encoded once

@@ -63,11 +63,14 @@ def _classify(classifier: Classifier, settings: ClassifyCommand, failed: list[st
         try:
             with path.open("rb") as file:  # one byte above the limit is enough to see that it is exceeded
                 post = Post(str(path), "nowhere", file.read(settings.max_image_bytes + 1), settings.caption)
-            batch.append((path, classifier.decode(post)))
         except OSError as error:
             failed.append(f"{path}: {error.strerror}")
-        except PictureError as error:
-            failed.append(f"{path}: {error.reason}: {error}")
+            continue
+        (outcome,) = classifier.decode_each([post])
+        if isinstance(outcome, PictureError):
+            failed.append(f"{path}: {outcome.reason}: {outcome}")
+        else:
+            batch.append((path, outcome))
         if len(batch) == BATCH:
             yield from _label(classifier, batch)
             batch.clear()

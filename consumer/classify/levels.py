@@ -1,4 +1,4 @@
-"""From a picture to what a model's image tower takes: its levels as torch has them, cut to a square."""
+"""From a picture's levels to what a model's image tower takes: as torch has them, cut to a square."""
 
 import io
 from collections.abc import Callable
@@ -10,12 +10,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from consumer.classify.pictures import MAX_ELONGATION, PictureLimits
+from consumer.classify.pictures import MAX_ELONGATION, PictureLimits, check_encoded, check_size
 
 
-def levels(picture: Image.Image) -> torch.Tensor:
-    """The levels of an RGB picture as torch has them: uint8, ``[3, h, w]``."""
-    pixels: NDArray[np.uint8] = np.array(picture)
+def levels(pixels: NDArray[np.uint8]) -> torch.Tensor:
+    """The levels of an RGB picture, ``[h, w, 3]``, as torch has them: ``[3, h, w]``."""
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
@@ -28,14 +27,15 @@ def plain_jpeg(data: bytes, limits: PictureLimits, decoder: Callable[[bytes], to
     Returns:
         None for anything else, and where the decoder fails: `pictures.decode` shall judge then.
     """
-    if len(data) > limits.max_bytes or not data.endswith(b"\xff\xd9"):
+    if not data.endswith(b"\xff\xd9"):
         return None
     try:
+        check_encoded(data, limits)
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
             width, height = image.size
+            check_size(width, height, limits)
             if (
-                width * height > limits.max_pixels
-                or max(width, height) > MAX_ELONGATION * min(width, height)
+                max(width, height) > MAX_ELONGATION * min(width, height)
                 or image.mode not in ("RGB", "L")
                 or "progressive" in image.info
                 or image.getexif().get(ExifTags.Base.Orientation, 1) != 1

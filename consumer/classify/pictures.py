@@ -1,16 +1,26 @@
-"""From the bytes of a post to a picture that is certain to be usable: RGB, upright, completely decoded."""
+"""From the bytes of a post to a picture that is certain to be usable: RGB, upright, completely decoded.
+
+Runs in a decoder process (`decoder.py`); everybody else asks `decoders.py`.
+"""
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
+
+from consumer.classify.structure import TooMuch, check_structure
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 """Raster formats only: EPS, PDF and WMF would run other programs."""
 
 MAX_ELONGATION = 50
 """A longer strip is cut to its middle: resizing the short side of 1 x 50,000 to 224 would make 2.5 billion pixels."""
+
+BAND = 4_000_000
+"""Pixels that are converted to RGB at a time: of a large picture there is never a second copy."""
 
 
 class PictureError(ValueError):
@@ -32,52 +42,94 @@ class TruncatedImage(PictureError):
 
 
 class ImageTooLarge(PictureError):
-    """More bytes or pixels than the limits allow."""
+    """More bytes, pixels or parts than the limits allow."""
 
     reason = "image_too_large"
 
 
+class DecodeFailed(PictureError):
+    """Decoding took too long or too much memory, or ended its process."""
+
+    reason = "decode_failed"
+
+
 @dataclass(frozen=True, slots=True)
 class PictureLimits:
-    """What is refused before it is decoded.
+    """What is refused before it is decoded, and what decoding may cost.
 
     Attributes:
         max_bytes: of the encoded picture.
         max_pixels: width times height, as the header says.
+        max_side: width or height, in pixels.
+        timeout: seconds of CPU time.
     """
 
     max_bytes: int = 15 * 2**20
     max_pixels: int = 50_000_000
+    max_side: int = 30_000
+    timeout: float = 5.0
 
 
-def decode(data: bytes, limits: PictureLimits) -> Image.Image:
-    """Decode a picture completely; of an animation the first frame. Thread-safe.
+def decode(data: bytes, limits: PictureLimits) -> NDArray[np.uint8]:
+    """Decode a picture completely; of an animation the first frame.
 
     Greyscale, CMYK, palettes and 16 bits become RGB, transparency becomes white, EXIF rotation is applied.
 
+    Returns:
+        Its levels, ``[h, w, 3]``.
+
     Raises:
-        PictureError: as NotAnImage, TruncatedImage or ImageTooLarge; nothing else.
+        PictureError: as NotAnImage, TruncatedImage or ImageTooLarge.
+        MemoryError: it takes more than there is.
+    """
+    check_encoded(data, limits)
+    image = _open(data)
+    width, height = image.size
+    check_size(width, height, limits)
+    if not width * height:
+        raise NotAnImage(f"a {image.format} of {width} x {height} pixels")
+    try:
+        image.load()
+        return _levels(_middle(_upright(image)))
+    except MemoryError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageTooLarge(str(error)) from error
+    except Exception as error:  # Pillow's decoders raise anything from EOFError to SystemError on broken data
+        raise TruncatedImage(f"pixels of the {image.format} cannot be read: {_one_line(error)}") from error
+
+
+def check_encoded(data: bytes, limits: PictureLimits) -> None:
+    """Refuse what can be refused without decoding anything.
+
+    Raises:
+        ImageTooLarge: too many bytes, or parts.
     """
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(f"{len(data)} bytes; at most {limits.max_bytes} are allowed")
-    with _open(data) as image:
-        width, height = image.size
-        if width * height > limits.max_pixels:
-            raise ImageTooLarge(f"{width} x {height} pixels; at most {limits.max_pixels} are allowed")
-        if not width * height:
-            raise NotAnImage(f"a {image.format} of {width} x {height} pixels")
-        try:
-            image.load()
-            return _middle(_to_rgb(_upright(image)))
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise ImageTooLarge(str(error)) from error
-        except Exception as error:  # Pillow's decoders raise anything from EOFError to SystemError on broken data
-            raise TruncatedImage(f"pixels of the {image.format} cannot be read: {_one_line(error)}") from error
+    try:
+        check_structure(data)
+    except TooMuch as error:
+        raise ImageTooLarge(str(error)) from None
+
+
+def check_size(width: int, height: int, limits: PictureLimits) -> None:
+    """Refuse what is larger than allowed.
+
+    Raises:
+        ImageTooLarge: it is.
+    """
+    if width * height > limits.max_pixels:
+        raise ImageTooLarge(f"{width} x {height} pixels; at most {limits.max_pixels} are allowed")
+    if max(width, height) > limits.max_side:
+        raise ImageTooLarge(f"{width} x {height} pixels; a side may have {limits.max_side}")
 
 
 def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
+    except MemoryError:
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(str(error)) from error
     except Exception as error:  # UnidentifiedImageError, or whatever a broken header makes its reader raise
@@ -98,29 +150,64 @@ def _begins_as_picture(data: bytes) -> bool:
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
-        is_upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
-        return image if is_upright else ImageOps.exif_transpose(image)  # which copies the picture in any case
+        if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+            return image
+        turned = ImageOps.exif_transpose(image)  # which copies the picture in any case
+    except MemoryError:
+        raise
     except Exception:  # broken EXIF says nothing about the pixels, which are there
         return image
+    image.close()
+    return turned
+
+
+def _levels(image: Image.Image) -> NDArray[np.uint8]:
+    """The levels of a picture of any mode, ``[h, w, 3]``; converted band after band, for memory's sake."""
+    is_deep = image.mode.startswith("I") or image.mode == "F"
+    darkest, brightest = _extremes(image) if is_deep else (np.float32(0), np.float32(0))
+    levels = np.empty((image.height, image.width, 3), np.uint8)
+    top = 0
+    for band in _bands(image):
+        if is_deep:
+            band = _to_eight_bits(band, darkest, brightest)
+        levels[top : top + band.height] = np.asarray(_to_rgb(band))
+        top += band.height
+    return levels
+
+
+def _bands(image: Image.Image) -> Iterator[Image.Image]:
+    """The picture as bands of whole rows, from the top."""
+    rows = max(1, BAND // image.width)
+    if image.height <= rows:
+        yield image
+        return
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _to_eight_bits(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale the levels of a deep greyscale picture; Pillow's own conversion clips them to white."""
-    levels = np.asarray(image)
-    if image.mode != "F" and levels.min() >= 0 and levels.max() < 2**16:
-        return Image.fromarray((levels >> 8).astype(np.uint8))
-    levels = np.nan_to_num(levels.astype(np.float32), posinf=0.0, neginf=0.0)  # no usual scale: use the picture's own
-    levels -= levels.min()
-    return Image.fromarray((levels * (255 / max(float(levels.max()), 1e-9))).astype(np.uint8))
+def _finite(image: Image.Image) -> NDArray[np.float32]:
+    return np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0, neginf=0.0)
+
+
+def _extremes(image: Image.Image) -> tuple[np.float32, np.float32]:
+    """The lowest and the highest level of a deep greyscale picture."""
+    each = [(levels.min(), levels.max()) for levels in map(_finite, _bands(image))]
+    return min(low for low, _ in each), max(high for _, high in each)
+
+
+def _to_eight_bits(image: Image.Image, darkest: np.float32, brightest: np.float32) -> Image.Image:
+    """Scale the levels of a deep greyscale picture, or of a band of it; Pillow's own conversion clips them to white."""
+    if image.mode != "F" and darkest >= 0 and brightest < 2**16:
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    levels = _finite(image) - darkest  # no usual scale: use the picture's own
+    return Image.fromarray((levels * (255 / max(float(brightest - darkest), 1e-9))).astype(np.uint8))
 
 
 def _middle(image: Image.Image) -> Image.Image:

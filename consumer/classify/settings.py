@@ -75,10 +75,14 @@ class ClassifySettings(Settings):
     templates: Templates | None = Field(None, description="prompts of the places (default: the encoder's own)")
     max_image_bytes: int = Field(15 * 2**20, gt=0, description="larger pictures are dead letters")
     max_image_pixels: int = Field(50_000_000, gt=0, le=MAX_PIXELS, description="larger pictures are dead letters")
+    max_image_side: int = Field(30_000, gt=0, description="wider or higher pictures are dead letters")
+    decode_timeout: float = Field(
+        5.0, ge=0.1, le=3600, description="seconds of CPU time that decoding a picture may take"
+    )
 
     def limits(self) -> PictureLimits:
-        """What is refused before it is decoded."""
-        return PictureLimits(self.max_image_bytes, self.max_image_pixels)
+        """What is refused before it is decoded, and what decoding may cost."""
+        return PictureLimits(self.max_image_bytes, self.max_image_pixels, self.max_image_side, self.decode_timeout)
 
 
 def build_classifier(

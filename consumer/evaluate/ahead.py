@@ -2,12 +2,13 @@
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from consumer.classify.cores import each_alone
+from consumer.classify.decoders import AT_ONCE
 from consumer.classify.pictures import PictureError
 from producer.entry import Entry, Refused
 from producer.post import Post
@@ -39,38 +40,52 @@ class Ready(Generic[T]):
 
 
 def batches(
-    entries: Iterable[Entry | Refused], prepare: Callable[[Post], T], size: int, threads: int
+    entries: Iterable[Entry | Refused],
+    prepare: Callable[[Sequence[Post]], Iterator[T | PictureError]],
+    size: int,
+    threads: int,
 ) -> Iterator[list[Ready[T] | Failure]]:
     """Batches in the order of the entries (all of which have an id), one outcome per entry.
 
     Args:
         entries: gone through lazily, on the caller's thread.
-        prepare: thread-safe; raises `PictureError` where a picture cannot be used.
+        prepare: thread-safe; gives an error where a picture cannot be used.
         size: entries in a batch.
         threads: that read and prepare.
     """
     rest = iter(entries)
-    waiting: deque[list[Future[Ready[T] | Failure]]] = deque()
+    waiting: deque[list[Future[list[Ready[T] | Failure]]]] = deque()
     pool = each_alone(threads, "decode")
     try:
         while True:
             while len(waiting) <= AHEAD and (batch := list(itertools.islice(rest, size))):
-                waiting.append([pool.submit(_read, entry, prepare) for entry in batch])
+                chunks = (batch[start : start + AT_ONCE] for start in range(0, len(batch), AT_ONCE))
+                waiting.append([pool.submit(_prepared, chunk, prepare) for chunk in chunks])
             if not waiting:
                 return
-            yield [future.result() for future in waiting.popleft()]
+            yield [outcome for future in waiting.popleft() for outcome in future.result()]
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _read(entry: Entry | Refused, prepare: Callable[[Post], T]) -> Ready[T] | Failure:
-    post_id = str(entry.post_id)
+def _prepared(
+    entries: Sequence[Entry | Refused], prepare: Callable[[Sequence[Post]], Iterator[T | PictureError]]
+) -> list[Ready[T] | Failure]:
+    posts = [_read(entry) for entry in entries]
+    prepared = prepare([post for post in posts if isinstance(post, Post)])
+    return [post if isinstance(post, Failure) else _outcome(post, next(prepared)) for post in posts]
+
+
+def _read(entry: Entry | Refused) -> Post | Failure:
     if isinstance(entry, Refused):
-        return Failure(post_id, "refused", entry.reason)
+        return Failure(str(entry.post_id), "refused", entry.reason)
     try:
-        post = entry.read(LARGEST_FILE)
-        return Ready(post, prepare(post))
+        return entry.read(LARGEST_FILE)
     except Refused as error:
-        return Failure(post_id, "refused", error.reason)
-    except PictureError as error:
-        return Failure(post_id, error.reason, str(error))
+        return Failure(str(entry.post_id), "refused", error.reason)
+
+
+def _outcome(post: Post, prepared: T | PictureError) -> Ready[T] | Failure:
+    if isinstance(prepared, PictureError):
+        return Failure(post.post_id, prepared.reason, str(prepared))
+    return Ready(post, prepared)

@@ -8,7 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from consumer.classify.captions import readable
-from consumer.classify.pictures import PictureError, PictureLimits, decode
+from consumer.classify.decoders import decoders
+from consumer.classify.pictures import PictureError, PictureLimits
 from producer.dataset import open_dataset
 from producer.entry import Entry, Refused
 from producer.errors import CommandError
@@ -51,7 +52,7 @@ def shown(dataset: Path, post_ids: Collection[str], side: int, quality: int = 85
         wanted.remove(entry.post_id)
         try:
             post = entry.read(limits.max_bytes)
-            picture = decode(post.picture, limits)
+            picture = Image.fromarray(decoders(limits).one(post.picture))
         except (Refused, PictureError) as error:
             raise CommandError(f"{dataset}: the picture of post {entry.post_id} cannot be shown: {error}") from None
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)

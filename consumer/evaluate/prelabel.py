@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
+from PIL import Image
 from pydantic import AliasChoices, Field
 from pydantic_settings import SettingsConfigDict
 from torch import nn
 
-from consumer.classify import pictures
-from consumer.classify.pictures import PictureLimits
+from consumer.classify.decoders import decoders
+from consumer.classify.pictures import PictureError, PictureLimits
 from consumer.classify.places import Places
 from consumer.evaluate.ahead import Failure, Ready, batches
 from consumer.evaluate.places205_vgg import OUTPUTS, PREPROCESSING, Preprocessing, build_vgg16, load_network
@@ -121,10 +122,14 @@ def places205() -> tuple[str, ...]:
     return categories
 
 
-def _prepare(preprocessing: Preprocessing) -> Callable[[Post], torch.Tensor]:
-    limits = PictureLimits()
+def _prepare(preprocessing: Preprocessing) -> Callable[[Sequence[Post]], Iterator[torch.Tensor | PictureError]]:
     as_trained = PREPROCESSING[preprocessing]
-    return lambda post: as_trained(pictures.decode(post.picture, limits))
+
+    def prepare(posts: Sequence[Post]) -> Iterator[torch.Tensor | PictureError]:
+        for levels in decoders(PictureLimits()).each([post.picture for post in posts]):
+            yield levels if isinstance(levels, PictureError) else as_trained(Image.fromarray(levels))
+
+    return prepare
 
 
 def _to_device(network: nn.Module, wanted: str) -> nn.Module:

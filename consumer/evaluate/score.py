@@ -105,7 +105,7 @@ def _score(
     left = set(chosen.ids - writer.done)
     entries = take(dataset.entries(cities), left)
     with progress("posts", len(chosen.ids), len(writer.done)) as advance:
-        for batch in batches(entries, classifier.decode, settings.batch_size, settings.decode_threads):
+        for batch in batches(entries, classifier.decode_each, settings.batch_size, settings.decode_threads):
             writer.add(score_batch(classifier, batch))
             advance(len(batch))
     if left:

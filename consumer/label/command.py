@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 
 from consumer import __version__
 from consumer.classify.classifier import Classifier
+from consumer.classify.decoders import decoders
 from consumer.classify.openmp import release_threads
 from consumer.classify.settings import build_classifier
 from consumer.health import Health, serve
@@ -66,6 +67,7 @@ def main(
     topics = check_topics(settings)
     check_replica(settings)
     metrics.topic_partitions.set(topics.partitions)
+    decoders(settings.limits()).start(settings.decode_threads)  # while the model loads
     classifier = build(settings, lambda stage, seconds: metrics.stage_seconds.labels(stage).observe(seconds))
     release_threads()  # from here on the model thread computes
     metrics.build_info.labels(__version__, classifier.encoder_name).set(1)

@@ -1,5 +1,6 @@
 """Stage `decode`: a record becomes a decoded post or a dead letter, each alone: a bad picture hurts no other."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from consumer.classify.classifier import Classifier, Decoded
@@ -8,18 +9,25 @@ from consumer.dead_letter import DeadLetter
 from producer.post import BadRecord, Post
 
 
-def decode(record: Any, classifier: Classifier) -> Decoded | DeadLetter:
-    """Read the record and decode its picture completely. Runs in the decode pool.
+def decode(records: Sequence[Any], classifier: Classifier) -> Iterator[Decoded | DeadLetter]:
+    """Read some records and decode their pictures completely, in their order. Runs in the decode pool.
 
     Args:
-        record: as kafka-python's consumer returned it.
+        records: as kafka-python's consumer returned them.
         classifier: knows what its encoder needs of a picture.
+
+    Raises:
+        CommandError: decoder processes do not start.
     """
+    posts = [_read(record) for record in records]
+    decoded = classifier.decode_each([post for post in posts if isinstance(post, Post)])
+    for post in posts:
+        outcome = post if isinstance(post, DeadLetter) else next(decoded)
+        yield DeadLetter.of(outcome.reason, outcome) if isinstance(outcome, PictureError) else outcome
+
+
+def _read(record: Any) -> Post | DeadLetter:
     try:
-        post = Post.from_record(record.key, record.value, record.headers)
+        return Post.from_record(record.key, record.value, record.headers)
     except BadRecord as error:
         return DeadLetter.of("bad_record", error)
-    try:
-        return classifier.decode(post)
-    except PictureError as error:
-        return DeadLetter.of(error.reason, error)

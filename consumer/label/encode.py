@@ -9,6 +9,7 @@ from typing import Any
 
 from consumer.classify.classifier import Classifier, Decoded
 from consumer.classify.cores import each_alone
+from consumer.classify.decoders import AT_ONCE
 from consumer.classify.encoder import EncoderBug
 from consumer.classify.label import Label
 from consumer.dead_letter import DeadLetter
@@ -20,10 +21,6 @@ from producer.post import Post
 
 CAPTION_OUTCOME = {"encoded": "done", "skipped": "skipped", "none": "no_caption"}
 """What became of a caption, as the closed label of ``text_encodings_total``."""
-
-
-CHUNK = 4
-"""Records that a thread of the decode pool takes at once: handing over a task takes as long as publishing a post."""
 
 
 class BrokenModel(CommandError):
@@ -93,8 +90,8 @@ class Inference:
     def start(self, batch: Batch) -> InFlight:
         """Begin to decode and label a batch."""
         decoding = [
-            self._decoders.submit(self._decode, batch.records[start : start + CHUNK])
-            for start in range(0, len(batch.records), CHUNK)
+            self._decoders.submit(self._decode, batch.records[start : start + AT_ONCE])
+            for start in range(0, len(batch.records), AT_ONCE)
         ]
         return InFlight(batch, decoding, self._model.submit(self._label, decoding))
 
@@ -107,7 +104,7 @@ class Inference:
         self._decoders.shutdown(wait=False, cancel_futures=True)
 
     def _decode(self, records: Sequence[Any]) -> list[Decoded | DeadLetter]:
-        return [decode(record, self._classifier) for record in records]
+        return list(decode(records, self._classifier))
 
     def _label(self, decoding: Sequence[Future[list[Decoded | DeadLetter]]]) -> list[Labeled | DeadLetter]:
         self.is_busy = True

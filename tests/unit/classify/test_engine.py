@@ -109,7 +109,7 @@ def test_vectors_and_labels_are_torchs(
     decision = Decision(ensemble="ensemble", threshold=0.0)
     encoders = OpenClip(name, "random"), in_openvino(name, precision, seen if precision == "int8" else None)
     one, other = (Classifier(encoder, Places.load(), decision) for encoder in encoders)
-    batch = [one.decode(post) for post in posts]
+    batch = one.decode_all(posts)
     prepared, captions = [decoded.prepared for decoded in batch], [post.caption or "" for post in posts]
     for size in (1, 3, len(batch)):
         in_torch, in_other = (
@@ -129,7 +129,7 @@ def test_conses_vectors_and_labels_are_torchs_too(conse: Conse, posts: list[Post
     other = build_classifier(load(ClassifySettings, "test", ["--encoder=conse", "--engine=openvino"]))
     one = Classifier(conse, Places.load(), other.decision)
     assert other.encoder_name == f"{one.encoder_name}+openvino-fp32"
-    batch = [one.decode(post) for post in posts[:40]]
+    batch = one.decode_all(posts[:40])
     for vectors, others in zip(one.vectors(batch), other.vectors(batch), strict=True):
         assert np.abs(vectors - others).max() < 1e-4
     labels = zip(one.label(batch), other.label(batch), strict=True)

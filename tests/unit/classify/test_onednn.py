@@ -84,7 +84,7 @@ def test_a_models_vectors_are_the_same_by_rounding(tiny_models: tuple[str, ...],
     assert not [layer for layer in encoder._model.modules() if type(layer) is nn.Linear]
     published = encoder.as_published()
     assert not ours(published._model)
-    pictures = [levels(photo(320, 240, seed=seed)) for seed in range(3)]
+    pictures = [levels(np.array(photo(320, 240, seed=seed))) for seed in range(3)]
     same_pixels = [published.prepare(picture) for picture in pictures]
     encoder._preprocessing = None
     for computed, expected in (

@@ -46,7 +46,7 @@ def test_pictures_are_encoded_as_open_clip_does(vit_b_32: OpenClip) -> None:
     with torch.inference_mode():
         batch = torch.stack([transform(picture) for picture in pictures])
         own = vit_b_32.as_published()._model.encode_image(batch, normalize=True).numpy()
-    prepared = [vit_b_32.prepare(levels(picture)) for picture in pictures]
+    prepared = [vit_b_32.prepare(levels(np.array(picture))) for picture in pictures]
     together = vit_b_32.encode_images(prepared)
     alone = np.concatenate([vit_b_32.encode_images([one]) for one in prepared])
     for ours in (together, alone):
@@ -58,9 +58,9 @@ def test_pictures_are_encoded_as_open_clip_does(vit_b_32: OpenClip) -> None:
 def test_as_published_is_open_clips_own_code(vit_b_32: OpenClip) -> None:
     published = vit_b_32.as_published()
     _, _, transform = open_clip.create_model_and_transforms("ViT-B-32", pretrained=None)
-    prepared = published.prepare(levels(photo(320, 240)))
+    prepared = published.prepare(levels(np.array(photo(320, 240))))
     assert torch.equal(prepared, transform(photo(320, 240)))
-    ours = vit_b_32.prepare(levels(photo(320, 240)))
+    ours = vit_b_32.prepare(levels(np.array(photo(320, 240))))
     assert (ours.shape, ours.dtype) == ((3, 224, 224), torch.uint8)
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(0)  # as the encoder's weights
@@ -86,7 +86,7 @@ def test_levels_are_normalised_as_open_clip_does(vit_b_32: OpenClip) -> None:
     _, _, transform = open_clip.create_model_and_transforms("ViT-B-32", pretrained=None)
     square = photo(224, 224)
     assert vit_b_32._preprocessing is not None
-    batch = vit_b_32._preprocessing.normalised(vit_b_32.prepare(levels(square)).unsqueeze(0))
+    batch = vit_b_32._preprocessing.normalised(vit_b_32.prepare(levels(np.array(square))).unsqueeze(0))
     assert (batch[0] - transform(square)).abs().max() < 1e-5
 
 

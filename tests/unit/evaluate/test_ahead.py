@@ -1,11 +1,11 @@
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from consumer.classify.pictures import NotAnImage
+from consumer.classify.pictures import NotAnImage, PictureError
 from consumer.evaluate.ahead import AHEAD, Failure, Ready, batches
 from producer.dataset import open_dataset
 from producer.entry import Entry, Refused
@@ -26,9 +26,9 @@ def test_two_batches_are_prepared_while_the_model_works_on_one_and_no_more(entri
     read: list[str | None] = []
     prepared = Counter[str]()
 
-    def prepare(post: Post) -> str:
-        prepared[threading.current_thread().name] += 1
-        return post.post_id
+    def prepare(posts: Sequence[Post]) -> Iterator[str]:
+        prepared[threading.current_thread().name] += len(posts)
+        return (post.post_id for post in posts)
 
     def lazily() -> Iterator[Entry | Refused]:
         for entry in entries:
@@ -47,10 +47,9 @@ def test_two_batches_are_prepared_while_the_model_works_on_one_and_no_more(entri
 
 
 def test_each_entry_has_one_outcome_in_its_order(entries: list[Entry | Refused], tmp_path: Path) -> None:
-    def prepare(post: Post) -> int:
-        if post.post_id == entries[1].post_id:
-            raise NotAnImage("3 bytes")
-        return len(post.picture)
+    def prepare(posts: Sequence[Post]) -> Iterator[int | PictureError]:
+        for post in posts:
+            yield NotAnImage("3 bytes") if post.post_id == entries[1].post_id else len(post.picture)
 
     gone = Entry("gone", "rome", tmp_path / "gone.jpg")
     outcomes = list(batches([*entries[:3], Refused("row", "line 7: no"), gone], prepare, SIZE, 2))
@@ -67,7 +66,7 @@ def test_each_entry_has_one_outcome_in_its_order(entries: list[Entry | Refused],
 
 
 def test_an_error_that_is_no_picture_s_ends_it(entries: list[Entry | Refused]) -> None:
-    def prepare(post: Post) -> int:
+    def prepare(posts: Sequence[Post]) -> Iterator[int]:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

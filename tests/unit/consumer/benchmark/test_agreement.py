@@ -22,8 +22,8 @@ class Saying:
         self._vector = np.array([[np.cos(angle), np.sin(angle)]], np.float32)
         self._rankings = rankings
 
-    def decode(self, post: Post) -> Any:
-        return SimpleNamespace(post=post)
+    def decode_all(self, posts: Sequence[Post]) -> Any:
+        return [SimpleNamespace(post=post) for post in posts]
 
     def vectors(self, batch: Sequence[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         ones = np.tile(np.array([[1.0, 0.0]], np.float32), (len(batch), 1))

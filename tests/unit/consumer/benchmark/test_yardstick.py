@@ -26,9 +26,9 @@ def test_pillow_decodes_its_pictures() -> None:
     classifier = Classifier(LightEncoder(), PLACES, Decision(threshold=0.4), decode_jpeg=decode)
     post = Post("1", "rome", picture("red", kind="JPEG"))
 
-    classifier.as_published().decode(post)
+    classifier.as_published().decode_all([post])
     assert decoded == []
-    classifier.decode(post)
+    classifier.decode_all([post])
     assert decoded == [post.picture]
 
 

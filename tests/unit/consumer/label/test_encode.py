@@ -45,7 +45,7 @@ def classifier(encoder: LightEncoder) -> Classifier:
 
 
 def decoded(classifier: Classifier, *colours: str) -> list[Decoded]:
-    return [classifier.decode(Post(str(number), "london", picture(c))) for number, c in enumerate(colours)]
+    return classifier.decode_all([Post(str(number), "london", picture(c)) for number, c in enumerate(colours)])
 
 
 def places(outcomes: Sequence[Labeled | DeadLetter]) -> list[str | None]:

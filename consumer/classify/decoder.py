@@ -1,0 +1,80 @@
+"""The decoder process: encoded pictures in, levels out, through one socket. See `decoders.py` for who asks, and why.
+
+It imports Pillow and NumPy alone, holds no secret and no connection, and ends when its socket does. The kernel ends it
+where a picture takes too long, and lets it have no more memory than the limits need.
+"""
+
+import json
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+from typing import BinaryIO
+
+from consumer.classify.pictures import PictureError, PictureLimits, decode
+
+CHUNK = struct.Struct("!I")
+"""Before a chunk of pictures: how many there are."""
+PICTURE = struct.Struct("!I")
+"""Before a picture: its bytes."""
+ANSWER = struct.Struct("!30sIII")
+"""Of each picture: name of a `PictureError` or nothing; height and width; bytes of the message or of the levels."""
+
+OUT_OF_MEMORY = 86
+"""Exit code."""
+BYTES_PER_PIXEL = 17
+"""Memory for a decoded picture, its bands and the decoder's own: a WebP with an alpha channel needs most."""
+MEMORY_BESIDES = 128 * 2**20
+"""Bytes: of the encoded pictures of a chunk, and the interpreter's."""
+
+
+def main() -> None:
+    """Answer until the socket ends."""
+    limits = PictureLimits(**json.loads(sys.argv[1]))
+    _restrict(limits)
+    with socket.socket(fileno=0) as channel, channel.makefile("rb") as pictures:
+        channel.sendall(b"\n")  # ready
+        while header := pictures.read(CHUNK.size):
+            for data in [_read_picture(pictures) for _ in range(CHUNK.unpack(header)[0])]:
+                signal.setitimer(signal.ITIMER_PROF, limits.timeout)  # in CPU time; then SIGPROF ends this process
+                _answer(channel, data, limits)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def memory(limits: PictureLimits) -> int:
+    """Bytes that a decoder process may take beside its programs."""
+    return BYTES_PER_PIXEL * limits.max_pixels + MEMORY_BESIDES
+
+
+def _restrict(limits: PictureLimits) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":  # macOS does not limit it
+        with open("/proc/self/statm") as file:
+            most = int(file.read().split()[0]) * resource.getpagesize() + memory(limits)
+        before = resource.getrlimit(resource.RLIMIT_AS)[1]
+        most = most if before == resource.RLIM_INFINITY else min(most, before)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libraries warn there of each oddity of a picture
+
+
+def _read_picture(pictures: BinaryIO) -> bytes:
+    return pictures.read(PICTURE.unpack(pictures.read(PICTURE.size))[0])
+
+
+def _answer(channel: socket.socket, data: bytes, limits: PictureLimits) -> None:
+    try:
+        levels = decode(data, limits)
+    except PictureError as error:
+        message = str(error).encode(errors="replace")
+        channel.sendall(ANSWER.pack(type(error).__name__.encode(), 0, 0, len(message)) + message)
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+    else:
+        channel.sendall(ANSWER.pack(b"", *levels.shape[:2], levels.nbytes))
+        channel.sendall(levels.data)
+
+
+if __name__ == "__main__":
+    main()
