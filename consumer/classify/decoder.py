@@ -56,7 +56,8 @@ def _restrict(limits: PictureLimits) -> None:
         before = resource.getrlimit(resource.RLIMIT_AS)[1]
         most = most if before == resource.RLIM_INFINITY else min(most, before)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libraries warn there of each oddity of a picture
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)  # libraries warn there of each oddity of a picture
 
 
 def _read_picture(pictures: BinaryIO) -> bytes:

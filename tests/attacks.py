@@ -1,0 +1,67 @@
+"""What a stranger may send to hurt: each small to send and dear to read. Made here, so that none lies in the tree."""
+
+import io
+import struct
+import zlib
+
+from PIL import Image
+
+EXIF = b"\xff\xe1\x00\x09Exif\x00\x00\x00"
+"""The smallest segment that Pillow joins to the others."""
+
+
+def tall_png(height: int, width: int = 1) -> bytes:
+    """A PNG of RGBA zeros; one of 1 x 50,000,000 has 243 kB, and took 2.3 GiB to decode."""
+    pack = zlib.compressobj(9)
+    row = bytes(1 + 4 * width)
+    rows = 100_000
+    packed = b"".join(pack.compress(row * min(rows, height - done)) for done in range(0, height, rows))
+    return _png((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)), (b"IDAT", packed + pack.flush()))
+
+
+def png_of_many_chunks(chunks: int) -> bytes:
+    """A PNG with empty chunks, each of which Pillow reads for itself."""
+    header = (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+    return _png(header, *[(b"tEXt", b"")] * chunks, (b"IDAT", zlib.compress(bytes(2))))
+
+
+def jpeg_of_many_scans(scans: int, side: int) -> bytes:
+    """A progressive JPEG with empty scans, each of which goes over the whole picture."""
+    data = _jpeg(side)
+    last = data.rindex(b"\xff\xda")
+    header = data[last : last + 2 + int.from_bytes(data[last + 2 : last + 4])]
+    return data[:-2] + header * scans + b"\xff\xd9"
+
+
+def jpeg_of_many_segments(segments: int) -> bytes:
+    """A JPEG with Exif segments, which Pillow joins one by one: 860,000 took 29 s."""
+    return b"\xff\xd8" + EXIF * segments + _jpeg(8)[2:]
+
+
+def gif_of_a_long_comment(blocks: int) -> bytes:
+    """A GIF with a comment in blocks, which Pillow joins one by one."""
+    comment = b"\x21\xfe" + (b"\xff" + bytes(255)) * blocks + b"\x00"
+    frame = b",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x4c\x01\x00;"
+    return b"GIF89a\x01\x00\x01\x00\x80\x00\x00" + bytes(6) + comment + frame
+
+
+def tiff_of_many_tags(tags: int) -> bytes:
+    """A TIFF of one pixel whose first directory has more tags than it needs."""
+    of_picture = {256: 1, 257: 1, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 1, 279: 1}
+    rest = range(1_000, 1_000 + tags - len(of_picture))
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in (of_picture | dict.fromkeys(rest, 0)).items()]
+    return b"II*\x00\x0c\x00\x00\x00" + bytes(4) + struct.pack("<H", tags) + b"".join(entries) + bytes(4)
+
+
+def _jpeg(side: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (side, side), 200).save(buffer, "JPEG", progressive=True)
+    return buffer.getvalue()
+
+
+def _png(*chunks: tuple[bytes, bytes]) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_packed(*chunk) for chunk in (*chunks, (b"IEND", b"")))
+
+
+def _packed(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
