@@ -14,6 +14,9 @@ STAGES = {
 }
 """The stages that can give up on a record, each a file of `consumer/label`, and the closed set of their reasons."""
 
+MAYBE_OURS = ("decode_failed", "encode_failed", "output_too_large")
+"""Reasons that may be our fault; all others are the sender's."""
+
 REASONS = tuple(reason for reasons in STAGES.values() for reason in reasons)
 STAGE_OF = {reason: stage for stage, reasons in STAGES.items() for reason in reasons}
 
@@ -45,6 +48,11 @@ class DeadLetter:
     def stage(self) -> str:
         """The stage that gave up: the name of a file of `consumer/label`."""
         return STAGE_OF[self.reason]
+
+    @property
+    def may_be_ours(self) -> bool:
+        """Whether the fault may be ours, not the sender's."""
+        return self.reason in MAYBE_OURS
 
     @classmethod
     def of(cls, reason: str, error: Exception) -> "DeadLetter":

@@ -183,6 +183,15 @@ class Classifier:
             of_captions[[caption is not None for caption in captions]] = self._cosines(texts)
         return self._cosines(images).astype(np.float32), of_captions
 
+    def check(self) -> None:
+        """Encode a grey picture and a caption of our own: does the model work at all?
+
+        Raises:
+            EncoderBug, NotFinite, RuntimeError: as `label`; it does not.
+        """
+        grey = self._encoder.prepare(torch.full((3, 300, 300), 64, dtype=torch.uint8))
+        self.similarities([Decoded(Post("check", "nowhere", b"check", "a street"), grey)])
+
     def classify(self, posts: Sequence[Post]) -> list[Label]:
         """Decode and label posts.
 

@@ -1,4 +1,7 @@
-"""The breaker: ends the worker when so many posts die that the fault is more likely ours than theirs."""
+"""The breaker: ends the worker when so many posts die that the fault is more likely ours than theirs.
+
+It sees only posts that were labelled and those that died of what may be our fault: who sends junk ends no worker.
+"""
 
 from collections import deque
 from collections.abc import Iterable
@@ -43,14 +46,15 @@ class Breaker:
             run = run + 1 if is_dead else 0
             if run >= self._consecutive:
                 raise CommandError(
-                    f"{run} posts in a row became dead letters (BREAKER_CONSECUTIVE): stopped before publishing "
-                    "the last of them; look at the dead-letter topic, then start again"
+                    f"{run} posts in a row failed for what may be our fault (BREAKER_CONSECUTIVE): stopped before "
+                    "publishing the last of them; look at the dead-letter topic, then start again"
                 )
         window = list(recent)[-WINDOW:]
         if len(window) == WINDOW and sum(window) > self._ratio * WINDOW:
             raise CommandError(
-                f"{sum(window)} of the last {WINDOW} posts became dead letters (BREAKER_RATIO {self._ratio:g}): "
-                "stopped before publishing the last of them; look at the dead-letter topic, then start again"
+                f"{sum(window)} of the last {WINDOW} posts failed for what may be our fault (BREAKER_RATIO "
+                f"{self._ratio:g}): stopped before publishing the last of them; look at the dead-letter topic, then "
+                "start again"
             )
 
     def remember(self, dead: Iterable[bool]) -> None:

@@ -85,7 +85,17 @@ class Inference:
         self._metrics = metrics
         self._decoders = each_alone(decode_threads, "decode")
         self._model = ThreadPoolExecutor(1, thread_name_prefix="model")
-        self.is_busy = False  # the model works on a batch: the interpreter would wait for its thread before it ends
+        self._busy_since: float | None = None  # in monotonic seconds
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a batch is being labelled: the interpreter would wait for its thread before it ends."""
+        return self._busy_since is not None
+
+    def busy(self) -> float:
+        """Seconds for which the present batch has been labelled; 0 without one."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def start(self, batch: Batch) -> InFlight:
         """Begin to decode and label a batch."""
@@ -107,16 +117,15 @@ class Inference:
         return list(decode(records, self._classifier))
 
     def _label(self, decoding: Sequence[Future[list[Decoded | DeadLetter]]]) -> list[Labeled | DeadLetter]:
-        self.is_busy = True
+        self._busy_since = started = time.monotonic()
         try:
-            started = time.monotonic()
             outcomes = [outcome for chunk in decoding for outcome in chunk.result()]
             decoded_at = time.monotonic()
             self._metrics.stage_seconds.labels("decode").observe(decoded_at - started)
             labeled = label_batch(self._classifier, [o for o in outcomes if isinstance(o, Decoded)])
             self._metrics.stage_seconds.labels("encode").observe(time.monotonic() - decoded_at)
         finally:
-            self.is_busy = False
+            self._busy_since = None
         for outcome in labeled:
             if isinstance(outcome, Labeled):
                 self._metrics.text_encodings.labels(CAPTION_OUTCOME[outcome.label.caption_use]).inc()
@@ -133,13 +142,21 @@ def label_batch(classifier: Classifier, batch: Sequence[Decoded]) -> list[Labele
         One outcome per post, in order.
 
     Raises:
-        BrokenModel: every post of a batch of two or more fails, the device is lost, the encoder ends its thread, or
-            returns another number of results than it was given posts.
+        BrokenModel: a post fails, and so does a picture and caption of our own; the device is lost; the encoder ends
+            its thread, or returns another number of results than it was given posts.
     """
     outcomes = _label_halving(classifier, batch)
-    if len(batch) >= 2 and all(isinstance(outcome, DeadLetter) for outcome in outcomes):
-        raise BrokenModel(f"the encoder {classifier.encoder_name} fails on every post: {_message(outcomes[0])}")
+    if any(isinstance(outcome, DeadLetter) for outcome in outcomes):
+        _check_model(classifier)
     return outcomes
+
+
+def _check_model(classifier: Classifier) -> None:
+    """A post that fails is its sender's fault only if the model does not fail on everything."""
+    try:
+        classifier.check()
+    except (Exception, SystemExit) as error:
+        raise BrokenModel(f"the encoder {classifier.encoder_name} fails on every post: {error!r}") from error
 
 
 def _label_halving(classifier: Classifier, batch: Sequence[Decoded]) -> list[Labeled | DeadLetter]:
@@ -167,7 +184,3 @@ def _device_is_lost(error: Exception) -> bool:
     """Whether a CUDA context is broken; running out of memory is no such thing, nor is a library that gets none."""
     said = str(error)
     return "CUDA error" in said and "out of memory" not in said.lower() and "ALLOC_FAILED" not in said
-
-
-def _message(outcome: Any) -> str:
-    return f"{outcome.error}: {outcome.message}"

@@ -123,8 +123,10 @@ class Worker:
         batch, outcomes = flight.batch, self._outcomes(flight, timeout)
         started = time.monotonic()
         records, outcomes = self._sink.outgoing(batch, outcomes)
-        dead = [isinstance(outcome, DeadLetter) for outcome in outcomes]
-        self._breaker.judge(dead)
+        failed = [
+            isinstance(each, DeadLetter) for each in outcomes if not isinstance(each, DeadLetter) or each.may_be_ours
+        ]
+        self._breaker.judge(failed)
         self._source.check(batch)
         self._sink.check()
         try:
@@ -139,7 +141,7 @@ class Worker:
             self._metrics.transactions.labels("aborted").inc()
             self._count_refusal(batch, error)
             raise PublishFailed(f"{type(error).__name__}: {error}") from error
-        self._breaker.remember(dead)
+        self._breaker.remember(failed)
         self._take_note(batch, outcomes, time.monotonic() - started)
 
     def _recover(self, cause: Exception) -> None:
