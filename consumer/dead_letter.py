@@ -9,12 +9,12 @@ Headers = list[tuple[str, bytes]]
 STAGES = {
     "read": ("bad_record",),
     "decode": ("not_an_image", "truncated_image", "image_too_large", "decode_failed"),
-    "encode": ("encode_failed",),
+    "encode": ("encode_failed", "poison"),
     "publish": ("output_too_large",),
 }
 """The stages that can give up on a record, each a file of `consumer/label`, and the closed set of their reasons."""
 
-MAYBE_OURS = ("decode_failed", "encode_failed", "output_too_large")
+MAYBE_OURS = ("decode_failed", "encode_failed", "poison", "output_too_large")
 """Reasons that may be our fault; all others are the sender's."""
 
 REASONS = tuple(reason for reasons in STAGES.values() for reason in reasons)

@@ -21,6 +21,7 @@ class Batch:
         group: the group's metadata taken when the records were polled, never later.
         closed_by: why it was closed.
         polled_at: when it was closed, in monotonic seconds.
+        condemned: workers have died of its only record; it must not be tried again.
     """
 
     records: tuple[Any, ...]
@@ -28,6 +29,7 @@ class Batch:
     group: ConsumerGroupMetadata
     closed_by: ClosedBy
     polled_at: float = field(default_factory=time.monotonic)
+    condemned: bool = False
 
 
 class Working(Protocol):

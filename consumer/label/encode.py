@@ -15,12 +15,20 @@ from consumer.classify.label import Label
 from consumer.dead_letter import DeadLetter
 from consumer.label.batch import Batch
 from consumer.label.decode import decode
+from consumer.label.trial import MOST_DEATHS
 from consumer.metrics import LabelMetrics
 from producer.errors import CommandError
 from producer.post import Post
 
 CAPTION_OUTCOME = {"encoded": "done", "skipped": "skipped", "none": "no_caption"}
 """What became of a caption, as the closed label of ``text_encodings_total``."""
+
+
+POISON = f"{MOST_DEATHS} workers died, each while it had this record alone: killed, out of memory, or hanging"
+
+
+class Poison(Exception):
+    """A record of which workers die."""
 
 
 class BrokenModel(CommandError):
@@ -98,7 +106,11 @@ class Inference:
         return 0.0 if since is None else time.monotonic() - since
 
     def start(self, batch: Batch) -> InFlight:
-        """Begin to decode and label a batch."""
+        """Begin to decode and label a batch; a condemned one is a dead letter at once."""
+        if batch.condemned:
+            outcomes: Future[list[Labeled | DeadLetter]] = Future()
+            outcomes.set_result([DeadLetter.of("poison", Poison(POISON))])
+            return InFlight(batch, [], outcomes)
         decoding = [
             self._decoders.submit(self._decode, batch.records[start : start + AT_ONCE])
             for start in range(0, len(batch.records), AT_ONCE)

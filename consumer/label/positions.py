@@ -5,18 +5,18 @@ Nothing is passed over silently: every case has a warning, and lost records coun
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
+from consumer.label.note import Note
 from consumer.label.published import Published
 from consumer.metrics import LabelMetrics
 from consumer.offsets import ROUND_TRIP_MS, Ends, ends_of, topic_id_of
 from producer.logs import event
 
 log = logging.getLogger(__name__)
-
-_ID = "topic_id="
 
 
 class Positions:
@@ -41,6 +41,8 @@ class Positions:
         self._topic_id = topic_id_of(admin, topic)
         self._said: set[tuple[TopicPartition, int]] = set()  # partition and beginning that were warned of
         self._known: dict[TopicPartition, int] = {}  # where each stood when this process last committed or asked
+        self.notes: dict[TopicPartition, Note] = {}
+        """What was noted where each assigned partition goes on, as `starts` found it."""
 
     def is_recreated(self) -> bool:
         """Whether the topic is another one than at the last look: deleted and created anew under its name.
@@ -73,7 +75,11 @@ class Positions:
         It carries the topic's id: an offset that was committed for a topic since deleted says nothing of its
         successor, although it may well lie within its log.
         """
-        return OffsetAndMetadata(offset + 1, f"{_ID}{self._topic_id}", -1)
+        return self.at(offset + 1, Note())
+
+    def at(self, offset: int, note: Note) -> OffsetAndMetadata:
+        """An offset and a note as they are committed."""
+        return OffsetAndMetadata(offset, replace(note, topic_id=self._topic_id).to_metadata(), -1)
 
     def starts(self, consumer: KafkaConsumer) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
         """Where each assigned partition goes on, and where it ends now.
@@ -82,6 +88,7 @@ class Positions:
             KafkaError: the broker did not answer, or a partition is no longer there.
         """
         partitions = sorted(consumer.assignment())
+        self.notes = {}
         if not partitions:
             return {}, {}
         committed = {partition: self._committed(consumer, partition) for partition in partitions}
@@ -91,6 +98,10 @@ class Positions:
         if missing := [partition for partition in partitions if partition not in ends.earliest]:
             raise UnknownTopicOrPartitionError(f"{missing}")
         starts = {partition: self._start(consumer, partition, committed[partition], ends) for partition in partitions}
+        self.notes = {
+            partition: Note.of(at.metadata) if at and at.offset == starts[partition] else Note()
+            for partition, at in committed.items()
+        }
         self._known |= {partition: start for partition, start in starts.items() if committed[partition] is not None}
         return starts, {partition: ends.latest[partition] for partition in partitions}
 
@@ -127,8 +138,7 @@ class Positions:
 
     def _of(self, committed: OffsetAndMetadata) -> str:
         """The id of the topic that an offset was committed for; without one, of this topic."""
-        metadata = committed.metadata or ""
-        return str(metadata.removeprefix(_ID)) if metadata.startswith(_ID) else self._topic_id
+        return Note.of(committed.metadata).topic_id or self._topic_id
 
     def _start(
         self, consumer: KafkaConsumer, partition: TopicPartition, committed: OffsetAndMetadata | None, ends: Ends
@@ -142,7 +152,7 @@ class Positions:
         going_on_at = beginning
         if is_ours and committed.offset < beginning:
             what, passed = "records expired before they were read", beginning - committed.offset
-        elif is_ours and (committed.metadata or "").startswith(_ID):
+        elif is_ours and Note.of(committed.metadata).topic_id:
             # From the beginning everything would come twice. What is new below the end it has lost with the others.
             what, going_on_at, passed = "the broker lost records: going on at the end", end, committed.offset - end
         else:

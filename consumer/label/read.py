@@ -6,6 +6,7 @@ The traps of kafka-python that shape this file are listed in the design notes an
 import logging
 import threading
 import time
+from dataclasses import replace
 
 from kafka import TopicPartition
 from kafka.errors import CorruptRecordError, UnsupportedCodecError
@@ -16,6 +17,7 @@ from consumer.label.lag import Lag
 from consumer.label.positions import Positions
 from consumer.label.published import Published
 from consumer.label.settings import LabelSettings
+from consumer.label.trial import Trials
 from consumer.label.watchdog import Watchdog
 from consumer.metrics import LabelMetrics
 from consumer.offsets import ROUND_TRIP_MS, Ends, ends_of
@@ -31,6 +33,8 @@ BUSY_SLICE = 0.02
 """Longest poll in seconds while a batch is in the model: its end is seen within it."""
 POLL_LIMIT = 45.0
 """Seconds after which the watchdog ends the process: a poll may spin within the library."""
+MOST_IN_FLIGHT = 2
+"""Batches: one in the model, one being decoded. Not polling while there are so many is the back-pressure."""
 LOOK_EVERY = 1.0
 """Seconds between two looks of a busy worker whether the topic is still the same."""
 
@@ -64,6 +68,9 @@ class Source:
         self._positions = connect(
             settings, lambda: Positions(self._admin, self._published, settings.input_topic, metrics)
         )
+        self._trials = Trials(
+            self._admin, settings.group_id, self._positions.at, span=MOST_IN_FLIGHT * settings.batch_size
+        )
         self._looked_at = time.monotonic()
         self._ends: Ends | None = None
         if settings.stop_at_end:
@@ -91,7 +98,7 @@ class Source:
         settings = self._settings
         while True:
             self._raise_if_reassigned()
-            if len(self._collected) >= settings.batch_size:
+            if len(self._collected) >= self._batch_size:
                 return self._close("size")
             waited = self._collected.waited()
             if self._collected and waited >= settings.batch_deadline:
@@ -134,6 +141,7 @@ class Source:
     def committed(self, batch: Batch) -> None:
         """Take note that the batch is committed: lag is measured from there."""
         self._positions.take_note(batch.offsets)
+        self._trials.passed(batch.offsets)
         self._lag.commit(batch.offsets)
         self.measure_lag()
 
@@ -155,6 +163,7 @@ class Source:
         starts, latest = self._positions.starts(self._consumer)
         for partition, offset in starts.items():
             self._seek(partition, offset)
+        self._trials.begin(self._consumer, self._positions.notes, starts, latest)
         self._lag.restart(starts, latest)
         self._synced = seen
         if starts:
@@ -188,6 +197,7 @@ class Source:
         self._check_joined()
         if not self._collected and self.has_joined():
             self._lag.pass_markers(self._consumer)
+            self._trials.nothing_waits()
         self.measure_lag()
         if stuck := self._lag.stuck():
             raise Stuck(
@@ -220,6 +230,15 @@ class Source:
         self._consumer = build_consumer(self._settings)
         self.join()
 
+    @property
+    def most_in_flight(self) -> int:
+        """Batches that may be in flight; one while records are tried alone."""
+        return 1 if self._trials.is_on else MOST_IN_FLIGHT
+
+    def release(self) -> None:
+        """Leave no note that this worker died: it ends in good order."""
+        self._trials.release(self._consumer)
+
     def total_lag(self) -> int:
         """Records not yet committed over all assigned partitions, as last measured."""
         return self._lag.total()
@@ -234,7 +253,7 @@ class Source:
         try:
             with self._watchdog.limit(POLL_LIMIT, "reading records"):
                 found = self._consumer.poll(
-                    timeout_ms=max(0, int(seconds * 1000)), max_records=self._settings.batch_size - len(self._collected)
+                    timeout_ms=max(0, int(seconds * 1000)), max_records=self._batch_size - len(self._collected)
                 )
         except (CorruptRecordError, UnsupportedCodecError) as error:
             # Polled again from the same position this consumer would spin for ever (kafka-python 3.0.12).
@@ -253,6 +272,9 @@ class Source:
     def _close(self, by: ClosedBy) -> Batch:
         self._metrics.stage_seconds.labels("read").observe(self._collected.waited())
         batch = self._collected.close(by, self._positions.after)
+        if self._trials.is_on:
+            (partition,) = batch.offsets
+            batch = replace(batch, condemned=self._trials.try_alone(self._consumer, partition))
         self._metrics.batch_closed.labels(by).inc()
         self._metrics.batch_posts.observe(len(batch.records))
         return batch
@@ -271,6 +293,10 @@ class Source:
             self._consumer.seek(partition, offset)
         except ValueError:  # no longer assigned
             raise Reassigned("the group was rebalanced") from None
+
+    @property
+    def _batch_size(self) -> int:
+        return 1 if self._trials.is_on else self._settings.batch_size
 
     @property
     def _is_reassigned(self) -> bool:

@@ -44,8 +44,6 @@ log = logging.getLogger(__name__)
 Recoverable = (Reassigned, Stuck, KafkaError)
 """What `recover` mends. There is no sorting into abortable and fatal; only being fenced ends the worker."""
 OFFSET_ERRORS = (NoOffsetForPartitionError, OffsetOutOfRangeError, LogTruncationError)
-MOST_IN_FLIGHT = 2
-"""Batches: one in the model, one being decoded. Not polling while there are two is the back-pressure."""
 LONGEST_PAUSE = 2.0
 """Seconds between two recoveries at most; the pause grows until something is published again."""
 REJOIN_AFTER = 8
@@ -54,6 +52,14 @@ HIDDEN_AFTER = 5.0
 """Seconds without a record, short of the end, after which the reason is looked for."""
 MOST_FAILURES = 5
 """How often the same batch may be refused by a broker that answers before the worker gives up."""
+
+
+ENCODE_LIMIT = 0.8
+"""Share of MAX_POLL_INTERVAL that a batch may take to be decoded and encoded; then the worker ends itself."""
+
+
+class Hanging(CommandError):
+    """The model, or decoding, does not come back in time. Only a restart mends that."""
 
 
 class PublishFailed(KafkaError):  # type: ignore[misc]  # kafka-python has no types
@@ -99,12 +105,23 @@ class Worker:
         Raises:
             CommandError: the worker cannot go on; nothing of the last batch was published.
         """
+        try:
+            self._loop()
+            self._drain()
+        except Hanging:
+            raise  # as if it had been killed: the record may be to blame
+        except CommandError:
+            self._source.release()
+            raise
+        self._source.release()
+
+    def _loop(self) -> None:
         self._source.join()
         while not self._stop.is_set():
             self._turn()
             try:
                 oldest = self._in_flight[0] if self._in_flight else None
-                if len(self._in_flight) < MOST_IN_FLIGHT:
+                if len(self._in_flight) < self._source.most_in_flight:
                     batch = self._source.next_batch(oldest)
                     if batch:
                         self._in_flight.append(self._inference.start(batch))
@@ -116,7 +133,6 @@ class Worker:
                     break
             except Recoverable as cause:
                 self._recover(cause)
-        self._drain()
 
     def _publish(self, flight: InFlight, timeout: float = 0) -> None:
         """Settle a batch and publish it, or nothing of it."""
@@ -276,9 +292,15 @@ class Worker:
 
         Raises:
             CommandError: the group was not joined within STARTUP_TIMEOUT.
+            Hanging: the model does not come back.
         """
-        if len(self._in_flight) < MOST_IN_FLIGHT or self._in_flight[0].done():
+        if len(self._in_flight) < self._source.most_in_flight or self._in_flight[0].done():
             self._health.turned()  # waiting for the model is no progress: it may hang
+        if self._inference.busy() > ENCODE_LIMIT * self._settings.max_poll_interval:
+            raise Hanging(
+                f"a batch is in the model for more than {ENCODE_LIMIT:.0%} of MAX_POLL_INTERVAL "
+                f"({self._settings.max_poll_interval:g} s), after which the group would move on"
+            )
         if not self._health.ready and self._source.has_joined():
             self._health.ready = True
             event(log, logging.INFO, "joined", group=self._settings.group_id, replica=self._settings.replica)

@@ -7,8 +7,7 @@ from contextlib import closing, suppress
 import pytest
 from kafka import KafkaAdminClient
 
-from consumer.label.read import LOOK_EVERY
-from consumer.label.worker import MOST_IN_FLIGHT
+from consumer.label.read import LOOK_EVERY, MOST_IN_FLIGHT
 from deploy.local.stack import Stack
 from tests.conftest import PATIENCE, MakeTopics, StartCli, Topics, wait_until
 from tests.faults.invariants import aborted, ids, is_all_committed, is_settled, members

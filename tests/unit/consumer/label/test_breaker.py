@@ -4,8 +4,8 @@ from consumer.label.breaker import WINDOW, Breaker
 from producer.errors import CommandError
 
 DEAD, ALIVE = True, False
-IN_A_ROW = "posts in a row became dead letters .BREAKER_CONSECUTIVE."
-RATIO = r"501 of the last 1000 posts became dead letters .BREAKER_RATIO 0\.5."
+IN_A_ROW = "posts in a row failed for what may be our fault .BREAKER_CONSECUTIVE."
+RATIO = r"501 of the last 1000 posts failed for what may be our fault .BREAKER_RATIO 0\.5."
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from consumer.label.encode import BrokenModel, Inference, Labeled, label_batch
 from consumer.metrics import LabelMetrics
 from producer.post import Post
 from tests.light import PLACES, LightEncoder
-from tests.unit.consumer.label.records import record
+from tests.unit.consumer.label.records import Record, record
 from tests.wire import picture
 
 
@@ -38,6 +39,10 @@ class Failing(LightEncoder):
 
 
 OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB")
+
+
+def batch_of(*records: Record) -> Batch:
+    return Batch(records, {}, ConsumerGroupMetadata("g", 1), "size")
 
 
 def classifier(encoder: LightEncoder) -> Classifier:
@@ -101,17 +106,30 @@ def test_a_post_that_fails_alone_is_a_dead_letter_and_its_neighbours_are_labelle
     assert "out of memory" in dead.message
 
 
-def test_a_single_post_that_fails_is_a_dead_letter() -> None:
+@pytest.mark.parametrize("colours", [["lime"], ["lime", "green", "lime"]])
+def test_posts_that_all_fail_are_dead_letters_as_long_as_the_model_works(colours: list[str]) -> None:
+    model = classifier(Failing(lambda batch: any(is_green(each) for each in batch), OUT_OF_MEMORY))
+
+    assert places(label_batch(model, decoded(model, *colours))) == ["encode_failed"] * len(colours)
+
+
+@pytest.mark.parametrize("colours", [["red"], ["red", "blue"]])
+def test_a_model_that_fails_on_a_picture_of_our_own_as_well_is_broken(colours: list[str]) -> None:
     model = classifier(Failing(lambda _: True, OUT_OF_MEMORY))
 
-    assert places(label_batch(model, decoded(model, "red"))) == ["encode_failed"]
+    with pytest.raises(BrokenModel, match="fails on every post: OutOfMemoryError"):
+        label_batch(model, decoded(model, *colours))
 
 
-def test_a_model_that_fails_on_every_post_of_a_batch_is_broken() -> None:
-    model = classifier(Failing(lambda _: True, OUT_OF_MEMORY))
+def test_a_condemned_record_is_a_dead_letter_that_nobody_tries(metrics: LabelMetrics) -> None:
+    inference = Inference(classifier(Failing(lambda _: True, OUT_OF_MEMORY)), 1, metrics)
+    flight = inference.start(replace(batch_of(record(0, picture("red"))), condemned=True))
 
-    with pytest.raises(BrokenModel, match="fails on every post"):
-        label_batch(model, decoded(model, "red", "blue"))
+    (dead,) = flight.settle(0)
+    inference.close()
+
+    assert isinstance(dead, DeadLetter)
+    assert (dead.stage, dead.reason) == ("encode", "poison")
 
 
 def test_a_lost_device_is_not_tried_again() -> None:
@@ -164,7 +182,7 @@ def test_outcomes_keep_the_order_of_the_records(metrics: LabelMetrics) -> None:
     ]
     inference = Inference(classifier(LightEncoder()), 2, metrics)
 
-    flight = inference.start(Batch(tuple(records), {}, ConsumerGroupMetadata("g", 1), "size"))
+    flight = inference.start(batch_of(*records))
     outcomes = flight.settle(30)
     inference.close()
 
@@ -181,7 +199,7 @@ def test_text_encodings_are_counted_by_what_became_of_the_caption(metrics: Label
     ]
     inference = Inference(classifier(encoder), 1, metrics)
 
-    inference.start(Batch(tuple(records), {}, ConsumerGroupMetadata("g", 1), "size")).settle(30)
+    inference.start(batch_of(*records)).settle(30)
     inference.close()
 
     counted = {o: metrics.text_encodings.labels(o)._value.get() for o in ("done", "skipped", "no_caption")}
@@ -193,7 +211,7 @@ def test_a_batch_of_bad_records_only_never_reaches_the_encoder(metrics: LabelMet
     encoder = Failing(lambda _: True, AssertionError("it was asked"))
     inference = Inference(classifier(encoder), 1, metrics)
 
-    flight = inference.start(Batch((record(0, b""), record(1, None)), {}, ConsumerGroupMetadata("g", 1), "size"))
+    flight = inference.start(batch_of(record(0, b""), record(1, None)))
 
     assert places(flight.settle(30)) == ["bad_record", "bad_record"]
     assert encoder.sizes == []
@@ -207,7 +225,7 @@ def test_a_model_thread_that_dies_is_a_broken_model_whatever_code_it_ends_with(m
 
     inference = Inference(classifier(Dying()), 1, metrics)
 
-    flight = inference.start(Batch((record(0, picture("red")),), {}, ConsumerGroupMetadata("g", 1), "size"))
+    flight = inference.start(batch_of(record(0, picture("red"))))
 
     with pytest.raises(BrokenModel, match=r"the encoder light ended its thread: SystemExit\(0\)"):
         flight.settle(30)
@@ -229,10 +247,9 @@ class Blocking(Classifier):
 def test_a_batch_is_decoded_while_the_one_before_it_is_in_the_model(metrics: LabelMetrics) -> None:
     model = Blocking(LightEncoder())
     inference = Inference(model, 1, metrics)
-    group = ConsumerGroupMetadata("g", 1)
-    first = inference.start(Batch((record(0, picture("red")),), {}, group, "size"))
+    first = inference.start(batch_of(record(0, picture("red"))))
 
-    second = inference.start(Batch((record(1, picture("blue")),), {}, group, "size"))
+    second = inference.start(batch_of(record(1, picture("blue"))))
     for decoding in second.decoding:
         decoding.result(30)
     began_second = first.done()
@@ -247,9 +264,8 @@ def test_a_cancelled_batch_is_never_begun(metrics: LabelMetrics) -> None:
     encoder = Failing(lambda _: False, OUT_OF_MEMORY)
     model = Blocking(encoder)
     inference = Inference(model, 1, metrics)
-    group = ConsumerGroupMetadata("g", 1)
-    first = inference.start(Batch((record(0, picture("red")),), {}, group, "size"))
-    second = inference.start(Batch((record(1, picture("red")), record(2, picture("red"))), {}, group, "size"))
+    first = inference.start(batch_of(record(0, picture("red"))))
+    second = inference.start(batch_of(record(1, picture("red")), record(2, picture("red"))))
 
     second.cancel()
     model.released.set_result(None)

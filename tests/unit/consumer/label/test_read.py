@@ -34,10 +34,14 @@ class Broker:
         self.topic_id = "first"
         self.logs = {at(number): [record(offset, b"", partition=number) for offset in range(10)] for number in (0, 1)}
         self.committed: dict[TopicPartition, OffsetAndMetadata] = {}
+        self.members = {"m"}
 
     def describe_topics(self, names: list[str]) -> list[dict[str, Any]]:
         partitions = [{"partition_index": partition.partition} for partition in self.logs]
         return [{"error_code": 0, "topic_id": self.topic_id, "partitions": partitions} for _ in names]
+
+    def describe_groups(self, names: list[str]) -> dict[str, Any]:
+        return {name: {"members": [{"member_id": member} for member in self.members]} for name in names}
 
     def list_partition_offsets(self, asked: dict[TopicPartition, Any], timeout_ms: int) -> dict[TopicPartition, Any]:
         @dataclass
@@ -50,10 +54,11 @@ class Broker:
 class GroupConsumer:
     """As kafka-python's: a partition that is kept over a rebalance keeps its position in memory."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, member: str = "m") -> None:
         self.broker = broker
         self.positions: dict[TopicPartition, int] = {}  # of the assigned partitions
         self.generation = 0
+        self.member = member
         self.during_poll: deque[Callable[[], None]] = deque()
         self.listener: Any = None
         self.closed = False
@@ -82,7 +87,7 @@ class GroupConsumer:
         return {}
 
     def group_metadata(self) -> ConsumerGroupMetadata:
-        return ConsumerGroupMetadata("g", self.generation, "m")
+        return ConsumerGroupMetadata("g", self.generation, self.member)
 
     def assignment(self) -> set[TopicPartition]:
         return set(self.positions)
@@ -127,9 +132,15 @@ class Clock:
 class Line:
     """A source whose group has given it partition 0, or what the test says."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, stop_at_end: bool = False) -> None:
-        self.broker = Broker()
-        self.consumer = GroupConsumer(self.broker)
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        stop_at_end: bool = False,
+        broker: Broker | None = None,
+        member: str = "m",
+    ) -> None:
+        self.broker = broker or Broker()
+        self.consumer = GroupConsumer(self.broker, member)
         monkeypatch.setattr(read, "build_admin", lambda settings: self.broker)
         monkeypatch.setattr(read, "build_consumer", lambda settings: self.consumer)
         monkeypatch.setattr(read, "Published", Outputs)
@@ -139,7 +150,8 @@ class Line:
         settings = LabelSettings.model_validate({"batch_size": 4, "batch_deadline": 60, "stop_at_end": stop_at_end})
         self.source = Source(settings, LabelMetrics(CollectorRegistry()), Watchdog(), threading.Event())
         self.source.join()
-        self.broker.committed = {at(number): OffsetAndMetadata(0, "", -1) for number in (0, 1)}
+        for number in (0, 1):
+            self.broker.committed.setdefault(at(number), OffsetAndMetadata(0, "", -1))
         self.consumer.give(0)
         self.source.resync()
 

@@ -21,10 +21,10 @@ from consumer.label.group import Reassigned
 from consumer.label.live import Live
 from consumer.label.preflight import Topics
 from consumer.label.publish import PUBLISH_LIMIT, LeadersChanged, Outcome, Outgoing, Sink
-from consumer.label.read import POLL_LIMIT
+from consumer.label.read import MOST_IN_FLIGHT, POLL_LIMIT
 from consumer.label.settings import LabelSettings
 from consumer.label.watchdog import Watchdog
-from consumer.label.worker import MOST_FAILURES, Worker
+from consumer.label.worker import MOST_FAILURES, Hanging, Worker
 from consumer.labeled_post import LabeledPost
 from consumer.metrics import LabelMetrics
 from producer.errors import CommandError
@@ -47,6 +47,8 @@ class LogSource:
         self.resyncs = 0
         self.before_batch: dict[int, Callable[[], None]] = {}  # at this position, once
         self.stale: set[int] = set()  # generations that are over
+        self.most_in_flight = MOST_IN_FLIGHT
+        self.released = False
 
     def join(self) -> None:
         pass
@@ -67,6 +69,9 @@ class LogSource:
             ConsumerGroupMetadata("g", self.generation, "m"),
             "size",
         )
+
+    def release(self) -> None:
+        self.released = True
 
     def check(self, batch: Batch) -> None:
         if batch.group.generation_id in self.stale:
@@ -331,12 +336,34 @@ def test_a_stop_does_not_wait_for_a_slow_model_beyond_the_drain_timeout() -> Non
 
 
 def test_the_breaker_judges_before_anything_of_the_batch_is_published() -> None:
-    bad = [record(number, b"no picture") for number in range(4)]
-    line = Line(0, records=bad, breaker_consecutive=3)
+    too_large = [record(number, picture("red"), key=str(number).encode() * 2_000) for number in range(4)]
+    line = Line(0, records=too_large, output_limit=3_000, breaker_consecutive=3)
 
     with pytest.raises(CommandError, match="BREAKER_CONSECUTIVE"):
         line.run()
-    assert line.sink.published == ["0", "1"]
+    assert line.sink.published == ["0" * 2_000, "1" * 2_000]
+    assert line.source.released
+
+
+def test_what_is_the_sender_s_fault_never_ends_the_worker() -> None:
+    junk = [record(number, b"no picture") for number in range(10)]
+    line = Line(0, records=junk, breaker_consecutive=3)
+
+    line.run()
+
+    assert line.sink.published == ids(10)
+
+
+def test_a_batch_that_the_model_does_not_give_back_ends_the_worker_as_if_it_were_killed() -> None:
+    slow = [record(number, picture((90, 100, 90)), caption="takes 600 s") for number in range(4)]
+    line = Line(0, records=slow, max_poll_interval=1)
+
+    with pytest.raises(Hanging, match=r"more than 80% of MAX_POLL_INTERVAL \(1 s\)"):
+        line.run()
+
+    assert line.sink.published == []
+    assert not line.source.released
+    line.encoder.hurry.set()
 
 
 def test_a_label_too_large_for_its_topic_becomes_a_dead_letter() -> None:
