@@ -34,11 +34,13 @@ PUBLISH = "consumer/label/publish.py"
 WORKER = "consumer/label/worker.py"
 GROUP = "consumer/label/group.py"
 POSITIONS = "consumer/label/positions.py"
+TRIAL = "consumer/label/trial.py"
 REPLAY = "consumer/dead_letters/replay.py"
 SWITCH = "consumer/count/switch.lua"
 TEST_PUBLISH = "tests/unit/consumer/label/test_publish.py"
 TEST_READ = "tests/unit/consumer/label/test_read.py"
 TEST_WORKER = "tests/unit/consumer/label/test_worker.py"
+TEST_TRIAL = "tests/unit/consumer/label/test_trial.py"
 SENDS = "tests/faults/test_sends.py"
 HANDOVER = "tests/faults/test_handover.py"
 
@@ -283,7 +285,7 @@ MUTANTS = (
     Mutant(
         "topic-id-in-offsets",
         "a committed offset says of which topic it is",
-        (Edit(POSITIONS, 'f"{_ID}{self._topic_id}"', '""'),),
+        (Edit(POSITIONS, "replace(note, topic_id=self._topic_id)", "note"),),
         (
             f"{TEST_READ}::test_an_offset_that_was_committed_for_a_deleted_topic_of_this_name_is_not_used",
             f"{HANDOVER}::test_an_offset_that_was_committed_late_for_a_deleted_topic_hides_nothing_of_its_successor",
@@ -370,23 +372,26 @@ MUTANTS = (
     Mutant(
         "two-in-flight",
         "one batch is in the model and one is being decoded: no more wait in memory, however slow the model",
-        (Edit(WORKER, "MOST_IN_FLIGHT = 2", "MOST_IN_FLIGHT = 3"),),
+        (Edit(READ, "MOST_IN_FLIGHT = 2", "MOST_IN_FLIGHT = 3"),),
         (f"{TEST_WORKER}::test_two_batches_are_in_flight_at_most_however_slow_the_model",),
     ),
     Mutant(
-        "health-is-progress",
-        "a worker that waits for its model is no healthy one: it may wait for ever",
-        (
-            Edit(
-                WORKER,
-                "if len(self._in_flight) < MOST_IN_FLIGHT or self._in_flight[0].done():\n            self._health",
-                "if True:\n            self._health",
-            ),
-        ),
-        (
-            "tests/faults/test_encoder.py::"
-            "test_a_worker_whose_model_thread_dies_ends_and_one_whose_model_hangs_loses_its_work_to_others",
-        ),
+        "hanging-model-ends-the-worker",
+        "a worker that waits for its model waits not for ever",
+        (Edit(WORKER, "if self._inference.busy() > ENCODE_LIMIT", "if self._inference.busy() > 1e9 * ENCODE_LIMIT"),),
+        (f"{TEST_WORKER}::test_a_batch_that_the_model_does_not_give_back_ends_the_worker_as_if_it_were_killed",),
+    ),
+    Mutant(
+        "condemned-only-when-alone",
+        "no record is condemned for deaths of workers that had others in hand as well",
+        (Edit(TRIAL, "(note.by in dead and note.is_trying)", "(note.by in dead)"),),
+        (f"{TEST_TRIAL}::test_workers_that_die_before_they_try_a_record_condemn_none",),
+    ),
+    Mutant(
+        "the-living-are-not-dead",
+        "a rebalance makes no record suspect",
+        (Edit(TRIAL, "dead = others - self._members() if others else others", "dead = others"),),
+        (f"{TEST_TRIAL}::test_a_worker_that_left_and_did_not_die_makes_nothing_suspect",),
     ),
     Mutant(
         "recount-owns-what-it-switches",

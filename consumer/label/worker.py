@@ -294,8 +294,7 @@ class Worker:
             CommandError: the group was not joined within STARTUP_TIMEOUT.
             Hanging: the model does not come back.
         """
-        if len(self._in_flight) < self._source.most_in_flight or self._in_flight[0].done():
-            self._health.turned()  # waiting for the model is no progress: it may hang
+        self._health.turned()
         if self._inference.busy() > ENCODE_LIMIT * self._settings.max_poll_interval:
             raise Hanging(
                 f"a batch is in the model for more than {ENCODE_LIMIT:.0%} of MAX_POLL_INTERVAL "

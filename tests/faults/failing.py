@@ -1,10 +1,10 @@
 """`tests.light` whose encoder fails: these faults exist only here.
 
-`python -m tests.faults.failing FLAGS…`; FAULTS_ENCODER says how, one of the three below. /healthz takes 2 seconds more
-than MAX_POLL_INTERVAL for too long, not the watchdog's 45.
+`python -m tests.faults.failing FLAGS…`; FAULTS_ENCODER says how, one of the five below.
 """
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 
@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.classify.classifier import Classifier
-from consumer.label import command
 from consumer.label.settings import LabelSettings
 from tests.light import LightEncoder, light_classifier, run
 from tests.wire import picture
@@ -21,15 +20,19 @@ from tests.wire import picture
 SMALL = "has too little memory for five pictures or one huge one"
 ENDS = "ends its thread"
 HANGS = "never comes back"
+DIES_OF_IT = "is killed by a deadly picture"
+HANGS_OF_IT = "never comes back from a deadly picture"
 FAULT = os.environ.get("FAULTS_ENCODER")
 ROOM = 4
 """Pictures that fit into the memory of a small encoder at once."""
 HUGE_COLOUR = (255, 0, 255)
 HUGE = picture(HUGE_COLOUR)
 """Stands for a picture that fits into no memory."""
+DEADLY_COLOUR = (255, 255, 0)
+DEADLY = picture(DEADLY_COLOUR)
+"""Stands for a picture that the encoder's libraries do not survive."""
 BATCHES = 10
 """Batches that are encoded well before the encoder ends its thread or never comes back."""
-vars(command)["PUBLISH_LIMIT"] = 2.0  # the worker's own stays
 
 
 class FailingEncoder(LightEncoder):
@@ -39,7 +42,11 @@ class FailingEncoder(LightEncoder):
 
     def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
         self._batches += 1
-        if FAULT == SMALL and (len(prepared) > ROOM or any(is_huge(each) for each in prepared)):
+        if FAULT == DIES_OF_IT and any(is_all(each, DEADLY_COLOUR) for each in prepared):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if FAULT == HANGS_OF_IT and any(is_all(each, DEADLY_COLOUR) for each in prepared):
+            threading.Event().wait()
+        if FAULT == SMALL and (len(prepared) > ROOM or any(is_all(each, HUGE_COLOUR) for each in prepared)):
             print(f"out of memory: {len(prepared)} pictures", flush=True)
             raise torch.OutOfMemoryError("out of memory")
         if FAULT in (ENDS, HANGS) and self._batches > BATCHES:
@@ -50,8 +57,8 @@ class FailingEncoder(LightEncoder):
         return super().encode_images(prepared)
 
 
-def is_huge(prepared: torch.Tensor) -> bool:
-    return tuple(prepared.float().mean((1, 2)).tolist()) == HUGE_COLOUR
+def is_all(prepared: torch.Tensor, colour: tuple[int, int, int]) -> bool:
+    return tuple(prepared.float().mean((1, 2)).tolist()) == colour
 
 
 def failing_classifier(settings: LabelSettings, observe: Callable[[str, float], None]) -> Classifier:

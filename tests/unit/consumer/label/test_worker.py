@@ -355,7 +355,7 @@ def test_what_is_the_sender_s_fault_never_ends_the_worker() -> None:
 
 
 def test_a_batch_that_the_model_does_not_give_back_ends_the_worker_as_if_it_were_killed() -> None:
-    slow = [record(number, picture((90, 100, 90)), caption="takes 600 s") for number in range(4)]
+    slow = [record(number, picture((90, 100, 90)), caption="takes 30 s") for number in range(4)]
     line = Line(0, records=slow, max_poll_interval=1)
 
     with pytest.raises(Hanging, match=r"more than 80% of MAX_POLL_INTERVAL \(1 s\)"):

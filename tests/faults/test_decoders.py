@@ -1,0 +1,38 @@
+"""Decoder processes are killed at random, as the memory killer does: no picture is to blame, and none dies of it."""
+
+import os
+import random
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from tests.faults.feed import feeding
+from tests.faults.pool import NAMES, Pool
+
+KILLS = 40
+
+
+def test_decoders_killed_at_random_cost_no_post(pool: Pool, seed: int) -> None:
+    chance = random.Random(seed)
+    pool.start(*NAMES)
+    with feeding(pool.stack, pool.topics, seed) as feed:
+        for _ in range(KILLS):
+            pool.wait_published(*NAMES)  # so that no picture is hit three times
+            time.sleep(chance.uniform(0, 0.1))  # when in its work it dies is left to chance
+            for worker in pool.workers.values():
+                victim = chance.choice(children(worker.process.pid))
+                with suppress(ProcessLookupError):
+                    os.kill(victim, signal.SIGKILL)
+        pool.finish(feed)
+    assert not pool.mended
+
+
+def children(parent: int) -> list[int]:
+    """Processes that a process has started."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
+                found.append(int(folder.name))
+    return found
