@@ -112,7 +112,7 @@ class Conse:
         left, top = (width - side) / 2, (height - side) / 2
         # Pillow's resize, although torch's is faster: this box has fractions of a pixel
         square = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC, (left, top, left + side, top + side))
-        return levels_of(square).contiguous()
+        return levels_of(np.array(square)).contiguous()
 
     @torch.inference_mode()
     def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:

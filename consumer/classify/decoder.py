@@ -1,6 +1,6 @@
-"""The decoder process: encoded pictures in, levels out, through one socket. See `decoders.py` for who asks, and why.
+"""The decoder process: encoded pictures in, levels out, through two pipes. See `decoders.py` for who asks, and why.
 
-It imports Pillow and NumPy alone, holds no secret and no connection, and ends when its socket does. The kernel ends it
+It imports Pillow and NumPy alone, holds no secret and no connection, and ends when its pipes do. The kernel ends it
 where a picture takes too long, and lets it have no more memory than the limits need.
 """
 
@@ -8,13 +8,14 @@ import json
 import os
 import resource
 import signal
-import socket
 import struct
 import sys
 from typing import BinaryIO
 
 from consumer.classify.pictures import PictureError, PictureLimits, decode
 
+READY = b"\n"
+"""The first answer, of none."""
 CHUNK = struct.Struct("!I")
 """Before a chunk of pictures: how many there are."""
 PICTURE = struct.Struct("!I")
@@ -31,15 +32,18 @@ MEMORY_BESIDES = 128 * 2**20
 
 
 def main() -> None:
-    """Answer until the socket ends."""
+    """Answer until the pipe ends."""
     limits = PictureLimits(**json.loads(sys.argv[1]))
-    _restrict(limits)
-    with socket.socket(fileno=0) as channel, channel.makefile("rb") as pictures:
-        channel.sendall(b"\n")  # ready
+    pictures = sys.stdin.buffer
+    with os.fdopen(os.dup(1), "wb") as answers:
+        _restrict(limits)
+        answers.write(READY)
+        answers.flush()
         while header := pictures.read(CHUNK.size):
             for data in [_read_picture(pictures) for _ in range(CHUNK.unpack(header)[0])]:
                 signal.setitimer(signal.ITIMER_PROF, limits.timeout)  # in CPU time; then SIGPROF ends this process
-                _answer(channel, data, limits)
+                _answer(answers, data, limits)
+                answers.flush()
             signal.setitimer(signal.ITIMER_PROF, 0)
 
 
@@ -57,24 +61,25 @@ def _restrict(limits: PictureLimits) -> None:
         most = most if before == resource.RLIM_INFINITY else min(most, before)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
     with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)  # libraries warn there of each oddity of a picture
+        for printed in (1, 2):  # libraries warn there of each oddity of a picture
+            os.dup2(nowhere.fileno(), printed)
 
 
 def _read_picture(pictures: BinaryIO) -> bytes:
     return pictures.read(PICTURE.unpack(pictures.read(PICTURE.size))[0])
 
 
-def _answer(channel: socket.socket, data: bytes, limits: PictureLimits) -> None:
+def _answer(answers: BinaryIO, data: bytes, limits: PictureLimits) -> None:
     try:
         levels = decode(data, limits)
     except PictureError as error:
         message = str(error).encode(errors="replace")
-        channel.sendall(ANSWER.pack(type(error).__name__.encode(), 0, 0, len(message)) + message)
+        answers.write(ANSWER.pack(type(error).__name__.encode(), 0, 0, len(message)) + message)
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
     else:
-        channel.sendall(ANSWER.pack(b"", *levels.shape[:2], levels.nbytes))
-        channel.sendall(levels.data)
+        answers.write(ANSWER.pack(b"", *levels.shape[:2], levels.nbytes))
+        answers.write(levels.data)
 
 
 if __name__ == "__main__":

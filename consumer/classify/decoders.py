@@ -5,10 +5,11 @@ A process is started by hand rather than forked, beside threads of Kafka and Ope
 
 import atexit
 import contextlib
+import fcntl
 import json
 import os
+import select
 import signal
-import socket
 import subprocess
 import sys
 from collections import deque
@@ -19,7 +20,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.classify.decoder import ANSWER, CHUNK, OUT_OF_MEMORY, PICTURE, memory
+from consumer.classify.decoder import ANSWER, CHUNK, OUT_OF_MEMORY, PICTURE, READY, memory
 from consumer.classify.pictures import (
     DecodeFailed,
     ImageTooLarge,
@@ -42,6 +43,9 @@ STARTS = 5
 Levels = NDArray[np.uint8]
 """Of a picture, ``[h, w, 3]``."""
 
+PIPE = 2**20
+"""Bytes that wait in a pipe: some small pictures, so that neither side waits for the other after each."""
+
 _ERRORS = {error.__name__: error for error in (NotAnImage, TruncatedImage, ImageTooLarge)}
 _ENVIRONMENT = ("PATH", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """What a decoder process is given of the environment: no secrets."""
@@ -56,25 +60,31 @@ class NotReady(Ended):
 
 
 class DecoderProcess:
-    """One decoder process, and the socket to it. One thread at a time."""
+    """One decoder process, and the pipes to it. One thread at a time."""
 
     def __init__(self, limits: PictureLimits) -> None:
         """Start it; the first `decode` waits until it is ready."""
         self._limits = limits
         self._ready = False
-        self._socket, theirs = socket.socketpair()
-        self._socket.settimeout(WAIT)
         kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "consumer.classify.decoder", json.dumps(asdict(limits))],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                # OpenBLAS and malloc would map memory for every core.
-                env=kept | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
-                start_new_session=True,  # Ctrl-C is its parent's
-            )
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "consumer.classify.decoder", json.dumps(asdict(limits))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            # OpenBLAS and malloc would map memory for every core.
+            env=kept | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
+            start_new_session=True,  # Ctrl-C is its parent's
+        )
+        assert self._process.stdin
+        assert self._process.stdout
+        self._pictures, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()
+        for pipe in (self._pictures, self._answers):
+            os.set_blocking(pipe, False)
+            if sys.platform == "linux":
+                with contextlib.suppress(PermissionError):  # this user's pipes hold too much already
+                    fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE)
 
     def decode(self, pictures: Sequence[bytes]) -> Iterator[Levels | PictureError]:
         """Hand the pictures over; then one outcome after the other, as they are decoded.
@@ -84,24 +94,24 @@ class DecoderProcess:
         """
         try:
             if not self._ready:
-                self._receive(1)
+                self._receive(len(READY))
                 self._ready = True
-            self._socket.sendall(CHUNK.pack(len(pictures)))
+            self._send(CHUNK.pack(len(pictures)))
             for picture in pictures:
-                self._socket.sendall(PICTURE.pack(len(picture)))
-                self._socket.sendall(picture)
+                self._send(PICTURE.pack(len(picture)))
+                self._send(picture)
             for _ in pictures:
                 yield self._outcome()
         except TimeoutError:
             raise Ended(f"no answer within {WAIT:g} s") from None
-        except (OSError, EOFError):
+        except (BrokenPipeError, EOFError):
             raise self._ended() from None
 
     def end(self) -> None:
         """End it, whatever it does."""
-        self._socket.close()
         self._process.kill()
-        self._process.wait()
+        with self._process:  # closes the pipes and waits
+            pass
 
     def _outcome(self) -> Levels | PictureError:
         name, height, width, size = ANSWER.unpack(self._receive(ANSWER.size).data)
@@ -111,17 +121,24 @@ class DecoderProcess:
             raise Ended(f"{width} x {height} pixels, which the limits refuse")
         return self._receive(height * width * 3).reshape(height, width, 3)
 
+    def _send(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            _wait(self._pictures, select.POLLOUT)
+            rest = rest[os.write(self._pictures, rest) :]
+
     def _receive(self, size: int) -> Levels:
         received = np.empty(size, np.uint8)
         rest = received.data
         while rest:
-            if not (got := self._socket.recv_into(rest)):
+            _wait(self._answers, select.POLLIN)
+            if not (got := os.readv(self._answers, [rest])):
                 raise EOFError
             rest = rest[got:]
         return received
 
     def _ended(self) -> Ended:
-        """Why it has ended: its end of the socket is gone."""
+        """Why it has ended: its ends of the pipes are gone."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(WAIT)
         code = self._process.returncode
@@ -131,6 +148,18 @@ class DecoderProcess:
             return Ended(f"it took more than {memory(self._limits) / 2**20:.0f} MiB")
         why = f"exit code {code}" if code is None or code >= 0 else signal.Signals(-code).name
         return (Ended if self._ready else NotReady)(f"its process ended with {why}")
+
+
+def _wait(pipe: int, event: int) -> None:
+    """Wait until a pipe can be written to or read from.
+
+    Raises:
+        TimeoutError: it cannot for too long.
+    """
+    poll = select.poll()
+    poll.register(pipe, event)
+    if not poll.poll(WAIT * 1000):
+        raise TimeoutError
 
 
 class Decoders:
@@ -158,16 +187,20 @@ class Decoders:
         Raises:
             CommandError: decoder processes do not start.
         """
-        done = 0
-        while done < len(pictures):
+        rest = list(pictures)
+        while rest:
             try:
                 with self._borrowed() as process:
-                    for outcome in process.decode(pictures[done:]):
-                        done += 1
-                        yield outcome
+                    for outcome in process.decode(list(rest)):
+                        del rest[0]
+                        if rest:
+                            yield outcome
             except Ended:
-                done += 1
-                yield self._alone(pictures[done - 1])
+                outcome = self._alone(rest.pop(0))
+                if rest:
+                    yield outcome
+        if pictures:
+            yield outcome  # the last: who takes no more than there are has given the process back
 
     def one(self, picture: bytes) -> Levels:
         """Decode a picture.

@@ -1,4 +1,5 @@
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -105,7 +106,15 @@ def die(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_process_that_stands_still_is_replaced(pool: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
     process = process_of(pool)
     process._process.send_signal(signal.SIGSTOP)
-    process._socket.settimeout(0.01)
+    waiting, overdue = module._wait, [None]
+
+    def wait(pipe: int, event: int) -> None:
+        if overdue and event == select.POLLIN:
+            overdue.pop()
+            raise TimeoutError
+        waiting(pipe, event)
+
+    monkeypatch.setattr(module, "_wait", wait)
     assert isinstance(pool.one(plain("red")), np.ndarray)
     assert process._process.returncode == -signal.SIGKILL
 
@@ -117,6 +126,13 @@ def test_a_process_whose_answers_nobody_took_is_not_used_again(pool: Decoders) -
     outcomes.close()  # type: ignore[attr-defined]  # it is a generator
     assert process._process.returncode == -signal.SIGKILL
     assert pool.one(plain("lime"))[0, 0].tolist() == [0, 255, 0]
+
+
+def test_a_process_is_free_again_with_its_last_answer(pool: Decoders) -> None:
+    process = process_of(pool)
+    outcomes = pool.each([plain("red"), plain("blue")])
+    next(outcomes), next(outcomes)
+    assert list(pool._idle) == [process]
 
 
 def test_processes_that_do_not_start_are_one_line(pool: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +155,8 @@ def test_a_process_has_no_secret_and_no_connection(pool: Decoders, monkeypatch: 
     monkeypatch.setenv("PLACESTREAM_SASL_PASSWORD", "secret")
     proc = Path(f"/proc/{process_of(pool)._process.pid}")
     assert b"secret" not in (proc / "environ").read_bytes()
-    assert sorted(path.name for path in (proc / "fd").iterdir()) == ["0", "1", "2"]
+    opened = {path.name: str(path.readlink()).partition(":")[0] for path in (proc / "fd").iterdir()}
+    assert opened == {"0": "pipe", "1": os.devnull, "2": os.devnull, "3": "pipe"}
     loaded = (proc / "maps").read_text()
     assert "torch" not in loaded
     assert "libgomp" not in loaded
