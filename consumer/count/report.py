@@ -5,7 +5,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any, Literal, Self
 
 import redis
@@ -177,7 +177,7 @@ def _write_json(figures: Iterable[CityFigures]) -> None:
     """A list, city by city: all of them at once may be a hundred thousand."""
     begin = "[\n  "
     for city in figures:
-        text = json.dumps(_plain(asdict(city)), ensure_ascii=False, indent=2)
+        text = json.dumps(_plain(city), ensure_ascii=False, indent=2)
         print(begin, text.replace("\n", "\n  "), sep="", end="")
         begin = ",\n  "
     print("\n]")
@@ -208,9 +208,9 @@ def _place_row(city: CityFigures, place: PlaceFigures) -> tuple[Any, ...]:
 
 
 def _plain(value: Any) -> Any:
-    """For JSON: not-a-number becomes null."""
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
+    """For JSON: dataclasses become objects, not-a-number becomes null."""
+    if is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
