@@ -1,8 +1,9 @@
 -- Reads hashes as they stand at one moment.
--- KEYS[1]: any key of the slot. ARGV: the prefix, then the hashes' names; with `known` also `known:<partition>`.
+-- KEYS[1]: any key of the slot. ARGV: the prefix, JSON {names, kinds, cities}: hashes by name, with `known` also
+-- `known:<partition>`; and those of each kind of these cities.
 -- Returns JSON {topic, recounted, cities: how many, hashes: {name: [field, value, ...]}}; an empty hash is left out.
 -- JSON, because clients read one text ten times as fast as a thousand small answers.
-local prefix, hashes = ARGV[1], {}
+local prefix, asked, hashes = ARGV[1], cjson.decode(ARGV[2]), {}
 local function read(name)
   local held = redis.call('HGETALL', prefix .. ':' .. name)
   if #held > 0 then
@@ -10,12 +11,17 @@ local function read(name)
   end
   return held
 end
-for number = 2, #ARGV do
-  local held = read(ARGV[number])
-  if ARGV[number] == 'known' then
+for _, name in ipairs(asked.names) do
+  local held = read(name)
+  if name == 'known' then
     for field = 1, #held, 2 do
       read('known:' .. held[field]:match('%d+$'))
     end
+  end
+end
+for _, kind in ipairs(asked.kinds) do
+  for _, city in ipairs(asked.cities) do
+    read(kind .. ':' .. city)
   end
 end
 return cjson.encode({

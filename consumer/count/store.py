@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 
@@ -95,7 +95,7 @@ class _Moment:
     hashes: dict[str, dict[str, int]]
 
     @classmethod
-    def read(cls, client: redis.Redis, prefix: str, *names: str, cities: Iterable[str] = ()) -> "_Moment":
+    def read(cls, client: redis.Redis, prefix: str, *names: str, cities: Sequence[str] = ()) -> "_Moment":
         """Read hashes by name, and all of some cities.
 
         Raises:
@@ -104,8 +104,8 @@ class _Moment:
             CommandError: something below the prefix is no counter.
         """
         script = client.register_script((files(__package__) / "read.lua").read_text("utf-8"))
-        of_cities = (f"{kind}:{city}" for city in cities for kind in KINDS)
-        answer = json.loads(script(keys=[f"{prefix}:topic"], args=[prefix, *names, *of_cities]))
+        asked = json.dumps({"names": names, "kinds": KINDS, "cities": cities})
+        answer = json.loads(script(keys=[f"{prefix}:topic"], args=[prefix, asked]))
         if (answer["topic"] or "").startswith(SWITCHING):
             raise Switching(prefix)
         try:
@@ -192,7 +192,7 @@ class Counters:
             first = _Moment.read(client, prefix, "offsets", "stamps", "known", cities=cities[:SLICE])
             if not first.is_of_the_same(then):
                 raise _Replaced
-        if len(cities) > SLICE:  # whatever was counted by that moment is listed now
+        if first.cities != len(cities):  # too many to ask for that again: what was counted by that moment is listed now
             cities[SLICE:] = listed().difference(cities[:SLICE])
         hashes, later = first.hashes, dict[str, dict[str, int]]()
         for begin in range(SLICE, len(cities), SLICE):
@@ -204,9 +204,8 @@ class Counters:
             if offsets != before:
                 later |= dict.fromkeys(names, offsets)
             hashes |= then.hashes
-        posts, sentiment, hours, days = (
-            {city: hashes.get(f"{kind}:{city}", {}) for city in sorted(cities)} for kind in KINDS
-        )
+        cities.sort()
+        posts, sentiment, hours, days = ({city: hashes.get(f"{kind}:{city}", {}) for city in cities} for kind in KINDS)
         return cls(
             posts, sentiment, hours, days, hashes.get("stamps", {}), hashes.get("offsets", {}), first.topic_id,
             later, first.known_to(), first.first(),

@@ -28,9 +28,11 @@ end
 
 local function clear(prefix) -- whether no city is left
   for _, city in ipairs(take(prefix)) do
-    for _, kind in ipairs(given.kinds) do
-      redis.call('UNLINK', prefix .. ':' .. kind .. ':' .. city)
+    local keys = {}
+    for number, kind in ipairs(given.kinds) do
+      keys[number] = prefix .. ':' .. kind .. ':' .. city
     end
+    redis.call('UNLINK', unpack(keys))
   end
   return left > 0
 end

@@ -9,7 +9,7 @@ import redis
 
 from consumer.count.store import KINDS, Offsets, Store
 
-STEP = 500
+STEP = 200
 """Most cities that one step handles: some milliseconds of Redis' time."""
 
 

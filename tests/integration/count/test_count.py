@@ -200,7 +200,7 @@ def test_an_open_transaction_short_of_the_end_is_waited_for_and_said(
             return reader.is_at_end()
 
         wait_until(at_end, what="the end")
-    assert found == [post]
+    assert [record.post for record in found] == [post]
     assert caplog.text.count("short of the end") == 1
 
 
