@@ -101,6 +101,8 @@ class CountMetrics:
         """
         # Labelled posts that are in Redis' counters through this process.
         self.counted = Counter("placestream_counted_posts", "Labelled posts counted", registry=registry)
+        # Those of them that count under the city _other: too many cities came before theirs.
+        self.capped = Counter("placestream_capped_posts", "Posts counted under _other", registry=registry)
         # Applications to Redis by result: applied, or refused because the stored offsets differ.
         self.applications = Counter("placestream_counter_applications", "Scripts run", ["result"], registry=registry)
         # Records of the labelled topic not yet in Redis, per partition.

@@ -403,6 +403,21 @@ MUTANTS = (
         ("tests/integration/count/test_recount.py::test_a_recount_whose_counters_another_took_changes_nothing",),
     ),
     Mutant(
+        "readers-wait-for-a-switch",
+        "what is read while a recount puts its counters in place is the old or the new, never a mixture",
+        (Edit("consumer/count/store.py", 'if (answer["topic"] or "").startswith(SWITCHING):', "if False:"),),
+        (
+            "tests/integration/count/test_store.py::"
+            "test_a_reader_sees_the_counters_of_before_or_after_a_recount_and_never_a_mixture",
+        ),
+    ),
+    Mutant(
+        "known-cities-are-loaded",
+        "the cities that keep their name are those that came first in the topic, not since the start of count",
+        (Edit("consumer/count/command.py", "KnownCities(zones, stand.first)", "KnownCities(zones)"),),
+        ("tests/integration/count/test_cap.py::test_count_recount_and_verify_agree_wherever_count_was_stopped",),
+    ),
+    Mutant(
         "counts-read-committed",
         "count, recount and verify read only what is committed",
         (Edit("consumer/groupless.py", 'isolation_level="read_committed"', 'isolation_level="read_uncommitted"'),),

@@ -1,6 +1,7 @@
 """The pages as a Starlette application: which address shows what, and what every answer says to the browser."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,11 +149,11 @@ class _Pages:
 
     async def _city_values(self, request: Request) -> dict[str, Any]:
         figures = await asyncio.to_thread(self._board.cities.figures)
-        named = request.query_params.get("city")
-        city = next((each for each in figures.cities if each.city == named), None)
-        if city is None and named is None and figures.cities:
-            city = figures.cities[0]
-        return {"figures": figures, "city": city, "named": named}
+        named, number = request.query_params.get("city"), request.query_params.get("page", "")
+        listed = figures.page(named, int(number) if re.fullmatch("[0-9]{1,9}", number) else 1)
+        shown = named if named is not None or not listed.names else listed.names[0]
+        city = None if shown is None else figures.city(shown)
+        return {"figures": figures, "listed": listed, "city": city, "named": named}
 
     async def _shown(self, request: Request) -> Shown:
         """The post whose label lies at an address: from the wall, or from the topic."""

@@ -5,19 +5,20 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import redis
 
 from consumer.board.settings import BoardSettings
+from consumer.count.popularity import CityFigures, city_figures, total
 from consumer.count.store import Counters
 from producer.errors import CommandError
 
-if TYPE_CHECKING:
-    from consumer.count.popularity import CityFigures
-
 FRESH = 2.0
 """Seconds for which figures serve every browser."""
+REST = 10
+"""At least so many times as long as reading them took: reading is never what Redis and the board mostly do."""
+PAGE = 100
+"""Most cities that a page names."""
 STEPS = 6
 """Steps of the heat map's colour."""
 MOODS = (-0.5, -0.2, -0.05, 0.05, 0.2, 0.5)
@@ -25,20 +26,60 @@ MOODS = (-0.5, -0.2, -0.05, 0.05, 0.2, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """The cities that a page names.
+
+    Attributes:
+        names: by name.
+        number: of the page; 1 has the cities with the most posts.
+        pages: how many there are.
+    """
+
+    names: list[str]
+    number: int
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """What is counted.
 
     Attributes:
-        cities: by name.
-        hours: city -> posts per weekday (0 = Monday) and hour, local time.
-        stamps: settings that labelled these posts -> posts.
+        counters: as they were read; None when they could not be.
+        everywhere: place -> posts of all cities.
+        pages: the names of the cities, `PAGE` on each, those with the most posts first.
         trouble: why there are none, as a sentence.
     """
 
-    cities: "list[CityFigures]" = field(default_factory=list)
-    hours: dict[str, list[list[int]]] = field(default_factory=dict)
-    stamps: dict[str, int] = field(default_factory=dict)
+    counters: Counters | None = None
+    everywhere: dict[str, int] = field(default_factory=dict)
+    pages: list[list[str]] = field(default_factory=list)
     trouble: str | None = None
+
+    @classmethod
+    def of(cls, counters: Counters) -> "Figures":
+        """What there is to show of counters."""
+        posts = {city: sum(places.values()) for city, places in counters.posts.items()}
+        cities = sorted(posts, key=lambda city: (-posts[city], city))
+        pages = [sorted(cities[begin : begin + PAGE]) for begin in range(0, len(cities), PAGE)]
+        return cls(counters, total(counters), pages)
+
+    def page(self, city: str | None, number: int) -> Page:
+        """The page that names a city; the one of this number, or the last one, when no city of this name is counted."""
+        found = next((index for index, names in enumerate(self.pages) if city in names), None)
+        index = min(max(1, number), len(self.pages)) - 1 if found is None else found
+        return Page(self.pages[index] if self.pages else [], index + 1, len(self.pages))
+
+    def city(self, name: str) -> CityFigures | None:
+        """One city's figures."""
+        if self.counters is None or name not in self.counters.posts:
+            return None
+        return city_figures(self.counters, name, self.everywhere)
+
+    def week(self, city: str) -> list[list[int]] | None:
+        """Posts per weekday (0 = Monday) and hour, local time; None when no post's local time is known."""
+        fields = self.counters.hours.get(city) if self.counters else None
+        return _week(fields) if fields else None
 
 
 class Cities:
@@ -50,14 +91,15 @@ class Cities:
         self._client = settings.redis_client()
         self._lock = threading.Lock()
         self._figures = Figures()
-        self._read_at = -math.inf
+        self._read_again_at = -math.inf
 
     def figures(self) -> Figures:
         """The figures, or what is in their way. Blocks; it never raises for a Redis that is away."""
         with self._lock:
-            if time.monotonic() - self._read_at > FRESH:
+            if (begin := time.monotonic()) > self._read_again_at:
                 self._figures = self._read()
-                self._read_at = time.monotonic()
+                end = time.monotonic()
+                self._read_again_at = end + max(FRESH, REST * (end - begin))
             return self._figures
 
     def close(self) -> None:
@@ -65,20 +107,16 @@ class Cities:
         self._client.close()
 
     def _read(self) -> Figures:
-        from consumer.count.popularity import popularity  # loads scipy.stats: the wall need not wait for that
-
         where = self._settings.redis_address
         try:
-            counters = Counters.read(self._client, self._settings.counter_prefix)
+            counters = Counters.read(self._client, self._settings.counter_prefix, patience=FRESH)
         except (redis.RedisError, OSError):
             return Figures(trouble=f"No Redis answers at {where}. This page keeps trying.")
         except CommandError as error:
             return Figures(trouble=f"The counters cannot be read: {error}.")
-        cities = popularity(counters)
-        if not cities:
+        if not counters.posts:
             return Figures(trouble=f"Nothing is counted yet at {where}: “python -m consumer count” counts.")
-        weeks = {city: _week(fields) for city, fields in counters.hours.items() if fields}
-        return Figures(cities, weeks, counters.stamps)
+        return Figures.of(counters)
 
 
 def _week(fields: Mapping[str, int]) -> list[list[int]]:

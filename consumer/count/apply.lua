@@ -1,22 +1,38 @@
 -- Adds increments and moves offsets: all or nothing, and only if every stored offset is what the caller read from.
--- KEYS: offsets, topic, cities, then the hashes that are incremented.
--- ARGV[1]: JSON {topic, from, to, cities, increments}; numbers are text, for Lua's are floating point.
+-- KEYS: offsets, topic, cities, known, then the hashes that are changed.
+-- ARGV[1]: JSON {topic, from, to, known_from, known_to, first, cities, increments}; numbers are text, for Lua's are
+-- floating point. first: [key, whether it begins anew, {city: offset}]; increments: [key, field, amount].
 -- Returns {"applied"}, {"offsets", field, offset, ...} with what is stored, or {"topic", stored id}.
 local given = cjson.decode(ARGV[1])
 local stored_topic = redis.call('GET', KEYS[2])
 if stored_topic and stored_topic ~= given.topic then
   return {'topic', stored_topic}
 end
-for field, offset in pairs(given.from) do
-  local stored = redis.call('HGET', KEYS[1], field)
-  if (stored or '') ~= offset then
-    local all = redis.call('HGETALL', KEYS[1])
-    table.insert(all, 1, 'offsets')
-    return all
+local function stands(key, from)
+  for field, offset in pairs(from) do
+    local stored = redis.call('HGET', key, field)
+    if (stored or '') ~= offset then
+      return false
+    end
   end
+  return true
+end
+if not (stands(KEYS[1], given.from) and stands(KEYS[4], given.known_from)) then
+  local all = redis.call('HGETALL', KEYS[1])
+  table.insert(all, 1, 'offsets')
+  return all
 end
 for _, city in ipairs(given.cities) do
   redis.call('SADD', KEYS[3], city)
+end
+for _, first in ipairs(given.first) do -- not taken back below: where a city came first is true whatever is counted
+  local key, anew, cities = unpack(first)
+  if anew then
+    redis.call('UNLINK', KEYS[key])
+  end
+  for city, offset in pairs(cities) do
+    redis.call('HSET', KEYS[key], city, offset)
+  end
 end
 for number, increment in ipairs(given.increments) do
   local answer = redis.pcall('HINCRBY', KEYS[increment[1]], increment[2], increment[3])
@@ -31,5 +47,8 @@ end
 redis.call('SET', KEYS[2], given.topic)
 for field, offset in pairs(given.to) do
   redis.call('HSET', KEYS[1], field, offset)
+end
+for field, offset in pairs(given.known_to) do
+  redis.call('HSET', KEYS[4], field, offset)
 end
 return {'applied'}

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from consumer.count.known import OTHER
 from producer.errors import CommandError
 
 
@@ -32,4 +33,6 @@ def load_zones(path: Path | None = None) -> Mapping[str, ZoneInfo]:
             zones[row["city"]] = ZoneInfo(row["zone"])
         except (KeyError, ValueError, TypeError, OSError):
             raise CommandError(f"{where} line {rows.line_num}: {row['zone']!r} is no IANA time zone") from None
+    if OTHER in zones:
+        raise CommandError(f"{where}: no city can have the name {OTHER}: posts of many cities count under it")
     return zones

@@ -3,6 +3,7 @@
 import logging
 import ssl
 import time
+from collections import Counter
 from collections.abc import Mapping
 from threading import Event
 from zoneinfo import ZoneInfo
@@ -13,10 +14,11 @@ from prometheus_client import REGISTRY
 
 from consumer import __version__
 from consumer.count.cities import load_zones
+from consumer.count.known import MOST, OTHER, KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CountSettings, RedisSettings
-from consumer.count.store import Store, TopicChanged
-from consumer.count.tally import Tally, tally
+from consumer.count.store import Patience, Store, Switching, TopicChanged
+from consumer.count.tally import tally
 from consumer.health import Health, serve
 from consumer.metrics import CountMetrics
 from consumer.start import begin, stop_on_signals
@@ -95,17 +97,19 @@ def count(
 
     Raises:
         TopicChanged: the counters are of another topic.
-        CommandError: waiting does not mend it.
+        CommandError: waiting does not mend it, or has not mended it.
     """
     counted, in_step, pause = 0, False, 0.1
-    warned: set[str] = set()
+    known, patience, notices = KnownCities(zones), Patience(stop.wait), Notices()
     while not stop.is_set():
         health.turned()
         try:
             if not in_step:
-                store.check_topic()
-                reader.go_on_from(store.offsets())
+                stand = store.stand()
+                known = KnownCities(zones, stand.first)
+                reader.go_on_from(stand.offsets, stand.known_to)
                 in_step = health.ready = True
+                patience = Patience(stop.wait)
                 if reader.is_at_end():  # another `count` has done it, or is far ahead
                     break
             chunk = reader.next_chunk()
@@ -119,20 +123,28 @@ def count(
                 if reader.is_at_end():
                     break
                 continue
-            added = tally(chunk.labeled, zones)
-            refused = store.apply(added, chunk.before, chunk.after)
+            added = tally(known.posts(chunk.labeled, chunk.before), zones)
+            refused = store.apply(added, chunk.before, chunk.after, chunk.known_to, known.take_new())
             metrics.applications.labels("refused" if refused is not None else "applied").inc()
             if refused is not None:
                 event(log, logging.WARNING, "Redis stands elsewhere; going on from there", stored=refused)
                 in_step = False
                 continue
             reader.counted(chunk)
-            counted += len(chunk.labeled)
-            metrics.counted.inc(len(chunk.labeled))
+            posts, capped = added.stamps.total(), added.posts.get(OTHER, Counter()).total()
+            counted += posts
+            metrics.counted.inc(posts)
+            metrics.capped.inc(capped)
             metrics.last_progress.set_to_current_time()
             pause = 0.1
-            event(log, logging.INFO, "counted", posts=len(chunk.labeled), offsets=chunk.after)
-            _warn_once(added, warned)
+            event(log, logging.INFO, "counted", posts=posts, offsets=chunk.after)
+            notices.say("posts without created_at are in no hour", added.without_time)
+            for city, without in added.without_zone.items():
+                notices.say("posts of cities without a time zone are in no hour (CITIES_FILE)", without, city)
+            notices.say(f"posts of cities beyond a partition's first {MOST:,} count as {OTHER}", capped, known.beyond)
+        except Switching as switching:
+            in_step = False
+            patience.wait(switching)
         except (redis.RedisError, KafkaError) as error:
             in_step = False
             event(log, logging.WARNING, "lost Redis or the broker", why=error, again_in=f"{pause:g}s")
@@ -141,14 +153,27 @@ def count(
     return counted
 
 
-def _warn_once(added: Tally, warned: set[str]) -> None:
-    """Say which posts are in no hour: once per city, and once for posts without a time."""
-    for city in sorted(added.without_zone - warned):
-        warned.add(city)
-        event(log, logging.WARNING, "no time zone for this city: its posts are in no hour (CITIES_FILE)", city=city)
-    if added.without_time and "" not in warned:
-        warned.add("")  # no city has this name
-        event(log, logging.WARNING, "posts without created_at are in no hour", posts=added.without_time)
+class Notices:
+    """Says what posts lack: each kind when it is new, and again when it has grown tenfold."""
+
+    def __init__(self) -> None:
+        """Nothing is said yet."""
+        self._posts: Counter[str] = Counter()
+        self._said: Counter[str] = Counter()
+
+    def say(self, what: str, posts: int, city: str | None = None) -> None:
+        """Warn, unless it was said.
+
+        Args:
+            what: the kind; the same words every time.
+            posts: how many more.
+            city: an example.
+        """
+        self._posts[what] += posts
+        if self._posts[what] >= max(1, 10 * self._said[what]):
+            self._said[what] = self._posts[what]
+            example = {} if city is None else {"city": city}
+            event(log, logging.WARNING, what, posts=self._posts[what], **example)
 
 
 def wait_for_redis(settings: RedisSettings, client: redis.Redis, timeout: float) -> None:

@@ -1,22 +1,25 @@
 """Which places a city photographs, when, and in what mood: figures from the counters. It computes; `report` prints."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from statistics import NormalDist
 from typing import Literal
-
-from scipy.stats import binomtest
 
 from consumer.count.store import Counters
 from consumer.count.tally import NOT_CLASSIFIED, SENTIMENT_UNITS
 
+Z = NormalDist().inv_cdf(0.975)
+"""Of an interval at 95 %."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """k of n, with a 95 % Wilson score interval (Wilson 1927; scipy.stats.binomtest)."""
+    """k of n, with a 95 % Wilson score interval (Wilson 1927; formula 3 of Newcombe 1998).
+
+    `scipy.stats.binomtest` gives the same and takes a hundred times as long, for it tests as well.
+    """
 
     k: int
     n: int
@@ -34,13 +37,9 @@ class Share:
         """
         if n == 0:
             return cls(0, 0, math.nan, math.nan, math.nan)
-        return cls(k, n, k / n, *_wilson(k, n))
-
-
-@cache
-def _wilson(k: int, n: int) -> tuple[float, float]:
-    interval = binomtest(k, n).proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)
+        p, whole = k / n, 2 * (n + Z**2)
+        centre, half = (2 * n * p + Z**2) / whole, Z / whole * math.sqrt(4 * n * p * (1 - p) + Z**2)
+        return cls(k, n, p, centre - half if k else 0.0, centre + half if k < n else 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,29 +113,64 @@ def popularity(counters: Counters) -> list[CityFigures]:
     Args:
         counters: as read from Redis.
     """
-    everywhere = _sum(counters.posts.values())
-    all_classified = sum(n for place, n in everywhere.items() if place != NOT_CLASSIFIED)
+    everywhere = total(counters)
+    return [city_figures(counters, city, everywhere) for city in sorted(counters.posts)]
+
+
+def largest(counters: Counters, most: int | None = None) -> list[str]:
+    """Cities by name: all, or those with the most posts.
+
+    Args:
+        counters: as read from Redis.
+        most: how many; None is all.
+    """
+    if most is None or most >= len(counters.posts):
+        return sorted(counters.posts)
+    posts = {city: sum(places.values()) for city, places in counters.posts.items()}
+    return sorted(sorted(posts, key=lambda city: (-posts[city], city))[:most])
+
+
+def total(counters: Counters) -> dict[str, int]:
+    """Place -> posts in all cities together; those that are not classified are left out.
+
+    Args:
+        counters: as read from Redis.
+    """
+    totals: dict[str, int] = {}
+    for places in counters.posts.values():
+        for place, n in places.items():
+            totals[place] = totals.get(place, 0) + n
+    totals.pop(NOT_CLASSIFIED, None)
+    return totals
+
+
+def city_figures(counters: Counters, city: str, everywhere: Mapping[str, int]) -> CityFigures:
+    """The figures of one city.
+
+    Args:
+        counters: as read from Redis.
+        city: one of theirs.
+        everywhere: their `total`.
+    """
+    posts = counters.posts[city]
+    all_posts, all_classified = sum(posts.values()), sum(everywhere.values())
+    classified = all_posts - posts.get(NOT_CLASSIFIED, 0)
     several = len(counters.posts) > 1
-    figures = []
-    for city, posts in sorted(counters.posts.items()):
-        total = sum(posts.values())
-        classified = total - posts.get(NOT_CLASSIFIED, 0)
-        places = [
-            PlaceFigures(
-                place,
-                Share.of(n, classified),
-                (n / classified) / (everywhere[place] / all_classified) if several else None,
-                _sentiment(counters.sentiment.get(city, {}), place),
-            )
-            for place, n in sorted(posts.items(), key=lambda item: (-item[1], item[0]))
-            if place != NOT_CLASSIFIED and n > 0
-        ]
-        hours = counters.hours.get(city, {})
-        by_hour, by_weekday = _times(hours, "hour", 24), _times(hours, "weekday", 7)
-        first_day, last_day = _date_range(counters.days.get(city, {}), sum(hours.values()))
-        share = Share.of(classified, total)
-        figures.append(CityFigures(city, total, share, places, by_hour, by_weekday, first_day, last_day))
-    return figures
+    places = [
+        PlaceFigures(
+            place,
+            Share.of(n, classified),
+            (n / classified) / (everywhere[place] / all_classified) if several else None,
+            _sentiment(counters.sentiment.get(city, {}), place),
+        )
+        for place, n in sorted(posts.items(), key=lambda item: (-item[1], item[0]))
+        if place != NOT_CLASSIFIED and n > 0
+    ]
+    hours = counters.hours.get(city, {})
+    by_hour, by_weekday = _times(hours, "hour", 24), _times(hours, "weekday", 7)
+    first_day, last_day = _date_range(counters.days.get(city, {}), sum(hours.values()))
+    share = Share.of(classified, all_posts)
+    return CityFigures(city, all_posts, share, places, by_hour, by_weekday, first_day, last_day)
 
 
 def _sentiment(sums: Mapping[str, int], place: str) -> Sentiment:
@@ -157,11 +191,3 @@ def _date_range(days: Mapping[str, int], posts: int) -> tuple[str, str] | tuple[
     """First and last day, when the days hold as many posts as the hours: earlier versions counted no days."""
     known = [day for day, n in days.items() if n > 0]  # ISO dates sort as text
     return (min(known), max(known)) if known and sum(days.values()) == posts else (None, None)
-
-
-def _sum(cities: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    totals: dict[str, int] = {}
-    for places in cities:
-        for place, n in places.items():
-            totals[place] = totals.get(place, 0) + n
-    return totals

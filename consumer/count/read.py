@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
+from consumer.count.known import LabeledRecord
 from consumer.count.settings import CounterSettings
 from consumer.count.store import Offsets
 from consumer.groupless import build_consumer
@@ -35,10 +36,17 @@ LOOK_EVERY = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Labelled posts, where every partition's counters stand without them, and where those that move stand after."""
+    """Labelled posts, where every partition's counters stand without them, and where those that move stand after.
 
-    labeled: list[LabeledPost]
+    Attributes:
+        labeled: in the order of offsets; those below `before` are counted, but not known yet.
+        known_to: where the knowledge stands of which cities came first.
+        after: where both stand then, if the counters are not further on.
+    """
+
+    labeled: list[LabeledRecord]
     before: Offsets
+    known_to: Offsets
     after: dict[int, int]
 
 
@@ -58,12 +66,18 @@ class Reader:
         self._until: dict[int, int] | None = None
         self._consumer = connect(settings, lambda: build_consumer(settings, "placestream-count"))
         self._stands: dict[int, int | None] = {}  # partition -> offset in Redis; None: nothing counted yet
+        self._known_to: dict[int, int | None] = {}  # likewise, of the cities that came first
         self._expired_below: dict[int, int] = {}  # partition -> offset below which expired records are reported
         self._looked_at = self._read_at = time.monotonic()
         self._said_waiting = False
 
-    def go_on_from(self, stored: Mapping[int, int]) -> None:
+    def go_on_from(self, stored: Mapping[int, int], known_to: Mapping[int, int] | None = None) -> None:
         """Seek every partition to its stored offset, or to the beginning of the topic.
+
+        Args:
+            stored: partition -> offset in Redis.
+            known_to: partition -> offset below which it is known which cities came first, None: the same. Where a
+                version of before has counted on without that, it is read again from there.
 
         Raises:
             KafkaError: the broker does not answer.
@@ -78,27 +92,33 @@ class Reader:
         wanted = [tp for tp in sorted(ends.earliest) if self._until is None or tp.partition in self._until]
         self._consumer.assign(wanted)
         self._metrics.lag.clear()
-        self._stands = {}
+        self._stands, self._known_to = {}, {}
         for partition in wanted:
             beginning = ends.earliest[partition]
             number = partition.partition
             offset = stored.get(number)
             self._stands[number] = offset
-            if offset is not None and (known := max(offset, self._expired_below.get(number, 0))) < beginning:
+            self._known_to[number] = known = (stored if known_to is None else known_to).get(number)
+            if offset is not None and (told := max(offset, self._expired_below.get(number, 0))) < beginning:
                 self._expired_below[number] = beginning
-                self._metrics.expired.labels(str(number)).inc(beginning - known)
+                self._metrics.expired.labels(str(number)).inc(beginning - told)
                 event(
                     log, logging.WARNING, "labelled posts expired before they were counted", topic=self._topic,
-                    partition=number, stored=offset, earliest=beginning, passed=beginning - known,
+                    partition=number, stored=offset, earliest=beginning, passed=beginning - told,
                 )  # fmt: skip
             if offset is not None and offset > ends.latest[partition]:
                 raise CommandError(
                     f"the counters stand at offset {offset} of {self._topic}/{number}, which ends at "
                     f"{ends.latest[partition]}: the topic has lost records; `python -m consumer recount` starts over"
                 )
-            start = max(beginning, offset or 0)
+            start = max(beginning, min(offset or 0, known or 0))
             self._consumer.seek(partition, start)
-            self._metrics.lag.labels(str(number)).set(ends.latest[partition] - start)
+            self._metrics.lag.labels(str(number)).set(ends.latest[partition] - max(start, offset or 0))
+            if start < (offset or 0):
+                event(
+                    log, logging.INFO, "an earlier version counted these: reading once which cities came first",
+                    partition=number, begin=start, end=offset,
+                )  # fmt: skip
         self._read_at = time.monotonic()
 
     def stands_at(self, stored: Mapping[int, int]) -> bool:
@@ -125,12 +145,18 @@ class Reader:
             self._measure_lag()
             return None
         self._read_at = time.monotonic()
-        labeled = [post for records in wanted.values() for record in records if (post := self._read(record))]
-        return Chunk(labeled, dict(self._stands), after)
+        labeled = [
+            LabeledRecord(number, record.offset, post)
+            for number, records in wanted.items()
+            for record in records
+            if (post := self._read(record))
+        ]
+        return Chunk(labeled, dict(self._stands), dict(self._known_to), after)
 
     def counted(self, chunk: Chunk) -> None:
         """Take note that the chunk is in Redis."""
-        self._stands.update(chunk.after)
+        self._stands.update({number: max(offset, self._stands[number] or 0) for number, offset in chunk.after.items()})
+        self._known_to.update(chunk.after)
         self._measure_lag()
 
     def read_whole(self, until: Mapping[int, int], doing: str) -> Iterator[Chunk]:
@@ -227,10 +253,10 @@ class Reader:
 
     def _measure_lag(self) -> None:
         """Right when all that was read is in Redis: the position passes transaction markers, the counters do not."""
-        for number in self._stands:
+        for number, stands in self._stands.items():
             end = self._consumer.highwater(self._partition(number))
             if end is not None:
-                self._metrics.lag.labels(str(number)).set(max(0, end - self._position(number)))
+                self._metrics.lag.labels(str(number)).set(max(0, end - max(self._position(number), stands or 0)))
 
     def _wanted(self, number: int, records: list[Any]) -> list[Any]:
         """The records before the end; another `count` may have brought the counters beyond it."""

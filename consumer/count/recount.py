@@ -1,4 +1,4 @@
-"""The command `recount`: rebuild the counters from the labelled topic beside the live ones, then switch in one step."""
+"""The command `recount`: rebuild the counters from the labelled topic beside the live ones, then switch to them."""
 
 import logging
 
@@ -9,9 +9,11 @@ from pydantic import Field
 
 from consumer.count.cities import load_zones
 from consumer.count.command import wait_for_redis
+from consumer.count.known import KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
-from consumer.count.store import Store, TopicChanged, forget
+from consumer.count.store import Store, TopicChanged
+from consumer.count.switch import AnotherRecount, Rebuild
 from consumer.count.tally import tally
 from consumer.metrics import CountMetrics
 from producer.connect import connect
@@ -50,24 +52,27 @@ def main(argv: list[str]) -> int:
             f"{settings.output_topic} no longer begins at its first record (partition: first offset {lost}): "
             "a recount would forget what expired; --force does it all the same"
         )
-    prefix = f"{settings.counter_prefix}:rebuild"
-    another = CommandError(f"nothing was changed: another recount writes to {prefix} as well; run one at a time")
+    rebuild, is_switching = Rebuild(client, settings.counter_prefix), False
     try:
-        forget(client, prefix)  # what an interrupted recount left; one that still runs notices
-        store = Store(client, prefix, settings.output_topic, reader.topic_id)
+        rebuild.begin()
+        store = Store(client, rebuild.prefix, settings.output_topic, reader.topic_id)
         until = {partition.partition: end for partition, end in ends.latest.items()}
-        counted, stand = 0, dict[int, int]()
+        counted, stand, known = 0, dict[int, int](), KnownCities(zones)
         for chunk in reader.read_whole(until, "recounting"):
-            if store.apply(tally(chunk.labeled, zones), chunk.before, chunk.after) is not None:
-                raise another
+            added = tally(known.posts(chunk.labeled, chunk.before), zones)
+            if store.apply(added, chunk.before, chunk.after, chunk.known_to, known.take_new()) is not None:
+                raise AnotherRecount
             counted += len(chunk.labeled)
             stand |= chunk.after
-        if not store.switch_to(settings.counter_prefix, stand):
-            raise another
-    except TopicChanged:  # of the other's topic, which was created anew
-        raise another from None
+        is_switching = True
+        rebuild.switch(store, stand)
+    except (AnotherRecount, TopicChanged):  # of the other's topic, which was created anew
+        raise CommandError(
+            f"nothing was changed: another recount writes to {rebuild.prefix} as well; run one at a time"
+        ) from None
     except (redis.RedisError, KafkaError) as error:
-        raise CommandError(f"nothing was changed: {error}; run it again") from None
+        undone = "it is not known whether all new counters are in place" if is_switching else "nothing was changed"
+        raise CommandError(f"{undone}: {error}; run it again") from None
     finally:
         reader.close()
     print(f"recounted {counted:,} labelled posts of {settings.output_topic} under {settings.counter_prefix}")

@@ -5,7 +5,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any, Literal, Self
 
 import redis
@@ -16,13 +16,26 @@ from rich.console import Console
 from rich.table import Table
 
 from consumer.count.command import wait_for_redis
-from consumer.count.popularity import WEEKDAYS, CityFigures, PlaceFigures, Share, TimeFigures, popularity
+from consumer.count.popularity import (
+    WEEKDAYS,
+    CityFigures,
+    PlaceFigures,
+    Share,
+    TimeFigures,
+    city_figures,
+    largest,
+    total,
+)
 from consumer.count.settings import RedisSettings
 from consumer.count.store import Counters
 from producer.errors import CommandError
 from producer.settings import load
 
 MISSING = "–"
+MOST_CITIES = 100
+"""Cities with a table each, unless all are asked for."""
+MOST_NAMED = 20
+"""Cities in a message."""
 
 
 class PopularitySettings(RedisSettings):
@@ -61,15 +74,17 @@ def main(argv: list[str]) -> int:
         counters = Counters.read(client, settings.counter_prefix)
     except redis.RedisError as error:
         raise CommandError(f"Redis at {settings.redis_address}: {error}") from None
-    figures = popularity(counters)
-    if not figures:
+    if not counters.posts:
         raise CommandError(
             f"nothing is counted under {settings.counter_prefix} at {settings.redis_address}; run `count` first"
         )
-    if settings.city is not None:
-        figures = [city for city in figures if city.city == settings.city]
-        if not figures:
-            raise CommandError(f"no city {settings.city!r}; there are {', '.join(sorted(counters.posts))}")
+    if settings.city is not None and settings.city not in counters.posts:
+        raise CommandError(f"no city {settings.city!r}; there are {_some(counters)}")
+    is_table = not (settings.json_ or settings.csv_)
+    most = MOST_CITIES if is_table and settings.top else None
+    cities = largest(counters, most) if settings.city is None else [settings.city]
+    everywhere = total(counters)
+    figures = (city_figures(counters, city, everywhere) for city in cities)
     if len(counters.stamps) > 1:
         print(
             "warning: these counters mix labels of different encoders, label sets or settings, which do not compare:",
@@ -77,12 +92,20 @@ def main(argv: list[str]) -> int:
             sep="\n", file=sys.stderr,
         )  # fmt: skip
     if settings.json_:
-        print(json.dumps([_plain(asdict(city)) for city in figures], ensure_ascii=False, indent=2))
+        _write_json(figures)
     elif settings.csv_:
         _write_csv(figures, settings.by)
     else:
         _print(figures, settings)
+        if settings.city is None and len(cities) < len(counters.posts):
+            print(f"… and {len(counters.posts) - len(cities):,} more cities with fewer posts (--top 0 shows all)")
     return 0
+
+
+def _some(counters: Counters) -> str:
+    named = largest(counters, MOST_NAMED)
+    others = len(counters.posts) - len(named)
+    return ", ".join(named) + (f" and {others:,} with fewer posts" if others else "")
 
 
 def _print(figures: Iterable[CityFigures], settings: PopularitySettings) -> None:
@@ -150,6 +173,16 @@ def _when(row: TimeFigures, by: str) -> str:
     return f"{row.when:02d}:00" if by == "hour" else WEEKDAYS[row.when]
 
 
+def _write_json(figures: Iterable[CityFigures]) -> None:
+    """A list, city by city: all of them at once may be a hundred thousand."""
+    begin = "[\n  "
+    for city in figures:
+        text = json.dumps(_plain(city), ensure_ascii=False, indent=2)
+        print(begin, text.replace("\n", "\n  "), sep="", end="")
+        begin = ",\n  "
+    print("\n]")
+
+
 def _write_csv(figures: Iterable[CityFigures], by: Literal["place", "hour", "weekday"]) -> None:
     writer = csv.writer(sys.stdout)
     share = ("posts", "of", "share", "low", "high")
@@ -175,9 +208,9 @@ def _place_row(city: CityFigures, place: PlaceFigures) -> tuple[Any, ...]:
 
 
 def _plain(value: Any) -> Any:
-    """For JSON: not-a-number becomes null."""
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
+    """For JSON: dataclasses become objects, not-a-number becomes null."""
+    if is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value

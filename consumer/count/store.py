@@ -1,27 +1,137 @@
 """The counters in Redis: their keys, reading them all, and the one script that adds to them."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any
 
 import redis
 
 from consumer.count.tally import Tally
 from producer.errors import CommandError
+from producer.logs import event
+
+log = logging.getLogger(__name__)
 
 Offsets = Mapping[int, int | None]
 """Partition -> next offset to count; None where nothing is counted yet."""
+KINDS = ("posts", "sentiment", "hours", "days")
+"""What is counted of each city, a hash each."""
+SLICE = 500
+"""Most cities whose counters are read at one moment: Redis answers nobody else meanwhile."""
+SWITCHING = "switching:"
+"""What the stored topic id begins with while a `recount` puts its counters in place."""
+SWITCH_LIMIT = 60.0
+"""Seconds to wait for that `recount`."""
+LOOK_EVERY = 0.2
+"""Seconds between two looks whether it has ended."""
 
 
 class TopicChanged(Exception):
     """The counters belong to another topic: it was deleted and created anew."""
 
 
+class Switching(CommandError):
+    """A `recount` is putting its counters in place: some keys are still the old ones, others are missing."""
+
+    def __init__(self, prefix: str) -> None:
+        """Say so, and what helps when that does not end."""
+        super().__init__(
+            f"a recount is putting new counters in place under {prefix}; if it was interrupted, "
+            "`python -m consumer recount` goes on with it"
+        )
+
+
+class Patience:
+    """Waits for a `recount` that is putting its counters in place; not for ever, for it may have been killed."""
+
+    def __init__(self, sleep: Callable[[float], object], limit: float | None = None) -> None:
+        """Begin with all of it.
+
+        Args:
+            sleep: waits for so many seconds.
+            limit: seconds in all; None is `SWITCH_LIMIT`.
+        """
+        self._sleep = sleep
+        self._limit = SWITCH_LIMIT if limit is None else limit
+        self._deadline: float | None = None
+
+    def wait(self, switching: Switching) -> None:
+        """Wait a little, and say so at the first time.
+
+        Args:
+            switching: what was raised.
+
+        Raises:
+            Switching: that, when the time is over.
+        """
+        now = time.monotonic()
+        is_first, self._deadline = self._deadline is None, self._deadline or now + self._limit
+        if now >= self._deadline:
+            raise switching
+        if is_first:
+            event(log, logging.WARNING, f"waiting: {switching}")
+        self._sleep(LOOK_EVERY)
+
+
+class _Replaced(Exception):
+    """Other counters are in place than a moment ago: a `recount` has ended, or Redis was set back."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """What `read.lua` answers: hashes as of one moment, by name; those that are empty are left out.
+
+    Attributes:
+        recounted: changes with each `recount`.
+        cities: how many there are.
+    """
+
+    topic_id: str | None
+    recounted: str | None
+    cities: int
+    hashes: dict[str, dict[str, int]]
+
+    @classmethod
+    def read(cls, client: redis.Redis, prefix: str, *names: str, cities: Sequence[str] = ()) -> "_Moment":
+        """Read hashes by name, and all of some cities.
+
+        Raises:
+            redis.RedisError: Redis does not answer.
+            Switching: half of them would be missing.
+            CommandError: something below the prefix is no counter.
+        """
+        script = client.register_script((files(__package__) / "read.lua").read_text("utf-8"))
+        asked = json.dumps({"names": names, "kinds": KINDS, "cities": cities})
+        answer = json.loads(script(keys=[f"{prefix}:topic"], args=[prefix, asked]))
+        if (answer["topic"] or "").startswith(SWITCHING):
+            raise Switching(prefix)
+        try:
+            hashes = {
+                name: dict(zip(held[::2], map(int, held[1::2]), strict=True)) for name, held in answer["hashes"].items()
+            }
+        except ValueError as error:
+            raise CommandError(f"a counter below {prefix} is no number: {error}") from None
+        return cls(answer["topic"] or None, answer["recounted"] or None, answer["cities"], hashes)
+
+    def known_to(self) -> dict[int, int]:
+        """Partition -> offset below which it is known which cities came first; of this very topic."""
+        return offsets_of(str(self.topic_id), self.hashes.get("known", {}))
+
+    def first(self) -> dict[int, dict[str, int]]:
+        """Partition -> city -> offset of its first post."""
+        return {partition: self.hashes.get(f"known:{partition}", {}) for partition in self.known_to()}
+
+    def is_of_the_same(self, other: "_Moment") -> bool:
+        """Whether no `recount` has replaced the counters in between."""
+        return (self.topic_id, self.recounted) == (other.topic_id, other.recounted)
+
+
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Everything below one prefix, as it stood at one moment.
+    """Everything below one prefix, as it stood at one moment; beyond `SLICE` cities each slice of them at its own.
 
     Attributes:
         posts: city -> place -> posts.
@@ -31,6 +141,9 @@ class Counters:
         stamps: ``encoder|places|decision`` -> posts.
         offsets: ``topic:partition`` -> next offset to count.
         topic_id: of the labelled topic; None when nothing is counted.
+        later: city -> the offsets at its own moment, where they are others.
+        known_to: partition -> offset below which `first` is known; below `offsets` where an earlier version counted.
+        first: partition -> city that keeps its name -> offset of its first post.
     """
 
     posts: dict[str, dict[str, int]]
@@ -40,37 +153,63 @@ class Counters:
     stamps: dict[str, int]
     offsets: dict[str, int]
     topic_id: str | None
+    later: dict[str, dict[str, int]] = field(default_factory=dict)
+    known_to: dict[int, int] = field(default_factory=dict)
+    first: dict[int, dict[str, int]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, client: redis.Redis, prefix: str) -> "Counters":
-        """Read everything in one transaction, so that counters and offsets belong together while counting goes on.
+    def read(cls, client: redis.Redis, prefix: str, patience: float | None = None) -> "Counters":
+        """Read everything, also while counting goes on.
 
         Args:
             client: with ``decode_responses=True``.
             prefix: COUNTER_PREFIX.
+            patience: seconds to wait for a `recount` that is putting its counters in place; None is `SWITCH_LIMIT`.
 
         Raises:
             redis.RedisError: Redis does not answer.
+            Switching: it did not end within that time.
             CommandError: something below the prefix is no counter.
         """
+        waiting = Patience(time.sleep, patience)
+        while True:
+            try:
+                return cls._read(client, prefix)
+            except _Replaced:
+                continue
+            except Switching as switching:
+                waiting.wait(switching)
+
+    @classmethod
+    def _read(cls, client: redis.Redis, prefix: str) -> "Counters":
+        def listed() -> set[str]:
+            return set(client.sscan_iter(f"{prefix}:cities", count=SLICE))
+
         cities: list[str] = []
-
-        def ask(pipe: Any) -> None:  # asked again when a city is added meanwhile
-            cities[:] = sorted(pipe.smembers(f"{prefix}:cities"))
-            pipe.multi()
-            pipe.get(f"{prefix}:topic")
-            for name in ("offsets", "stamps", *(f"{kind}:{city}" for kind in _KINDS for city in cities)):
-                pipe.hgetall(f"{prefix}:{name}")
-
-        answers: Any = client.transaction(ask, f"{prefix}:cities")
-        topic_id, *hashes = answers
-        try:
-            offsets, stamps, *of_cities = ({name: int(number) for name, number in each.items()} for each in hashes)
-        except ValueError as error:
-            raise CommandError(f"a counter below {prefix} is no number: {error}") from None
-        kinds = iter(of_cities)
-        posts, sentiment, hours, days = ({city: next(kinds) for city in cities} for _ in _KINDS)
-        return cls(posts, sentiment, hours, days, stamps, offsets, topic_id)
+        first = _Moment.read(client, prefix, "offsets", "stamps", "known")
+        while first.cities != len(cities) and len(cities) <= SLICE:  # asked again when a city is added meanwhile
+            cities, then = sorted(listed()), first
+            first = _Moment.read(client, prefix, "offsets", "stamps", "known", cities=cities[:SLICE])
+            if not first.is_of_the_same(then):
+                raise _Replaced
+        if first.cities != len(cities):  # too many to ask for that again: what was counted by that moment is listed now
+            cities[SLICE:] = listed().difference(cities[:SLICE])
+        hashes, later = first.hashes, dict[str, dict[str, int]]()
+        for begin in range(SLICE, len(cities), SLICE):
+            names = cities[begin : begin + SLICE]
+            then = _Moment.read(client, prefix, "offsets", cities=names)
+            offsets, before = then.hashes.pop("offsets", {}), hashes.get("offsets", {})
+            if not then.is_of_the_same(first) or any(offsets.get(each, 0) < offset for each, offset in before.items()):
+                raise _Replaced
+            if offsets != before:
+                later |= dict.fromkeys(names, offsets)
+            hashes |= then.hashes
+        cities.sort()
+        posts, sentiment, hours, days = ({city: hashes.get(f"{kind}:{city}", {}) for city in cities} for kind in KINDS)
+        return cls(
+            posts, sentiment, hours, days, hashes.get("stamps", {}), hashes.get("offsets", {}), first.topic_id,
+            later, first.known_to(), first.first(),
+        )  # fmt: skip
 
     @classmethod
     def of(cls, counted: Tally, topic_id: str) -> "Counters":
@@ -82,38 +221,15 @@ class Counters:
         """
         kinds = counted.kinds()
         posts, sentiment, hours, days = (
-            {city: dict(kinds[kind].get(city, {})) for city in counted.posts} for kind in _KINDS
+            {city: dict(kinds[kind].get(city, {})) for city in counted.posts} for kind in KINDS
         )
         return cls(posts, sentiment, hours, days, dict(counted.stamps), {}, topic_id)
 
     def hashes(self) -> dict[str, dict[str, int]]:
         """By key without prefix, as `Tally.hashes`: ``stamps``, and ``posts:<city>`` and so on for every city."""
-        kinds = zip(_KINDS, (self.posts, self.sentiment, self.hours, self.days), strict=True)
+        kinds = zip(KINDS, (self.posts, self.sentiment, self.hours, self.days), strict=True)
         of_cities = {f"{kind}:{city}": fields for kind, cities in kinds for city, fields in cities.items()}
         return {"stamps": self.stamps, **of_cities}
-
-
-_KINDS = ("posts", "sentiment", "hours", "days")
-
-
-def forget(client: redis.Redis, prefix: str) -> None:
-    """Remove everything below a prefix in one step: who adds to it meanwhile loses all of it, which it notices.
-
-    Args:
-        client: with ``decode_responses=True``.
-        prefix: of the keys.
-
-    Raises:
-        redis.RedisError: Redis does not answer.
-    """
-
-    def ask(pipe: Any) -> None:  # asked again when something is added meanwhile
-        cities = pipe.smembers(f"{prefix}:cities")
-        pipe.multi()
-        of_cities = (f"{kind}:{city}" for kind in _KINDS for city in cities)
-        pipe.delete(*(f"{prefix}:{name}" for name in ("offsets", "topic", "stamps", "cities", *of_cities)))
-
-    client.transaction(ask, f"{prefix}:cities", f"{prefix}:offsets")
 
 
 def offsets_of(topic: str, stored: Mapping[str, int | str]) -> dict[int, int]:
@@ -125,6 +241,32 @@ def offsets_of(topic: str, stored: Mapping[str, int | str]) -> dict[int, int]:
     """
     named = ((field.rpartition(":"), int(offset)) for field, offset in stored.items())
     return {int(partition): offset for (name, _, partition), offset in named if name == topic}
+
+
+def first_below(offsets: Offsets, first: Mapping[int, Mapping[str, int]]) -> dict[int, dict[str, int]]:
+    """Which cities came first below these offsets.
+
+    Args:
+        offsets: per partition.
+        first: partition -> city -> offset of its first post; may know more.
+    """
+    return {p: {c: at for c, at in cities.items() if at < (offsets.get(p) or 0)} for p, cities in first.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How far the counters are.
+
+    Attributes:
+        offsets: partition -> next offset to count.
+        known_to: partition -> offset below which it is known which cities came first; a version before this counted
+            without that.
+        first: partition -> city that keeps its name -> offset of its first post; as far as is counted.
+    """
+
+    offsets: dict[int, int]
+    known_to: dict[int, int]
+    first: dict[int, dict[str, int]]
 
 
 class Store:
@@ -142,20 +284,23 @@ class Store:
         self._client = client
         self._prefix = prefix
         self._topic = topic
-        self._topic_id = topic_id
+        self.topic_id = topic_id
         self._apply = client.register_script((files(__package__) / "apply.lua").read_text("utf-8"))
-        self._switch = client.register_script((files(__package__) / "switch.lua").read_text("utf-8"))
 
-    def check_topic(self) -> None:
-        """Make sure that the counters belong to this topic.
+    def stand(self) -> Stand:
+        """How far is counted, and which cities came first below that.
 
         Raises:
-            TopicChanged: they belong to another one.
+            TopicChanged: the counters belong to another topic.
+            Switching: a `recount` is putting others in place.
             redis.RedisError: Redis does not answer.
+            CommandError: something below the prefix is no counter.
         """
-        stored = self._client.get(self._key("topic"))
-        if stored is not None and stored != self._topic_id:
-            raise TopicChanged(str(stored))
+        moment = _Moment.read(self._client, self._prefix, "offsets", "known")
+        if moment.topic_id not in (None, self.topic_id):
+            raise TopicChanged(moment.topic_id)
+        offsets = offsets_of(self._topic, moment.hashes.get("offsets", {}))
+        return Stand(offsets, moment.known_to(), first_below(offsets, moment.first()))
 
     def offsets(self) -> dict[int, int]:
         """Next offset per partition, as stored.
@@ -166,61 +311,69 @@ class Store:
         stored: dict[str, str] = self._client.hgetall(self._key("offsets"))  # type: ignore[assignment]
         return offsets_of(self._topic, stored)
 
-    def apply(self, tally: Tally, before: Offsets, after: Mapping[int, int]) -> dict[int, int] | None:
+    def apply(
+        self,
+        tally: Tally,
+        before: Offsets,
+        after: Mapping[int, int],
+        known_to: Offsets | None = None,
+        first: Mapping[int, Mapping[str, int]] | None = None,
+    ) -> dict[int, int] | None:
         """Add a tally and move the offsets, all or nothing.
 
         Args:
             tally: what the records between the offsets add.
             before: where the counters stand, per partition; every stored offset must still be that.
-            after: where they stand then; partitions that are not named stay.
+            after: how far is read then; partitions that are not named stay, and so do offsets that are beyond.
+            known_to: below which offsets it was known which cities came first; None: as far as is counted.
+            first: partition -> city that became known -> offset of its first post.
 
         Returns:
             None when applied; otherwise the stored offsets: go on from there.
 
         Raises:
             TopicChanged: the counters belong to another topic.
+            Switching: a `recount` is putting others in place.
             redis.ResponseError: something below the prefix is no counter; nothing was applied.
             redis.RedisError: unknown whether it was applied: read the stored offsets and go on from there.
         """
         hashes = tally.hashes()
-        keys = [self._key(name) for name in ("offsets", "topic", "cities", *hashes)]
+        known_to = before if known_to is None else known_to
+        names = ["offsets", "topic", "cities", "known", *hashes, *(f"known:{partition}" for partition in after)]
         given = {
-            "topic": self._topic_id,
-            "from": {self._field(p): "" if offset is None else str(offset) for p, offset in before.items()},
-            "to": {self._field(p): str(offset) for p, offset in after.items()},
+            "topic": self.topic_id,
+            "from": self.fields(before),
+            "to": self.fields({p: max(before.get(p) or 0, offset) for p, offset in after.items()}),
+            "known_from": {self._known_field(p): _text(known_to.get(p)) for p in before},
+            "known_to": {self._known_field(p): _text(offset) for p, offset in after.items()},
+            "first": [
+                [number, known_to.get(p) is None, {c: _text(at) for c, at in (first or {}).get(p, {}).items()}]
+                for number, p in enumerate(after, start=5 + len(hashes))
+            ],
             "cities": list(tally.posts),
             "increments": [
                 [number, field, str(amount)]
-                for number, fields in enumerate(hashes.values(), start=4)
+                for number, fields in enumerate(hashes.values(), start=5)
                 for field, amount in fields.items()
             ],
         }
-        answer = self._apply(keys=keys, args=[json.dumps(given)])
+        answer = self._apply(keys=list(map(self._key, names)), args=[json.dumps(given)])
         if answer[0] == "applied":
             return None
         if answer[0] == "topic":
-            raise TopicChanged(answer[1])
+            raise Switching(self._prefix) if answer[1].startswith(SWITCHING) else TopicChanged(answer[1])
         return offsets_of(self._topic, dict(zip(answer[1::2], answer[2::2], strict=True)))
 
-    def switch_to(self, live: str, offsets: Offsets) -> bool:
-        """Put these counters in the place of others, in one step.
+    def _known_field(self, partition: int) -> str:
+        return f"{self.topic_id}:{partition}"
 
-        Args:
-            live: the prefix of the others; nothing of them is left.
-            offsets: where these stand, as far as the caller knows.
-
-        Returns:
-            Whether it was done: not when they stand elsewhere or are of another topic, for then somebody else writes.
-
-        Raises:
-            redis.RedisError: unknown whether it was done.
-        """
-        stand = {self._field(p): str(offset) for p, offset in offsets.items() if offset is not None}
-        given = json.dumps({"topic": self._topic_id, "offsets": stand, "kinds": _KINDS})
-        return bool(self._switch(keys=[self._key("offsets")], args=[live, self._prefix, given]))
-
-    def _field(self, partition: int) -> str:
-        return f"{self._topic}:{partition}"
+    def fields(self, offsets: Offsets) -> dict[str, str]:
+        """Offsets as they are stored; the empty text where nothing is counted yet."""
+        return {f"{self._topic}:{partition}": _text(offset) for partition, offset in offsets.items()}
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}:{name}"
+
+
+def _text(offset: int | None) -> str:
+    return "" if offset is None else str(offset)

@@ -24,7 +24,7 @@ class Tally:
         hours: city -> ``place|weekday|hour`` (0 = Monday, local time) -> posts.
         days: city -> ``YYYY-MM-DD`` (local time) -> posts; the same posts as in its hours.
         stamps: ``encoder|places|decision`` -> posts.
-        without_zone: cities whose time zone is not known; their posts are in no hour and no day.
+        without_zone: city whose time zone is not known -> posts; they are in no hour and no day.
         without_time: posts of which no local time is known otherwise; they are in no hour and no day.
     """
 
@@ -33,7 +33,7 @@ class Tally:
     hours: dict[str, Counter[str]] = field(default_factory=dict)
     days: dict[str, Counter[str]] = field(default_factory=dict)
     stamps: Counter[str] = field(default_factory=Counter)
-    without_zone: set[str] = field(default_factory=set)
+    without_zone: Counter[str] = field(default_factory=Counter)
     without_time: int = 0
 
     def add(self, labeled: LabeledPost, zones: Mapping[str, ZoneInfo]) -> None:
@@ -53,7 +53,7 @@ class Tally:
             sums[f"{place}:sq"] += units * units
             sums[f"{place}:n"] += 1
         if city not in zones:
-            self.without_zone.add(city)
+            self.without_zone[city] += 1
         elif (local := _local(labeled.created_at, zones[city])) is None:
             self.without_time += 1
         else:
@@ -71,7 +71,7 @@ class Tally:
             for city, fields in others[kind].items():
                 mine.setdefault(city, Counter()).update(fields)
         self.stamps.update(other.stamps)
-        self.without_zone |= other.without_zone
+        self.without_zone.update(other.without_zone)
         self.without_time += other.without_time
 
     def kinds(self) -> dict[str, dict[str, Counter[str]]]:

@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from zoneinfo import ZoneInfo
 
 import redis
 from kafka.errors import KafkaError
@@ -10,10 +11,11 @@ from prometheus_client import CollectorRegistry
 
 from consumer.count.cities import load_zones
 from consumer.count.command import wait_for_redis
+from consumer.count.known import KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
-from consumer.count.store import Counters, offsets_of
-from consumer.count.tally import Tally, tally
+from consumer.count.store import Counters, first_below, offsets_of
+from consumer.count.tally import Tally
 from consumer.metrics import CountMetrics
 from producer.errors import CommandError
 from producer.logs import setup
@@ -46,18 +48,20 @@ def main(argv: list[str]) -> int:
     client = settings.redis_client()
     wait_for_redis(settings, client, settings.startup_timeout)
     reader = Reader(settings, CountMetrics(CollectorRegistry()))
-    counted = Tally()
+    counted, known = Tally(), KnownCities(zones)
     try:
         counters = Counters.read(client, settings.counter_prefix)
         offsets = offsets_of(settings.output_topic, counters.offsets)
         _check_comparable(settings, reader, counters, offsets)
-        for chunk in reader.read_whole(offsets, "verifying"):
-            counted.merge(tally(chunk.labeled, zones))
+        _count(reader, counters, settings.output_topic, known, counted, zones)
     except (redis.RedisError, KafkaError) as error:
         raise CommandError(f"could not compare: {error}; run it again") from None
     finally:
         reader.close()
-    found = differences(counters, counted)
+    found = differences(counters.hashes(), counted.hashes())
+    complete = {number for number, offset in offsets.items() if counters.known_to.get(number, 0) >= offset}
+    ours, theirs = (_by_key(first_below(offsets, first), complete) for first in (counters.first, known.first))
+    found += differences(ours, theirs)
     for line in found[:MOST_SHOWN]:
         print(line)
     if len(found) > MOST_SHOWN:
@@ -94,15 +98,43 @@ def _check_comparable(settings: VerifySettings, reader: Reader, counters: Counte
         )
 
 
-def differences(counters: Counters, counted: Tally) -> list[str]:
+def _count(
+    reader: Reader,
+    counters: Counters,
+    topic: str,
+    known: KnownCities,
+    counted: Tally,
+    zones: Mapping[str, ZoneInfo],
+) -> None:
+    """Count what the counters hold: each city below the offsets at which its counters were read."""
+    whole = offsets_of(topic, counters.offsets)
+    moments = {id(offsets): offsets_of(topic, offsets) for offsets in counters.later.values()}  # few, of many cities
+    later = {city: moments[id(offsets)] for city, offsets in counters.later.items()}
+    until = {number: max(each.get(number, 0) for each in (whole, *moments.values()))
+             for number in {*whole, *(number for each in moments.values() for number in each)}}  # fmt: skip
+    beyond = Tally()
+    for chunk in reader.read_whole(until, "verifying"):
+        for record in chunk.labeled:
+            post = known.named(record)
+            if record.offset < whole.get(record.partition, 0):
+                counted.add(post, zones)
+            elif record.offset < later.get(post.city, whole).get(record.partition, 0):
+                beyond.add(post, zones)
+    beyond.stamps.clear()  # they were read with those of `whole`
+    counted.merge(beyond)
+
+
+def _by_key(first: Mapping[int, Mapping[str, int]], partitions: Container[int]) -> dict[str, Mapping[str, int]]:
+    return {f"known:{number}": cities for number, cities in first.items() if number in partitions}
+
+
+def differences(in_redis: Mapping[str, Mapping[str, int]], in_topic: Mapping[str, Mapping[str, int]]) -> list[str]:
     """One line per counter that differs.
 
     Args:
-        counters: what Redis says.
-        counted: what the topic says.
+        in_redis: key without prefix -> field -> what Redis says.
+        in_topic: what the topic says.
     """
-    in_redis: Mapping[str, Mapping[str, int]] = counters.hashes()
-    in_topic: Mapping[str, Mapping[str, int]] = counted.hashes()
     found = []
     for name in sorted({*in_redis, *in_topic}):
         ours, theirs = in_redis.get(name, {}), in_topic.get(name, {})

@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 
 from consumer.count.cities import load_zones
 from consumer.count.command import wait_for_redis
+from consumer.count.known import KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
 from consumer.count.store import Counters
@@ -115,12 +116,12 @@ def _from_redis(settings: PopularityPageSettings) -> Counted:
 def _from_topic(settings: PopularityPageSettings) -> Counted:
     zones = load_zones(settings.cities_file)
     reader = Reader(settings, CountMetrics(CollectorRegistry()))
-    everything = Tally()
+    everything, known = Tally(), KnownCities(zones)
     try:
         ends = connect(settings, reader.ends)
         until = {partition.partition: end for partition, end in ends.latest.items()}
         for chunk in reader.read_whole(until, "counting"):
-            everything.merge(tally(chunk.labeled, zones))
+            everything.merge(tally(known.posts(chunk.labeled, {}), zones))
     except KafkaError as error:
         raise CommandError(f"{settings.output_topic} could not be read: {error}; run it again") from None
     finally:

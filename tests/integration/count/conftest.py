@@ -2,17 +2,27 @@
 
 import subprocess
 import urllib.request
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count as numbers
+from threading import Event
 from typing import Any
 
 import pytest
 import redis
 from kafka import KafkaProducer, TopicPartition
+from prometheus_client import CollectorRegistry
 
+from consumer.count import recount, verify
+from consumer.count.cities import load_zones
+from consumer.count.command import HEALTH_LIMIT, count
+from consumer.count.read import Reader
+from consumer.count.settings import CountSettings
+from consumer.count.store import Store
+from consumer.health import Health
 from consumer.labeled_post import LabeledPost
+from consumer.metrics import CountMetrics
 from deploy.local.stack import Stack
 from tests.conftest import Background, RunCli, StartCli, Topics, wait_until
 from tests.labels import labeled
@@ -61,7 +71,7 @@ class Counting:
     run_cli: RunCli
     start_cli: StartCli
     environment: dict[str, str] = field(default_factory=dict)
-    _next: Any = field(default_factory=count)
+    _next: Any = field(default_factory=numbers)
 
     def write(self, number: int) -> None:
         """So many more labelled posts, one after the other to partition 0 and 1."""
@@ -89,6 +99,27 @@ class Counting:
     def start(self, *flags: str, **environment: str) -> Background:
         """`count` in the background."""
         return self.start_cli("consumer", "count", *flags, env=self.env | environment)
+
+    @property
+    def settings(self) -> CountSettings:
+        """Those of the commands."""
+        return CountSettings.model_validate(
+            {
+                "bootstrap_servers": self.stack.broker.address,
+                "redis_url": self.stack.redis.url,
+                "output_topic": self.topics.output,
+                "counter_prefix": self.prefix,
+            }
+        )
+
+    def count_here(self) -> CountMetrics:
+        """`count --stop-at-end` in this process, whose constants a test may change."""
+        settings, zones, metrics = self.settings, load_zones(), CountMetrics(CollectorRegistry())
+        with closing(settings.redis_client()) as client, closing(Reader(settings, metrics)) as reader:
+            reader.stop_at({partition.partition: end for partition, end in reader.ends().latest.items()})
+            store = Store(client, settings.counter_prefix, settings.output_topic, reader.topic_id)
+            count(reader, store, zones, metrics, Health(HEALTH_LIMIT), Event())
+        return metrics
 
     @property
     def env(self) -> dict[str, str]:
@@ -131,6 +162,21 @@ def counting(
     start_cli: StartCli,
 ) -> Counting:
     return Counting(stack, topics, redis_client, counter_prefix, run_cli, start_cli)
+
+
+@pytest.fixture
+def here(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], int]:
+    """Runs `recount` or `verify` in this process, whose constants a test may change."""
+    modules: dict[str, Any] = {"recount": recount, "verify": verify}
+    for module in modules.values():
+        monkeypatch.setattr(module, "setup", lambda settings: None)  # the log is pytest's
+
+    def run(command: str) -> int:
+        addresses = {"bootstrap-servers": counting.stack.broker.address, "redis-url": counting.stack.redis.url}
+        names = {"output-topic": counting.topics.output, "counter-prefix": counting.prefix}
+        return int(modules[command].main([f"--{flag}={value}" for flag, value in (addresses | names).items()]))
+
+    return run
 
 
 def ask(counter: Background, path: str) -> tuple[int, str]:

@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry
 
 from consumer.count import read
 from consumer.count.read import Reader
-from consumer.count.settings import CountSettings
 from consumer.metrics import CountMetrics
 from deploy.local.redis_server import RedisServer, find_server
 from tests.conftest import Background, wait_until
@@ -105,7 +104,7 @@ def test_what_cannot_be_counted_is_passed_over_and_said_once(counting: Counting)
     assert counter.end() == 0
     passed_over = re.findall(r"passed over topic=\S+ partition=(\d) offset=(\d+) why=", counter.output)
     assert sorted(passed_over) == [("0", "2"), ("0", "3"), ("1", "2")]
-    assert counter.output.count("no time zone for this city") == 1
+    assert counter.output.count("posts of cities without a time zone are in no hour (CITIES_FILE)") == 1
     assert 'city="são paulo"' in counter.output
     assert counter.output.count("posts without created_at are in no hour") == 1
     counting.assert_equal_to_a_recount(13)
@@ -143,15 +142,9 @@ def test_only_committed_labels_count_and_markers_are_no_lag(counting: Counting) 
     counting.assert_equal_to_a_recount(20)
 
 
-def settings(counting: Counting) -> CountSettings:
-    return CountSettings.model_validate(
-        {"bootstrap_servers": counting.stack.broker.address, "output_topic": counting.topics.output}
-    )
-
-
 def test_an_end_that_others_have_passed_moves_nothing_back(counting: Counting) -> None:
     counting.write(20)
-    with closing(Reader(settings(counting), CountMetrics(CollectorRegistry()))) as reader:
+    with closing(Reader(counting.settings, CountMetrics(CollectorRegistry()))) as reader:
         reader.stop_at({0: 4, 1: 8})
         reader.go_on_from({0: 6, 1: 5})
         read = []
@@ -169,7 +162,7 @@ def test_what_expired_uncounted_is_shown_once(counting: Counting) -> None:
     with KafkaAdminClient(bootstrap_servers=counting.stack.broker.address) as admin:
         admin.delete_records({TopicPartition(counting.topics.output, 0): 7})
     metrics = CountMetrics(CollectorRegistry())
-    with closing(Reader(settings(counting), metrics)) as reader:
+    with closing(Reader(counting.settings, metrics)) as reader:
         for _ in range(2):
             reader.go_on_from({0: 5, 1: 5})
     assert metrics.expired.labels("0")._value.get() == 2
@@ -183,7 +176,7 @@ def test_an_open_transaction_short_of_the_end_is_waited_for_and_said(
     (post,) = some_posts(1)
     with (
         closing(counting.transactional_producer()) as producer,
-        closing(Reader(settings(counting), CountMetrics(CollectorRegistry()))) as reader,
+        closing(Reader(counting.settings, CountMetrics(CollectorRegistry()))) as reader,
     ):
         producer.init_transactions()
         producer.begin_transaction()
@@ -207,7 +200,7 @@ def test_an_open_transaction_short_of_the_end_is_waited_for_and_said(
             return reader.is_at_end()
 
         wait_until(at_end, what="the end")
-    assert found == [post]
+    assert [record.post for record in found] == [post]
     assert caplog.text.count("short of the end") == 1
 
 

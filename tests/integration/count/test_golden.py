@@ -16,8 +16,9 @@ def test_golden_posts_become_the_golden_keys_once(counting: Counting) -> None:
     assert len(topic_id) > 20
     renamed = {f"labeled-posts:{field.rpartition(':')[2]}": offset for field, offset in keys["offsets"].items()}
     assert set(keys["offsets"]) == {f"{topic}:0", f"{topic}:1"}
+    known = {field.replace(topic_id, "<topic id>"): offset for field, offset in keys["known"].items()}
     del expected["keys"]["topic"]
-    assert keys | {"offsets": renamed} == expected["keys"]
+    assert keys | {"offsets": renamed, "known": known} == expected["keys"]
 
     second = counting.run("count", "--stop-at-end")
     assert second.returncode == 0, second.stderr

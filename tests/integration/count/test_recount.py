@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
-from consumer.count import recount
 from consumer.count.read import Chunk, Reader
-from consumer.count.store import forget
+from consumer.count.switch import Rebuild
 from producer.errors import CommandError
 from tests.integration.count.conftest import Counting
 
@@ -38,7 +37,9 @@ def test_a_counter_changed_by_hand_is_found_and_recounted_while_count_runs(count
     assert recounted.stdout == (
         f"recounted 80 labelled posts of {counting.topics.output} under {counting.prefix}\n"
     )  # fmt: skip
-    assert counting.all_keys() == right  # nothing of the rebuilding and of Atlantis is left
+    keys = counting.all_keys()
+    assert keys.pop("recounted")
+    assert keys == right  # nothing of the rebuilding and of Atlantis is left
     counting.write(30)
     counting.wait_for(110)
     assert counter.end() == 0
@@ -69,7 +70,7 @@ def test_what_an_interrupted_recount_left_is_removed(counting: Counting) -> None
 
 
 def another_begins(counting: Counting) -> None:
-    forget(counting.redis, f"{counting.prefix}:rebuild")
+    Rebuild(counting.redis, counting.prefix).begin()
 
 
 def another_runs_to_its_end(counting: Counting) -> None:
@@ -78,7 +79,10 @@ def another_runs_to_its_end(counting: Counting) -> None:
 
 @pytest.mark.parametrize("other", [another_begins, another_runs_to_its_end])
 def test_a_recount_whose_counters_another_took_changes_nothing(
-    counting: Counting, monkeypatch: pytest.MonkeyPatch, other: Callable[[Counting], None]
+    counting: Counting,
+    here: Callable[[str], int],
+    monkeypatch: pytest.MonkeyPatch,
+    other: Callable[[Counting], None],
 ) -> None:
     counting.write(20)
     assert counting.run("count", "--stop-at-end").returncode == 0
@@ -89,12 +93,9 @@ def test_a_recount_whose_counters_another_took_changes_nothing(
         other(counting)  # all is rebuilt, nothing is switched yet
 
     monkeypatch.setattr(Reader, "read_whole", read_whole_then_other)
-    monkeypatch.setattr(recount, "setup", lambda settings: None)  # the log is pytest's
-    addresses = {"bootstrap-servers": counting.stack.broker.address, "redis-url": counting.stack.redis.url}
-    names = {"output-topic": counting.topics.output, "counter-prefix": counting.prefix}
 
     with pytest.raises(CommandError, match="^nothing was changed: another recount writes to .* one at a time$"):
-        recount.main([f"--{flag}={value}" for flag, value in (addresses | names).items()])
+        here("recount")
 
     assert not [key for key in counting.all_keys() if key.startswith("rebuild")]
     counting.assert_equal_to_a_recount(20)

@@ -13,11 +13,12 @@ import redis
 from consumer.count.store import Counters
 from consumer.dead_letter import SOURCE
 from deploy.local.stack import Stack
-from tests.conftest import ROOT, Background, MakeTopics, RunCli, StartCli, wait_until
+from tests.conftest import ROOT, Background, MakeTopics, RunCli, StartCli, Topics, wait_until
 from tests.faults.feed import Feed
 from tests.faults.pool import Pool
+from tests.labels import labeled
 from tests.tools import left_out, require
-from tests.wire import read_all
+from tests.wire import read_all, write
 
 EARLIER = "d8ff8d4a31511642e060405391e5fc83f0495d4c"
 """Before workers read their own outputs and dead letters named their source: that is how one tells who wrote them."""
@@ -94,3 +95,21 @@ def test_a_rolling_upgrade_and_its_rollback_neither_lose_nor_double_a_post(
     assert replace(before, days={}) == replace(after, days={}), "the rest was right"
     verified = run_cli("consumer", "verify", env=env)
     assert f"equal the {len(labels):,} labelled posts" in verified.stdout, verified.stdout + verified.stderr
+
+
+def test_an_earlier_counter_stops_while_a_recount_puts_its_counters_in_place(
+    stack: Stack, topics: Topics, run_cli: RunCli, redis_client: redis.Redis, counter_prefix: str, earlier: Version
+) -> None:
+    env = topics.environment | {"PLACESTREAM_COUNTER_PREFIX": counter_prefix}
+    write(stack, topics.output, [(b"1", labeled().to_value(), [])] * 4)
+    assert run_cli("consumer", *COUNT, "--stop-at-end", env=env | earlier).returncode == 0
+    topic_id = str(redis_client.get(f"{counter_prefix}:topic"))
+    redis_client.set(f"{counter_prefix}:topic", f"switching:{topic_id}")
+    redis_client.delete(f"{counter_prefix}:offsets")  # what `switch.lua` does first
+
+    stopped = run_cli("consumer", *COUNT, env=env | earlier)
+
+    assert stopped.returncode == 1
+    assert f"(topic id switching:{topic_id}, now {topic_id})" in stopped.stderr.splitlines()[-1]
+    assert not redis_client.exists(f"{counter_prefix}:offsets")
+    assert redis_client.hvals(f"{counter_prefix}:stamps") == ["4"]

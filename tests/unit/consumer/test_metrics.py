@@ -30,6 +30,7 @@ LABEL = SHARED | {
 }
 COUNT = SHARED | {
     "placestream_counted_posts_total",
+    "placestream_capped_posts_total",
     "placestream_counter_applications_total",
     "placestream_counter_lag_records",
     "placestream_unreadable_records_total",

@@ -38,6 +38,7 @@ def test_a_file_of_ones_own_replaces_them(tmp_path: Path, begin: str) -> None:
         ("city,zone\nx\n", "line 2: None is no IANA time zone$"),
         ("city,zone\nx,America\n", "line 2: 'America' is no IANA time zone$"),
         ("city,zone\nx,../../etc/passwd\n", "line 2: .* is no IANA time zone$"),
+        ("city,zone\n_other,Europe/London\n", "no city can have the name _other: posts of many cities count under it$"),
     ],
 )
 def test_a_wrong_file_is_one_line_that_says_where(tmp_path: Path, text: str, said: str) -> None:

@@ -2,6 +2,7 @@ import math
 from typing import Any
 
 import pytest
+from scipy.stats import binomtest
 
 from consumer.count.cities import load_zones
 from consumer.count.popularity import CityFigures, Share, popularity
@@ -37,6 +38,12 @@ def test_the_interval_is_wilsons(k: int, n: int, low: float, high: float) -> Non
     assert (share.k, share.n, share.share) == (k, n, k / n)
     assert share.low == pytest.approx(low, abs=5e-5)
     assert share.high == pytest.approx(high, abs=5e-5)
+
+
+def test_the_interval_is_scipys() -> None:
+    for k, n in ((0, 1), (1, 1), (3, 7), (24, 50), (999, 1000), (123_456, 1_000_000)):
+        interval = binomtest(k, n).proportion_ci(0.95, method="wilson")
+        assert (Share.of(k, n).low, Share.of(k, n).high) == pytest.approx((interval.low, interval.high), rel=1e-12)
 
 
 @pytest.mark.parametrize("n", [1, 7, 1000])

@@ -132,6 +132,31 @@ def test_an_unknown_city_is_one_line_that_names_the_others(say: Say) -> None:
         say(POSTS, "--city", "paris")
 
 
+def test_of_many_cities_only_some_are_named(say: Say) -> None:
+    posts = [{"city": f"city {number:03d}"} for number in range(150)] + [{"city": "zürich"}] * 2
+    with pytest.raises(
+        CommandError, match="^no city 'paris'; there are city 000, .*, zürich and 131 with fewer posts$"
+    ):
+        say(posts, "--city", "paris")
+
+
+def test_of_many_cities_those_with_the_most_posts_have_a_table(say: Say) -> None:
+    posts = [{"city": f"city {number:03d}"} for number in range(150)] + [{"city": "zürich"}] * 2
+    titles = [line.split(":")[0] for line in lines(say(posts)[0]) if "classified" in line]
+    assert titles == [*(f"city {number:03d}" for number in range(99)), "zürich"]
+    assert say(posts)[0].endswith("… and 51 more cities with fewer posts (--top 0 shows all)\n")
+    assert "more cities" not in say(posts, "--city", "zürich")[0]
+    for flags, shown in ((["--top", "0"], "151 cities"), (["--csv"], "151 cities"), (["--json"], "151 cities")):
+        out, _ = say(posts, *flags)
+        assert f"{sum(f'city {number:03d}' in out for number in range(150)) + ('zürich' in out)} cities" == shown
+        assert "more cities" not in out
+
+
+def test_json_city_by_city_is_the_json_of_all(say: Say) -> None:
+    out, _ = say([*POSTS, {"city": "a\u2028b", "place": "line\nbreak"}], "--json")
+    assert out == json.dumps(json.loads(out), ensure_ascii=False, indent=2) + "\n"
+
+
 def test_nothing_counted_is_one_line(say: Say) -> None:
     with pytest.raises(CommandError, match=r"^nothing is counted under \{placestream\} at localhost:6379; run `count`"):
         say([])
