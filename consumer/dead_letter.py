@@ -14,8 +14,8 @@ STAGES = {
 }
 """The stages that can give up on a record, each a file of `consumer/label`, and the closed set of their reasons."""
 
-MAYBE_OURS = ("decode_failed", "encode_failed", "poison", "output_too_large")
-"""Reasons that may be our fault; all others are the sender's."""
+MAYBE_OURS = ("decode_failed", "encode_failed", "poison")
+"""Reasons that may be our fault; all others are the sender's. A label that does not fit has a giant post_id."""
 
 REASONS = tuple(reason for reasons in STAGES.values() for reason in reasons)
 STAGE_OF = {reason: stage for stage, reasons in STAGES.items() for reason in reasons}

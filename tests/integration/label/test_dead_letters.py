@@ -7,11 +7,13 @@ import os
 import struct
 from typing import Any
 
+import pytest
 from PIL import Image
 
 from consumer.dead_letter import PREFIX, REASON
 from deploy.local.stack import Stack
 from tests.conftest import RunCli, Topics
+from tests.faults.failing import HUGE, SMALL
 from tests.wire import picture, post, read_all, write, write_raw
 
 CITY = [("city", b"london")]
@@ -116,20 +118,24 @@ def test_bad_records_die_with_their_reason_and_good_neighbours_are_labelled(
         assert said[f"{PREFIX}exception.message"], name
 
 
-def test_a_worker_that_is_given_only_bad_records_stops_at_the_breaker(
-    stack: Stack, topics: Topics, run_cli: RunCli
+@pytest.mark.parametrize(("value", "reason"), [(HUGE, "encode_failed"), (b"no picture", "not_an_image")])
+def test_a_worker_stops_at_the_breaker_unless_the_fault_is_the_sender_s(
+    value: bytes, reason: str, stack: Stack, topics: Topics, run_cli: RunCli
 ) -> None:
-    write(stack, topics.input, [(str(number).encode(), b"no picture", CITY) for number in range(60)])
+    write(stack, topics.input, [(str(number).encode(), value, CITY) for number in range(60)])
 
     ended = run_cli(
-        "tests.light", "--stop-at-end", "--metrics-port", "0", "--batch-size", "8", "--breaker-consecutive", "20",
-        env=topics.environment,
+        "tests.faults.failing", "--stop-at-end", "--metrics-port", "0", "--batch-size", "8", "--breaker-consecutive",
+        "20", env=topics.environment | {"FAULTS_ENCODER": SMALL},
     )  # fmt: skip
 
-    assert ended.returncode == 1
-    assert ended.stderr.strip().splitlines()[-1].startswith("light: 20 posts in a row became dead letters")
+    is_ours = reason == "encode_failed"
+    dead = [dict(record.headers)[REASON].decode() for record in read_all(stack, topics.dead_letter)]
+    assert dead == [reason] * (16 if is_ours else 60)  # two batches before the one that is judged too much
+    assert ended.returncode == int(is_ours), ended.stderr
+    last = ended.stderr.strip().splitlines()[-1]
+    assert last.startswith("light: 20 posts in a row failed for what may be our fault") == is_ours
     assert "Traceback" not in ended.stderr
-    assert len(read_all(stack, topics.dead_letter)) == 16  # two batches before the one that is judged too much
 
 
 def test_a_post_whose_label_does_not_fit_its_topic_is_a_dead_letter(

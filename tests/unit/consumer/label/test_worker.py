@@ -7,9 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
 from kafka.errors import CommitFailedError, KafkaError, KafkaTimeoutError, ProducerFencedError
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from consumer.classify.classifier import Classifier
@@ -335,23 +338,31 @@ def test_a_stop_does_not_wait_for_a_slow_model_beyond_the_drain_timeout() -> Non
     line.encoder.hurry.set()
 
 
-def test_the_breaker_judges_before_anything_of_the_batch_is_published() -> None:
-    too_large = [record(number, picture("red"), key=str(number).encode() * 2_000) for number in range(4)]
-    line = Line(0, records=too_large, output_limit=3_000, breaker_consecutive=3)
+def test_the_breaker_judges_before_anything_of_the_batch_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(4, breaker_consecutive=3)
+    encode = line.encoder.encode_images
+
+    def encode_no_red(prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        if any(picture[0].float().mean() > 200 for picture in prepared):
+            raise RuntimeError("no red")
+        return encode(prepared)
+
+    monkeypatch.setattr(line.encoder, "encode_images", encode_no_red)
 
     with pytest.raises(CommandError, match="BREAKER_CONSECUTIVE"):
         line.run()
-    assert line.sink.published == ["0" * 2_000, "1" * 2_000]
+    assert line.sink.published == ["0", "1"]
     assert line.source.released
 
 
 def test_what_is_the_sender_s_fault_never_ends_the_worker() -> None:
-    junk = [record(number, b"no picture") for number in range(10)]
-    line = Line(0, records=junk, breaker_consecutive=3)
+    junk = [record(number, b"no picture") for number in range(5)]
+    giants = [record(number, picture(), key=str(number).encode() * 2_000) for number in range(5, 10)]
+    line = Line(0, records=[*junk, *giants], output_limit=1_000, breaker_consecutive=3)
 
     line.run()
 
-    assert line.sink.published == ids(10)
+    assert [post_id[0] for post_id in line.sink.published] == ids(10)
 
 
 def test_a_batch_that_the_model_does_not_give_back_ends_the_worker_as_if_it_were_killed() -> None:
