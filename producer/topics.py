@@ -28,6 +28,8 @@ WEEK_MS = 7 * 24 * 3600 * 1000
 
 DEFAULT_MAX_REQUEST_SIZE = 16 * 1024 * 1024
 
+LARGEST_MAX_REQUEST_SIZE = 90_000_000
+
 
 class CreateSettings(TopicSettings):
     """Settings of ``topics``."""
@@ -37,7 +39,7 @@ class CreateSettings(TopicSettings):
     max_request_size: int = Field(
         DEFAULT_MAX_REQUEST_SIZE,
         ge=LABEL_NEEDS,
-        le=90_000_000,
+        le=LARGEST_MAX_REQUEST_SIZE,
         description="largest record of the input topic, in bytes",
     )
 
@@ -56,6 +58,11 @@ class Topic:
         """Its record limit; None where the broker does not say."""
         limit = self.config.get("max.message.bytes")
         return None if limit is None else int(limit)
+
+    @property
+    def may_be_compressed(self) -> bool:
+        """Whether its batches may unpack to more than its record limit; not where the broker does not say."""
+        return self.config.get("compression.type", "uncompressed") != "uncompressed"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -139,6 +146,7 @@ def _wanted(settings: CreateSettings, existing_input: Topic | None) -> list[Topi
         copies,
         common
         | {
+            "compression.type": "uncompressed",  # else max.message.bytes says nothing of what a batch unpacks to
             "message.timestamp.type": "LogAppendTime",
             "retention.ms": str(WEEK_MS),
             "max.message.bytes": str(settings.max_request_size),
