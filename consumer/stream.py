@@ -61,32 +61,32 @@ class Stream:
             try:
                 value, self._at = decode_varint(self._held, self._at)
             except IndexError:
-                self._hold(len(self._held) - self._at + 1)
+                self._at_least(len(self._held) - self._at + 1)
             else:
                 return int(value)
 
-    def view(self, size: int) -> memoryview:
-        """The next bytes, to be released before anything else is read."""
-        self._hold(size)
-        self._at += size
-        return memoryview(self._held)[self._at - size : self._at]
-
     def take(self, size: int) -> bytes:
         """The next bytes."""
-        with self.view(size) as view:
-            return bytes(view)
+        held, start, end = self.hold(size)
+        return bytes(held[start:end])
 
     def digest(self, size: int) -> str:
         """The SHA-256 of the next bytes, which are not held."""
         digest = hashlib.sha256()
         while size:
-            self._hold(1)
-            with self.view(min(size, len(self._held) - self._at)) as view:
-                digest.update(view)
-                size -= len(view)
+            self._at_least(1)
+            held, start, end = self.hold(min(size, len(self._held) - self._at))
+            digest.update(memoryview(held)[start:end])
+            size -= end - start
         return digest.hexdigest()
 
-    def _hold(self, size: int) -> None:
+    def hold(self, size: int) -> tuple[bytearray, int, int]:
+        """Where the next bytes lie, until more is read: from the first number to the second one."""
+        self._at_least(size)
+        self._at += size
+        return self._held, self._at - size, self._at
+
+    def _at_least(self, size: int) -> None:
         if len(self._held) - self._at >= size:
             return
         del self._held[: self._at]

@@ -1,7 +1,7 @@
 """The records of a batch one by one, whatever its sender has packed: none too large to hold, and none that raises.
 
 kafka-python 3.0.12 raises, for ever, at a record that it cannot read although the broker took it, and makes objects of
-every header. Here such a record comes without what is too much of it, and `consumer.dead_letter.left_out_of` tells what.
+every header. Here it comes without what is too much of it, and `consumer.dead_letter.left_out_of` tells what that was.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ class Batch:
                 yield self._rest(error)
 
     def _plain(self) -> Iterator[DefaultRecord]:
-        buffer, end = memoryview(self._batch._buffer), self._batch._pos
+        buffer, end = self._batch._buffer, self._batch._pos
         while True:
             length, start = decode_varint(buffer, end)
             end = start + length
@@ -71,31 +71,32 @@ class Batch:
             yield self._parsed(buffer, start, end)
 
     def _streamed(self) -> Iterator[DefaultRecord]:
-        self._stream = Stream(self._batch.compression_type, memoryview(self._batch._buffer)[self._batch._pos :])
+        stream = Stream(self._batch.compression_type, memoryview(self._batch._buffer)[self._batch._pos :])
+        self._stream = stream
         while True:
-            length = self._stream.varint()
+            length = stream.varint()
             if length < 0:
                 raise ValueError(f"a record of {length} bytes")
-            if length > self._largest:
-                yield self._passed_over(self._stream, length)
-                continue
-            with self._stream.view(length) as body:
-                record = self._parsed(body, 0, length)
-            yield record
+            if length <= self._largest:
+                yield self._parsed(*stream.hold(length))
+            else:
+                yield self._passed_over(stream, length)
 
-    def _parsed(self, buffer: memoryview, start: int, end: int) -> DefaultRecord:
+    def _parsed(self, buffer: bytearray, start: int, end: int) -> DefaultRecord:
         """The record that fills this place."""
         try:
             since, pos = decode_varint(buffer, start + 1)  # after the attributes, of which none is in use
             delta, pos = decode_varint(buffer, pos)
             size, pos = decode_varint(buffer, pos)
-            key = None if size < 0 else bytes(buffer[pos : pos + size])
-            pos += max(0, size)
+            key = None
+            if size >= 0:
+                key, pos = bytes(buffer[pos : pos + size]), pos + size
             size, pos = decode_varint(buffer, pos)
-            value = None if size < 0 else bytes(buffer[pos : pos + size])
-            pos += max(0, size)
+            value = None
+            if size >= 0:
+                value, pos = bytes(memoryview(buffer)[pos : pos + size]), pos + size  # copied once, not twice
             count, pos = decode_varint(buffer, pos)
-            if _are_too_many(count, end - pos):
+            if count > MOST_HEADERS or end - pos > MOST_HEADER_BYTES:
                 left_out = LeftOut(
                     "record_too_large", _too_many(count, end - pos), header_count=count, header_bytes=end - pos
                 )
@@ -121,11 +122,11 @@ class Batch:
             count = stream.varint()
             rest = _within(stream, end, end - stream.position)
             headers: Headers = []
-            too_many = _are_too_many(count, rest)
+            too_many = count > MOST_HEADERS or rest > MOST_HEADER_BYTES
             if too_many:
                 stream.digest(rest)
             else:
-                headers, pos = _headers(memoryview(stream.take(rest)), 0, count)
+                headers, pos = _headers(bytearray(stream.take(rest)), 0, count)
                 if pos != rest:
                     raise ValueError(f"its headers end {rest - pos} bytes before it")
             left_out = LeftOut(
@@ -194,15 +195,11 @@ def _within(stream: Stream, end: int, size: int) -> int:
     return size
 
 
-def _are_too_many(count: int, size: int) -> bool:
-    return count > MOST_HEADERS or size > MOST_HEADER_BYTES
-
-
 def _too_many(count: int, size: int) -> str:
     return f"{count} headers of {size} bytes; at most {MOST_HEADERS} of {MOST_HEADER_BYTES} are read"
 
 
-def _headers(buffer: memoryview, pos: int, count: int) -> tuple[Headers, int]:
+def _headers(buffer: bytearray, pos: int, count: int) -> tuple[Headers, int]:
     """The headers that begin there, and where they end. What of a name is no UTF-8 is replaced, as Java does."""
     if count < 0:
         raise ValueError(f"{count} headers")
@@ -211,9 +208,12 @@ def _headers(buffer: memoryview, pos: int, count: int) -> tuple[Headers, int]:
         size, pos = decode_varint(buffer, pos)
         if size < 0:
             raise ValueError("a header without a name")
-        name = str(buffer[pos : pos + size], "utf-8", "replace")
+        name = buffer[pos : pos + size].decode("utf-8", "replace")
         pos += size
         size, pos = decode_varint(buffer, pos)
-        headers.append((name, None if size < 0 else bytes(buffer[pos : pos + size])))
-        pos += max(0, size)
+        if size < 0:
+            headers.append((name, None))
+        else:
+            headers.append((name, bytes(buffer[pos : pos + size])))
+            pos += size
     return headers, pos

@@ -4,7 +4,7 @@ from typing import Any
 
 from consumer.classify.classifier import Classifier, Decoded
 from consumer.classify.pictures import PictureError
-from consumer.dead_letter import DeadLetter
+from consumer.dead_letter import DeadLetter, left_out_of
 from producer.post import BadRecord, Post
 
 
@@ -15,6 +15,8 @@ def decode(record: Any, classifier: Classifier) -> Decoded | DeadLetter:
         record: as kafka-python's consumer returned it.
         classifier: knows what its encoder needs of a picture.
     """
+    if left_out := left_out_of(record):
+        return DeadLetter.without(left_out)
     try:
         post = Post.from_record(record.key, record.value, record.headers)
     except BadRecord as error:

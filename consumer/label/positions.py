@@ -42,6 +42,11 @@ class Positions:
         self._said: set[tuple[TopicPartition, int]] = set()  # partition and beginning that were warned of
         self._known: dict[TopicPartition, int] = {}  # where each stood when this process last committed or asked
 
+    @property
+    def topic_id(self) -> str:
+        """The topic's id at the last look."""
+        return self._topic_id
+
     def is_recreated(self) -> bool:
         """Whether the topic is another one than at the last look: deleted and created anew under its name.
 

@@ -30,11 +30,13 @@ class Topics:
         partitions: of the input.
         output_limit: ``max.message.bytes`` of the labelled posts.
         dead_letter_limit: ``max.message.bytes`` of the dead letters.
+        input_limit: ``max.message.bytes`` of the input.
     """
 
     partitions: int
     output_limit: int
     dead_letter_limit: int
+    input_limit: int = DEFAULT_MAX_REQUEST_SIZE
 
     @property
     def largest_limit(self) -> int:
@@ -59,10 +61,16 @@ def check_topics(settings: LabelSettings) -> Topics:
             )
     posts, labels, dead_letters = (found[name] for name in names)
     check_outputs([posts, labels, dead_letters])
+    if posts.may_be_compressed:
+        event(
+            log, logging.WARNING, "senders may pack gigabytes into a small batch: set compression.type to uncompressed",
+            topic=posts.name, compression_type=posts.config["compression.type"],
+        )  # fmt: skip
     return Topics(
         posts.partitions,
         labels.max_record_bytes or LABEL_LIMIT,
         dead_letters.max_record_bytes or DEFAULT_MAX_REQUEST_SIZE + DEAD_LETTER_MARGIN,
+        posts.max_record_bytes or DEFAULT_MAX_REQUEST_SIZE,
     )
 
 

@@ -131,7 +131,7 @@ class Line:
         self.broker = Broker()
         self.consumer = GroupConsumer(self.broker)
         monkeypatch.setattr(read, "build_admin", lambda settings: self.broker)
-        monkeypatch.setattr(read, "build_consumer", lambda settings: self.consumer)
+        monkeypatch.setattr(read, "build_consumer", lambda *_: self.consumer)
         monkeypatch.setattr(read, "Published", Outputs)
         self.clock = Clock()
         monkeypatch.setattr(read, "time", self.clock)
