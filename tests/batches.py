@@ -75,9 +75,10 @@ def batch(
     """A batch of these bytes, which claims to have so many records; `packed` stands for them compressed."""
     body = pack(records, codec) if packed is None else packed
     last = count - 1 if last is None else last
-    checked = struct.pack(
-        ">hiqqqhii", attributes | CODECS[codec.removesuffix("-raw")], last, time, time, -1, -1, -1, count
-    ) + body
+    checked = (
+        struct.pack(">hiqqqhii", attributes | CODECS[codec.removesuffix("-raw")], last, time, time, -1, -1, -1, count)
+        + body
+    )
     return struct.pack(">qiibI", base, 9 + len(checked), 0, 2, crc32c(checked)) + checked
 
 
