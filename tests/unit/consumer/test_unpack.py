@@ -345,7 +345,7 @@ def test_what_was_aborted_does_not_come_and_is_not_unpacked(codec: str, monkeypa
     class Aborted:
         producer_id, first_offset = 7, 0
 
-    options = {"check_crcs": False, "isolation_level": 1, "aborted_transactions": [Aborted()]}
+    options: Any = {"check_crcs": False, "isolation_level": 1, "aborted_transactions": [Aborted()]}
     read = [found.offset for records in taken(data, 0, **options) for found in records]
 
     theirs = Fetcher.PartitionRecords(0, TopicPartition("posts", 0), MemoryRecords(data), **options)
