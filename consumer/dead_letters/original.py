@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import OffsetOutOfRangeError
+from kafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 
 from consumer.dead_letter import left_out_of, short_key
 from consumer.dead_letters.letter import Letter
@@ -75,4 +75,6 @@ class Originals:
                     return record if record.offset == offset else None
         except OffsetOutOfRangeError:
             pass
+        except TopicAuthorizationFailedError:
+            raise NotThere(f"not the whole post, and READ of {partition.topic} is not allowed") from None
         return None
