@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consumer.dead_letter import LEFT_OUT, PREFIX, REASON, SOURCE, SOURCE_TOPIC_ID, attempts_of
+from producer.post import check_parts
 
 MISSING = "–"
 
@@ -97,6 +98,7 @@ def _post_id(key: bytes | None, value: bytes | None) -> str | None:
         return printable(key.decode("utf-8", "backslashreplace"))
     if value and value.startswith(b"{"):
         try:
+            check_parts(value)
             post_id = json.loads(value).get("post_id")
         except (ValueError, RecursionError):
             return None

@@ -56,6 +56,7 @@ def test_a_record_of_another_program_is_a_letter_that_says_nothing() -> None:
         (b'{"post_id": 5}', None),
         (b"{broken", None),
         (b"{" * 100_000, None),
+        (b'{"post_id": "17", "x": [' + b"[]," * 100_000 + b"0]}", None),
         (b"\xff\xd8", None),
         (None, None),
     ],
