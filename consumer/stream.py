@@ -105,13 +105,13 @@ def _reader(codec: int, data: memoryview) -> Read:
     """What unpacks these bytes as a stream."""
     read: Read
     if codec == DefaultRecordBatch.CODEC_GZIP:
-        read = gzip.GzipFile(fileobj=io.BytesIO(data)).read
+        read = gzip.GzipFile(fileobj=io.BytesIO(data)).read1
     elif codec == DefaultRecordBatch.CODEC_SNAPPY:
         read = _joined(_snappy(data))
     elif codec == DefaultRecordBatch.CODEC_LZ4:
-        read = lz4.frame.LZ4FrameFile(io.BytesIO(data)).read
+        read = lz4.frame.LZ4FrameFile(io.BytesIO(data)).read1
     elif codec == DefaultRecordBatch.CODEC_ZSTD:
-        read = zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True).read
+        read = zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True).read1
     else:
         raise ValueError(f"there is no codec {codec}")
     return read

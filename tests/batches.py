@@ -14,8 +14,12 @@ from crc32c import crc32c
 from kafka.codec import snappy_encode
 
 from deploy.local.stack import Stack
+from tests.conftest import PATIENCE, wait_until
 
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+
+NOT_YET = (3, 5, 6)
+"""Errors of a broker that does not yet lead the partition: UNKNOWN_TOPIC, LEADER_NOT_AVAILABLE, NOT_LEADER."""
 
 Header = tuple[bytes, bytes | None]
 
@@ -103,17 +107,32 @@ def hash_of_zeros(size: int) -> str:
     return digest.hexdigest()
 
 
-def produce(stack: Stack, topic: str, data: bytes, partition: int = 0, timeout: float = 60) -> int:
-    """Send one batch as it is, which no client of Kafka would do; the broker's error code, 0 for none."""
+def produce(stack: Stack, topic: str, data: bytes) -> int:
+    """Send one batch to partition 0 as it is, which no client would do; the broker's error code, 0 for none.
+
+    A broker may know of a new topic, and not yet that it leads it.
+    """
+    answered = NOT_YET[0]
+
+    def is_taken_up() -> bool:
+        nonlocal answered
+        answered = _produce(stack, topic, data)
+        return answered not in NOT_YET
+
+    wait_until(is_taken_up, what=f"a leader of {topic}")
+    return answered
+
+
+def _produce(stack: Stack, topic: str, data: bytes) -> int:
 
     def text(value: str) -> bytes:
         return struct.pack(">h", len(value)) + value.encode()
 
-    body = struct.pack(">hhi", -1, -1, int(timeout * 1000)) + struct.pack(">i", 1) + text(topic)
-    body += struct.pack(">iii", 1, partition, len(data)) + data
+    body = struct.pack(">hhi", -1, -1, 60_000) + struct.pack(">i", 1) + text(topic)
+    body += struct.pack(">iii", 1, 0, len(data)) + data
     head = struct.pack(">hhi", 0, 7, 1) + text("stranger")
     host, port = stack.broker.address.split(":")
-    with socket.create_connection((host, int(port)), timeout=timeout) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
         connection.sendall(struct.pack(">i", len(head) + len(body)) + head + body)
         answer = connection.makefile("rb")
         (size,) = struct.unpack(">i", answer.read(4))

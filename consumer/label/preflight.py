@@ -11,6 +11,7 @@ from producer.connect import connect
 from producer.errors import CommandError
 from producer.logs import event
 from producer.topics import (
+    COMPRESSION,
     DEAD_LETTER_MARGIN,
     DEFAULT_MAX_REQUEST_SIZE,
     LABEL_LIMIT,
@@ -61,9 +62,10 @@ def check_topics(settings: LabelSettings) -> Topics:
             )
     posts, labels, dead_letters = (found[name] for name in names)
     check_outputs([posts, labels, dead_letters])
-    if posts.may_be_compressed:
+    if posts.is_packed_anew:
         event(
-            log, logging.WARNING, "senders may pack gigabytes into a small batch: set compression.type to uncompressed",
+            log, logging.WARNING, "the broker unpacks what senders pack, and a small batch may take all its memory: "
+            f"set compression.type to {COMPRESSION}",
             topic=posts.name, compression_type=posts.config["compression.type"],
         )  # fmt: skip
     return Topics(

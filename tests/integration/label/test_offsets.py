@@ -14,7 +14,7 @@ from consumer.label.read import LOOK_EVERY
 from deploy.local.stack import Stack
 from tests.conftest import RunCli, StartCli, Topics, wait_until
 from tests.integration.count.conftest import metric, write_unreadable
-from tests.wire import configure, post, read_all, write
+from tests.wire import post, read_all, write
 
 ONCE = ("--stop-at-end", "--metrics-port", "0", "--session-timeout", "6")
 
@@ -119,7 +119,6 @@ def test_a_record_that_cannot_be_read_ends_the_worker_with_its_place_and_does_no
 
 @pytest.mark.parametrize("codec", ["gzip", "lz4", "snappy", "zstd"])
 def test_an_input_of_any_codec_is_read(stack: Stack, topics: Topics, run_cli: RunCli, codec: str) -> None:
-    configure(stack, topics.input, compression_type="producer")
     with closing(KafkaProducer(bootstrap_servers=stack.broker.address, compression_type=codec)) as producer:
         for number in range(10):
             key, value, headers = post(str(number), caption="green " * 50)

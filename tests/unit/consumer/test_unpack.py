@@ -237,6 +237,12 @@ def test_where_the_rest_cannot_be_told_apart_one_record_stands_for_it(codec: str
     assert len(before) == 1 or how == "cut off"
 
 
+@pytest.mark.parametrize("codec", ["gzip", "lz4"])
+def test_what_follows_the_packed_records_hurts_none_of_them(codec: str) -> None:
+    packed = pack(ordinary(), codec) + b"something else"
+    assert len([found for found in unpacked(batch([], 5, codec, packed=packed)) if left_out_of(found) is None]) == 5
+
+
 def test_packed_bytes_that_are_none_and_codecs_that_there_are_not_are_a_rest_too() -> None:
     unknown = bytearray(batch([record(0, b"k", b"v")], 1))
     unknown[22] = 7
