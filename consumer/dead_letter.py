@@ -5,7 +5,7 @@ Of what is too large for that, sizes and hashes take the place: `LeftOut`.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Headers = list[tuple[str, bytes]]
@@ -70,17 +70,16 @@ class LeftOut:
 
     @classmethod
     def everything(cls, record: Any, message: str) -> "LeftOut":
-        """Value, headers and a long key of a record that is whole, but too large to be sent on."""
-        key, headers = record.key or b"", record.headers or ()
-        return cls(
-            "record_too_large",
-            message,
-            None if record.value is None else len(record.value),
-            None if record.value is None else hashlib.sha256(record.value).hexdigest(),
-            len(key) if len(key) > MAX_KEY else None,
-            len(headers),
-            sum(len(name.encode()) + len(value or b"") for name, value in headers),
-        )
+        """Value, headers and a long key of a record that is too large to be sent on, with what was left out before."""
+        known = left_out_of(record) or cls("record_too_large", message)
+        if record.value is not None:
+            known = replace(known, value_bytes=len(record.value), value_sha256=hashlib.sha256(record.value).hexdigest())
+        if record.key is not None and len(record.key) > MAX_KEY:
+            known = replace(known, key_bytes=len(record.key))
+        if known.header_count is None:
+            size = sum(len(name.encode()) + len(value or b"") for name, value in record.headers or ())
+            known = replace(known, header_count=len(record.headers or ()), header_bytes=size)
+        return replace(known, reason="record_too_large", message=message)
 
     @property
     def headers(self) -> Headers:

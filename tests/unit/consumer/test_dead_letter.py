@@ -114,6 +114,16 @@ def test_what_is_too_large_is_left_out_and_a_long_key_has_its_hash() -> None:
     assert sum(len(name) + len(text) for name, text in headers) < 4 * MAX_MESSAGE
 
 
+def test_what_was_left_out_before_is_still_said_when_more_is_left_out() -> None:
+    read = record(b"17", b"v" * 3000)
+    read.checksum = LeftOut("record_too_large", "headers", header_count=2000, header_bytes=6000)
+
+    left_out = LeftOut.everything(read, "and the value")
+
+    assert (left_out.header_count, left_out.header_bytes, left_out.value_bytes) == (2000, 6000, 3000)
+    assert left_out.message == "and the value"
+
+
 def test_a_key_that_is_not_too_long_is_kept() -> None:
     for key in (None, b"", b"1480879485913200243", b"k" * MAX_KEY):
         read = record(key, b"v")
