@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from kafka import KafkaConsumer
-
+from consumer.bounded import Consumer
+from consumer.unpack import LARGEST
 from producer.connect import bootstrap_timeout_ms
 from producer.settings import KafkaSettings
 
 
-def build_consumer(settings: KafkaSettings, client_id: str, **further: Any) -> KafkaConsumer:
+def build_consumer(settings: KafkaSettings, client_id: str, **further: Any) -> Consumer:
     """One that sees committed records alone, and raises where offsets are not in the log any more.
 
     Args:
@@ -19,7 +19,8 @@ def build_consumer(settings: KafkaSettings, client_id: str, **further: Any) -> K
     Raises:
         KafkaError: the broker does not answer.
     """
-    return KafkaConsumer(
+    return Consumer(
+        LARGEST,
         **settings.kafka(),
         allow_auto_create_topics=False,
         client_id=client_id,

@@ -42,6 +42,7 @@ TEST_READ = "tests/unit/consumer/label/test_read.py"
 TEST_WORKER = "tests/unit/consumer/label/test_worker.py"
 TEST_TRIAL = "tests/unit/consumer/label/test_trial.py"
 SENDS = "tests/faults/test_sends.py"
+STRANGE = "tests/integration/label/test_strange_records.py"
 HANDOVER = "tests/faults/test_handover.py"
 
 
@@ -281,6 +282,18 @@ MUTANTS = (
         "what came out of an earlier topic of this name hides nothing of its successor",
         (Edit("consumer/label/published.py", " and self._is_made_of(partition, out)", ""),),
         ("tests/integration/label/test_published.py::test_the_same_posts_in_a_topic_created_anew_are_labelled_again",),
+    ),
+    Mutant(
+        "hash-of-a-long-key",
+        "a dead letter that has the hash of a long key is known as its post's",
+        (Edit("consumer/label/published.py", "short_key(post.key) == short_key(out.key)", "post.key == out.key"),),
+        (f"{STRANGE}::test_what_the_broker_forgot_of_a_bomb_does_not_come_out_twice",),
+    ),
+    Mutant(
+        "offsets-that-records-claim",
+        "a record cannot claim the offset of another",
+        (Edit("consumer/unpack.py", "if not self._expected <= offset <= self._last:", "if False:"),),
+        (f"{STRANGE}::test_a_record_that_claims_the_offset_of_another_hurts_no_other",),
     ),
     Mutant(
         "topic-id-in-offsets",

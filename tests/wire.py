@@ -7,6 +7,7 @@ from typing import Any
 from unittest import mock
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, KafkaAdminClient
 from PIL import Image
 
 from deploy.local.stack import Stack
@@ -58,6 +59,13 @@ def write_raw(stack: Stack, topic: str, key: bytes | None, value: bytes | None, 
         future, *_ = producer._accumulator.append(TopicPartition(topic, 0), None, key, value, headers)
         producer._sender.wakeup()
         future.get(timeout=30)
+
+
+def configure(stack: Stack, topic: str, **config: Any) -> None:
+    """Change settings of a topic, named as Kafka does but with underscores."""
+    named = {name.replace("_", "."): str(value) for name, value in config.items()}
+    with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as admin:
+        admin.alter_configs([ConfigResource("TOPIC", topic, named)])
 
 
 def picture(colour: str | int | tuple[int, ...] = "red", mode: str = "RGB", kind: str = "PNG", size: int = 16) -> bytes:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from consumer.dead_letter import PREFIX, REASON, attempts_of
+from consumer.dead_letter import LEFT_OUT, PREFIX, REASON, SOURCE, SOURCE_TOPIC_ID, attempts_of
+from producer.post import check_parts
 
 MISSING = "–"
 
@@ -25,6 +26,10 @@ class Letter:
         error: class name of the error.
         message: one line for a person.
         attempts: how often it has failed.
+        key: of the record.
+        source: topic, partition and offset of the record that died: the original, or a replayed one.
+        source_topic_id: of that topic.
+        left_out: of what it does without, header by header; empty: it is the whole post.
         at: its own partition and offset in the dead-letter topic.
         time: when it died.
     """
@@ -38,6 +43,10 @@ class Letter:
     error: str | None
     message: str | None
     attempts: int
+    key: bytes | None
+    source: tuple[str, int, int] | None
+    source_topic_id: str | None
+    left_out: dict[str, str]
     at: tuple[int, int]
     time: datetime
 
@@ -56,6 +65,10 @@ class Letter:
             named.get(f"{PREFIX}exception.class.name"),
             named.get(f"{PREFIX}exception.message"),
             attempts_of(headers),
+            record.key,
+            _source(named.get(SOURCE)),
+            named.get(SOURCE_TOPIC_ID),
+            {field: text for field, name in LEFT_OUT.items() if (text := named.get(name)) is not None},
             (record.partition, record.offset),
             datetime.fromtimestamp(max(0, record.timestamp) / 1000, UTC),
         )
@@ -85,11 +98,21 @@ def _post_id(key: bytes | None, value: bytes | None) -> str | None:
         return printable(key.decode("utf-8", "backslashreplace"))
     if value and value.startswith(b"{"):
         try:
+            check_parts(value)
             post_id = json.loads(value).get("post_id")
         except (ValueError, RecursionError):
             return None
         return printable(post_id) if isinstance(post_id, str) and post_id else None
     return None
+
+
+def _source(text: str | None) -> tuple[str, int, int] | None:
+    """Topic, partition and offset of ``/placestream/<group>/<topic>/<partition>/<offset>``."""
+    _, *place = (text or "").rsplit("/", 3)
+    if len(place) != 3:
+        return None
+    partition, offset = _number(place[1]), _number(place[2])
+    return None if partition is None or offset is None else (place[0], partition, offset)
 
 
 def _number(text: str | None) -> int | None:

@@ -16,9 +16,10 @@ from kafka import KafkaProducer
 from kafka.errors import InvalidProducerEpochError, KafkaError
 from pydantic import Field
 
-from consumer.dead_letter import ATTEMPTS, Headers
+from consumer.dead_letter import ADDED, ATTEMPTS, LEFT_OUT, Headers
 from consumer.dead_letters import receipts
 from consumer.dead_letters.letter import Letter
+from consumer.dead_letters.original import NotThere, Originals
 from consumer.dead_letters.read import read_whole
 from consumer.dead_letters.settings import ChosenSettings
 from consumer.hanging import init_transactions, is_fenced
@@ -137,6 +138,14 @@ def returning(record: Any, partitions: int) -> Returning:
     return Returning(letter, letter.partition if known else None, record.key, value, headers)
 
 
+def whole(back: Returning, original: Any) -> Returning:
+    """The same with key, value and headers of the original, of which the dead letter has but a part."""
+    own = {name: value for name, value in back.headers if name in ADDED and name not in LEFT_OUT.values()}
+    headers = [(name, value if value is not None else b"") for name, value in original.headers if name not in own]
+    value = b"" if original.key is None and original.value is None else original.value
+    return Returning(back.letter, back.partition, original.key, value, headers + list(own.items()))
+
+
 def why_not(settings: ReplaySettings, back: Returning, limit: int | None, replayed: bool) -> str | None:
     """Why a dead letter that is meant is passed over all the same; None: it is not.
 
@@ -164,6 +173,7 @@ def _replay(settings: ReplaySettings, admin: Any, ids: set[str], tally: Tally, s
     topics, receipts_topic = _topics(settings, admin)
     posts, topic_id = topics[settings.input_topic], receipts.topic_id(admin, settings.dead_letter_topic)
     producer = None if settings.dry_run else connect(settings, lambda: _producer(settings, admin, receipts_topic))
+    originals = Originals(settings, admin)
     clean = False
     stop_on_signals(stop)
     try:
@@ -180,7 +190,14 @@ def _replay(settings: ReplaySettings, admin: Any, ids: set[str], tally: Tally, s
             if settings.reason not in (None, one.letter.reason) or (ids and not named):
                 continue
             tally.named |= named
-            if why := why_not(settings, one, posts.max_record_bytes, one.letter.at in done):
+            why = why_not(settings, one, posts.max_record_bytes, one.letter.at in done)
+            if not why and one.letter.left_out:
+                try:
+                    one = whole(one, originals.fetch(one.letter))
+                    why = why_not(settings, one, posts.max_record_bytes, False)
+                except NotThere as error:
+                    why = str(error)
+            if why:
                 tally.passed_over[why] += 1
                 continue
             back.append(one)
@@ -192,6 +209,7 @@ def _replay(settings: ReplaySettings, admin: Any, ids: set[str], tally: Tally, s
             publish(back)
         clean = True
     finally:
+        originals.close()
         if producer is not None:
             producer.close(timeout=5) if clean else close_at_once(producer)
 

@@ -105,7 +105,10 @@ def show(argv: list[str]) -> int:
     for letter, record in found:
         print("\n".join(_describe(letter, record, letter.at in replayed)), end="\n\n")
     if settings.save is not None:
-        value = found[-1][1].value or b""
+        letter, record = found[-1]
+        if "value_bytes" in letter.left_out:
+            raise CommandError(f"the dead letter of {settings.id} does without the value; `replay` fetches it")
+        value = record.value or b""
         try:
             settings.save.write_bytes(value)
         except OSError as error:
@@ -190,7 +193,8 @@ def _describe(letter: Letter, record: Any, replayed: bool) -> Iterator[str]:
     width = max((len(name) for name, _ in headers), default=0)
     for name, value in headers:
         yield f"  {printable(name):<{width}}  {'null' if value is None else _shortened(value)}"
-    yield f"  value: {kind_of(record.value)}"
+    size = letter.left_out.get("value_bytes")
+    yield f"  value: {kind_of(record.value) if size is None else f'left out, {printable(size)} bytes'}"
     if record.value:
         first = record.value[:FIRST_BYTES]
         yield f"  {first.hex(' ')}{' …' if len(record.value) > len(first) else ''}"

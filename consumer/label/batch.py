@@ -21,6 +21,7 @@ class Batch:
         group: the group's metadata taken when the records were polled, never later.
         closed_by: why it was closed.
         polled_at: when it was closed, in monotonic seconds.
+        topic_id: of the topic that the records are of.
         condemned: workers have died of its only record; it must not be tried again.
     """
 
@@ -29,6 +30,7 @@ class Batch:
     group: ConsumerGroupMetadata
     closed_by: ClosedBy
     polled_at: float = field(default_factory=time.monotonic)
+    topic_id: str = ""
     condemned: bool = False
 
 
@@ -46,6 +48,7 @@ class Collected:
         self._records: list[Any] = []
         self._group: ConsumerGroupMetadata | None = None
         self._first_at = 0.0
+        self.size = 0  # bytes
 
     def __len__(self) -> int:
         return len(self._records)
@@ -57,6 +60,7 @@ class Collected:
         self._group = group
         for records in found.values():
             self._records.extend(records)
+            self.size += sum(_size(record) for record in records)
 
     def waited(self) -> float:
         """Seconds since the first record came."""
@@ -65,16 +69,23 @@ class Collected:
     def clear(self) -> None:
         """Forget them."""
         self._records.clear()
+        self.size = 0
 
-    def close(self, by: ClosedBy, after: Callable[[int], OffsetAndMetadata]) -> Batch:
+    def close(self, by: ClosedBy, after: Callable[[int], OffsetAndMetadata], topic_id: str = "") -> Batch:
         """They become a batch.
 
         Args:
             by: why now.
             after: what to commit after the record at an offset.
+            topic_id: of their topic.
         """
         assert self._group is not None
         offsets = {TopicPartition(record.topic, record.partition): after(record.offset) for record in self._records}
-        batch = Batch(tuple(self._records), offsets, self._group, by)
-        self._records = []
+        batch = Batch(tuple(self._records), offsets, self._group, by, topic_id=topic_id)
+        self._records, self.size = [], 0
         return batch
+
+
+def _size(record: Any) -> int:
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers

@@ -83,7 +83,7 @@ def main(
     stop = threading.Event()
     watchdog = Watchdog()
     sink = sink_type(settings, topics)
-    source = source_type(settings, metrics, watchdog, stop)
+    source = source_type(settings, metrics, watchdog, stop, topics.input_limit)
     inference = inference_type(classifier, settings.decode_threads, metrics)
     failure: CommandError | None = None
     with Live() as live:

@@ -5,7 +5,7 @@ from typing import Any
 
 from consumer.classify.classifier import Classifier, Decoded
 from consumer.classify.pictures import PictureError
-from consumer.dead_letter import DeadLetter
+from consumer.dead_letter import DeadLetter, left_out_of
 from producer.post import BadRecord, Post
 
 
@@ -27,6 +27,8 @@ def decode(records: Sequence[Any], classifier: Classifier) -> Iterator[Decoded |
 
 
 def _read(record: Any) -> Post | DeadLetter:
+    if left_out := left_out_of(record):
+        return DeadLetter.without(left_out)
     try:
         return Post.from_record(record.key, record.value, record.headers)
     except BadRecord as error:

@@ -5,10 +5,12 @@ The traps of kafka-python that shape this file are listed in the design notes an
 
 from typing import Any
 
-from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer
+from kafka import ConsumerRebalanceListener, KafkaAdminClient
 
+from consumer.bounded import Consumer
 from consumer.label.settings import LabelSettings
 from consumer.offsets import ROUND_TRIP_MS
+from consumer.unpack import LARGEST
 from producer.connect import bootstrap_timeout_ms
 
 
@@ -43,13 +45,18 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyth
         self.count += 1
 
 
-def build_consumer(settings: LabelSettings) -> KafkaConsumer:
+def build_consumer(settings: LabelSettings, largest: int = LARGEST) -> Consumer:
     """A consumer of the group; it joins when it subscribes and polls.
+
+    Args:
+        settings: of the worker.
+        largest: bytes of a record of a compressed batch; a larger one comes without its value.
 
     Raises:
         KafkaError: the broker does not answer.
     """
-    return KafkaConsumer(
+    return Consumer(
+        largest,
         **settings.kafka(),
         allow_auto_create_topics=False,
         client_id=settings.member,

@@ -44,6 +44,11 @@ class Positions:
         self.notes: dict[TopicPartition, Note] = {}
         """What was noted where each assigned partition goes on, as `starts` found it."""
 
+    @property
+    def topic_id(self) -> str:
+        """The topic's id at the last look."""
+        return self._topic_id
+
     def is_recreated(self) -> bool:
         """Whether the topic is another one than at the last look: deleted and created anew under its name.
 

@@ -11,6 +11,7 @@ from producer.connect import connect
 from producer.errors import CommandError
 from producer.logs import event
 from producer.topics import (
+    COMPRESSION,
     DEAD_LETTER_MARGIN,
     DEFAULT_MAX_REQUEST_SIZE,
     LABEL_LIMIT,
@@ -30,11 +31,13 @@ class Topics:
         partitions: of the input.
         output_limit: ``max.message.bytes`` of the labelled posts.
         dead_letter_limit: ``max.message.bytes`` of the dead letters.
+        input_limit: ``max.message.bytes`` of the input.
     """
 
     partitions: int
     output_limit: int
     dead_letter_limit: int
+    input_limit: int = DEFAULT_MAX_REQUEST_SIZE
 
     @property
     def largest_limit(self) -> int:
@@ -59,10 +62,17 @@ def check_topics(settings: LabelSettings) -> Topics:
             )
     posts, labels, dead_letters = (found[name] for name in names)
     check_outputs([posts, labels, dead_letters])
+    if posts.is_packed_anew:
+        event(
+            log, logging.WARNING, "the broker unpacks what senders pack, and a small batch may take all its memory: "
+            f"set compression.type to {COMPRESSION}",
+            topic=posts.name, compression_type=posts.config["compression.type"],
+        )  # fmt: skip
     return Topics(
         posts.partitions,
         labels.max_record_bytes or LABEL_LIMIT,
         dead_letters.max_record_bytes or DEFAULT_MAX_REQUEST_SIZE + DEAD_LETTER_MARGIN,
+        posts.max_record_bytes or DEFAULT_MAX_REQUEST_SIZE,
     )
 
 

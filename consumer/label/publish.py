@@ -13,7 +13,7 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import AuthorizationError, KafkaError
 
-from consumer.dead_letter import DeadLetter, to_record
+from consumer.dead_letter import DeadLetter, LeftOut, to_record
 from consumer.hanging import init_transactions, left_behind
 from consumer.label.batch import Batch
 from consumer.label.group import build_admin
@@ -21,7 +21,6 @@ from consumer.label.preflight import Topics
 from consumer.label.settings import LabelSettings
 from consumer.labeled_post import LabeledPost
 from producer.connect import bootstrap_timeout_ms, close_at_once, connect, keep_asking_for_coordinator
-from producer.errors import CommandError
 from producer.logs import event
 
 log = logging.getLogger(__name__)
@@ -86,14 +85,10 @@ class Sink:
         connect(settings, self.end_what_the_dead_left)
 
     def outgoing(self, batch: Batch, outcomes: Sequence[Outcome]) -> tuple[list[Outgoing], list[Outcome]]:
-        """The records to send, and the outcomes they stand for: a label too large for its topic is a dead letter.
-
-        Raises:
-            CommandError: a dead letter does not fit into its topic.
-        """
+        """The records to send, and the outcomes they stand for: a label too large for its topic is a dead letter."""
         records, final = [], []
         for record, outcome in zip(batch.records, outcomes, strict=True):
-            out, settled = self._fitting(record, outcome)
+            out, settled = self._fitting(record, outcome, batch.topic_id)
             records.append(out)
             final.append(settled)
         return records, final
@@ -215,7 +210,7 @@ class Sink:
             for partition in topic["partitions"]
         }
 
-    def _fitting(self, record: Any, outcome: Outcome) -> tuple[Outgoing, Outcome]:
+    def _fitting(self, record: Any, outcome: Outcome, topic_id: str) -> tuple[Outgoing, Outcome]:
         if isinstance(outcome, LabeledPost):
             out = self._label(record, outcome)
             if out.size <= self._topics.output_limit:
@@ -225,14 +220,17 @@ class Sink:
                 "MessageSizeTooLarge",
                 f"the labelled post has up to {out.size} bytes; {out.topic} takes {self._topics.output_limit}",
             )
-        key, value, headers = to_record(record, outcome, self._settings.group_id)
-        out = Outgoing(self._settings.dead_letter_topic, record.partition, key, value, headers)
-        if out.size > self._topics.dead_letter_limit:
-            raise CommandError(
-                f"the dead letter of {record.topic}/{record.partition} offset {record.offset} has up to {out.size} "
-                f"bytes, but {out.topic} takes {self._topics.dead_letter_limit}: raise its max.message.bytes"
-            )
+        out = self._dead(record, outcome, topic_id)
+        limit = self._topics.dead_letter_limit
+        if out.size > limit:
+            why = f"the dead letter has up to {out.size} bytes; {out.topic} takes {limit}; it died of {outcome.reason}"
+            outcome = DeadLetter.without(LeftOut.everything(record, f"{why}: {outcome.message}"))
+            out = self._dead(record, outcome, topic_id)
         return out, outcome
+
+    def _dead(self, record: Any, dead: DeadLetter, topic_id: str) -> Outgoing:
+        key, value, headers = to_record(record, dead, self._settings.group_id, topic_id)
+        return Outgoing(self._settings.dead_letter_topic, record.partition, key, value, headers)
 
     def _label(self, record: Any, label: LabeledPost) -> Outgoing:
         traceparent = next((value for name, value in reversed(record.headers or ()) if name == "traceparent"), None)

@@ -13,7 +13,7 @@ from typing import Any
 from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
-from consumer.dead_letter import SOURCE
+from consumer.dead_letter import SOURCE, short_key
 from consumer.groupless import build_consumer
 from consumer.label.settings import LabelSettings
 from consumer.offsets import ROUND_TRIP_MS
@@ -32,7 +32,7 @@ class Out:
 
     Attributes:
         offset: of its post in the input topic.
-        key: of the record; the same as the post's.
+        key: of the record; the same as the post's, or that of a dead letter that has its hash.
         timestamp: when it was sent, in ms since 1970.
     """
 
@@ -143,7 +143,9 @@ class Published:
             return False
         found = self._read({partition: out.offset}, {partition: out.offset + 1})
         post = next((record for record in found if record.offset == out.offset), None)
-        return post is not None and post.key in (None, out.key) and post.timestamp <= out.timestamp
+        if post is None or post.timestamp > out.timestamp:
+            return False
+        return post.key is None or short_key(post.key) == short_key(out.key)
 
     def _read(self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> Iterator[Any]:
         """The committed records between these offsets."""

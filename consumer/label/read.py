@@ -11,6 +11,7 @@ from dataclasses import replace
 from kafka import TopicPartition
 from kafka.errors import CorruptRecordError, UnsupportedCodecError
 
+from consumer.bounded import POLL_BYTES
 from consumer.label.batch import Batch, ClosedBy, Collected, Working
 from consumer.label.group import Reassigned, Rebalances, TooSlow, build_admin, build_consumer
 from consumer.label.lag import Lag
@@ -21,6 +22,7 @@ from consumer.label.trial import Trials
 from consumer.label.watchdog import Watchdog
 from consumer.metrics import LabelMetrics
 from consumer.offsets import ROUND_TRIP_MS, Ends, ends_of
+from consumer.unpack import LARGEST
 from producer.connect import connect
 from producer.errors import CommandError
 from producer.logs import event
@@ -47,9 +49,17 @@ class Source:
     """The input topic as batches. Owned by the main thread."""
 
     def __init__(
-        self, settings: LabelSettings, metrics: LabelMetrics, watchdog: Watchdog, stop: threading.Event
-    ) -> None:
+        self, settings: LabelSettings, metrics: LabelMetrics, watchdog: Watchdog, stop: threading.Event,
+        largest: int = LARGEST,
+    ) -> None:  # fmt: skip
         """Connect, but do not join the group yet.
+
+        Args:
+            settings: the worker's settings.
+            metrics: where everything is counted.
+            watchdog: ends the process when a poll hangs.
+            stop: ends waiting for a batch.
+            largest: bytes of a record of a compressed batch; a larger one comes without its value.
 
         Raises:
             CommandError: the broker cannot be reached.
@@ -58,6 +68,7 @@ class Source:
         self._metrics = metrics
         self._watchdog = watchdog
         self._stop = stop
+        self._largest = largest
         self._rebalances = Rebalances()
         self._synced = 0  # the count of rebalances that the last good resync has seen
         self._collected = Collected()
@@ -75,7 +86,7 @@ class Source:
         self._ends: Ends | None = None
         if settings.stop_at_end:
             self._ends = connect(settings, lambda: ends_of(self._admin, settings.input_topic))
-        self._consumer = connect(settings, lambda: build_consumer(settings))
+        self._consumer = connect(settings, lambda: build_consumer(settings, largest))
 
     def join(self) -> None:
         """Subscribe; the group assigns partitions during the polls that follow."""
@@ -98,7 +109,7 @@ class Source:
         settings = self._settings
         while True:
             self._raise_if_reassigned()
-            if len(self._collected) >= self._batch_size:
+            if len(self._collected) >= self._batch_size or self._collected.size >= POLL_BYTES:
                 return self._close("size")
             waited = self._collected.waited()
             if self._collected and waited >= settings.batch_deadline:
@@ -227,7 +238,7 @@ class Source:
         """
         self._consumer.close(timeout_ms=ROUND_TRIP_MS)
         self._rebalances, self._synced = Rebalances(), 0
-        self._consumer = build_consumer(self._settings)
+        self._consumer = build_consumer(self._settings, self._largest)
         self.join()
 
     @property
@@ -271,7 +282,7 @@ class Source:
 
     def _close(self, by: ClosedBy) -> Batch:
         self._metrics.stage_seconds.labels("read").observe(self._collected.waited())
-        batch = self._collected.close(by, self._positions.after)
+        batch = self._collected.close(by, self._positions.after, self._positions.topic_id)
         if self._trials.is_on:
             (partition,) = batch.offsets
             batch = replace(batch, condemned=self._trials.try_alone(self._consumer, partition))

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from consumer.dead_letter import ATTEMPTS, PREFIX, REASON, REASONS, SOURCE, STAGES
+from consumer.dead_letter import ATTEMPTS, LEFT_OUT, PREFIX, REASON, REASONS, SOURCE, SOURCE_TOPIC_ID, STAGES
 from consumer.labeled_post import LabeledPost
 from deploy.contracts.compatibility import Change, changes
 from producer.errors import CommandError
@@ -28,7 +28,7 @@ NUMBER = r"^\d+$"
 class DeadLetterHeaders(BaseModel):
     """The headers that `label` adds to those of the post: UTF-8 text, the last of a repeated name wins.
 
-    The key and the value are the post's, byte for byte.
+    The key and the value are the post's, byte for byte, unless a header says what of the post is left out.
     """
 
     topic: str = Field(validation_alias=f"{PREFIX}topic", description="topic of the post's record")
@@ -54,6 +54,42 @@ class DeadLetterHeaders(BaseModel):
         validation_alias=ATTEMPTS,
         pattern=NUMBER,
         description="how often it has failed; only of a post that was replayed",
+    )
+    source_topic_id: str | None = Field(
+        None, validation_alias=SOURCE_TOPIC_ID, description="id of the topic in placestream-source"
+    )
+    value_bytes: str | None = Field(
+        None,
+        validation_alias=LEFT_OUT["value_bytes"],
+        pattern=NUMBER,
+        description="the value is left out; its size, or that of the whole record where this cannot be read",
+    )
+    value_sha256: str | None = Field(
+        None,
+        validation_alias=LEFT_OUT["value_sha256"],
+        pattern="^[0-9a-f]{64}$",
+        description="SHA-256 of the same",
+    )
+    key_bytes: str | None = Field(
+        None,
+        validation_alias=LEFT_OUT["key_bytes"],
+        pattern=NUMBER,
+        description="the key is sha256:<its SHA-256>; its size",
+    )
+    header_count: str | None = Field(
+        None,
+        validation_alias=LEFT_OUT["header_count"],
+        pattern=NUMBER,
+        description="the post's own headers are left out; how many",
+    )
+    header_bytes: str | None = Field(
+        None, validation_alias=LEFT_OUT["header_bytes"], pattern=NUMBER, description="their size"
+    )
+    last_offset: str | None = Field(
+        None,
+        validation_alias=LEFT_OUT["last_offset"],
+        pattern=NUMBER,
+        description="it stands for all records from its own offset to this one, which cannot be told apart",
     )
 
 
@@ -94,7 +130,7 @@ class Contract:
 CONTRACTS = (
     Contract("labeled-post", "1.0", "Labelled post", LabeledPost, others_read=True),
     Contract("post", "1.0", "Post, JSON form", _JsonPost, others_read=False),
-    Contract("dead-letter-headers", "1.0", "Headers of a dead letter", DeadLetterHeaders, others_read=True),
+    Contract("dead-letter-headers", "2.0", "Headers of a dead letter", DeadLetterHeaders, others_read=True),
 )
 
 

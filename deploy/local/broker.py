@@ -29,7 +29,8 @@ class Broker(Server):
         voters: node id -> controller port of every node of the cluster; None: this node alone.
         properties: more of the broker's own properties, e.g. for a TLS listener; they win.
         scram: user -> password of SCRAM-SHA-512, known from the first start on.
-        heap: Java's notation for bytes.
+        heap: the most that it takes, in Java's notation for bytes. It needs one GiB for the 8 million headers that
+            fit into a record of 16 MiB.
     """
 
     name = "kafka"
@@ -45,7 +46,7 @@ class Broker(Server):
         voters: Mapping[int, int] | None = None,
         properties: Mapping[str, str] | None = None,
         scram: Mapping[str, str] | None = None,
-        heap: str = "512m",
+        heap: str = "2g",
     ) -> None:
         super().__init__(folder, ports)
         self.node_id = node_id

@@ -1,5 +1,6 @@
 """A labelled topic and its counters: write labels, count, look at every key."""
 
+import os
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 import redis
-from kafka import KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 from prometheus_client import CollectorRegistry
 
 from consumer.count import recount, verify
@@ -51,13 +52,13 @@ def records(posts: Iterable[LabeledPost]) -> list[tuple[bytes, bytes, list[tuple
 
 
 def write_unreadable(stack: Stack, topic: str) -> None:
-    """A record that no client can read, to partition 1: the name of its header is no UTF-8."""
+    """A record that no client can read, to partition 1: a fault of the disk has changed its last byte."""
     with closing(KafkaProducer(bootstrap_servers=stack.broker.address)) as producer:
-        producer.partitions_for(topic)
-        name = type("Latin", (str,), {"encode": lambda self, *_: b"\xff\xfe"})("x")
-        future, *_ = producer._accumulator.append(TopicPartition(topic, 1), None, b"k", b"v", [(name, b"v")])
-        producer._sender.wakeup()
-        future.get(timeout=30)
+        producer.send(topic, b"v", b"k", partition=1).get(timeout=30)
+    (segment,) = (stack.broker.folder / "data" / f"{topic}-1").glob("*.log")
+    with segment.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\xff")
 
 
 @dataclass(slots=True)

@@ -1,4 +1,5 @@
 import base64
+import hashlib
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +8,23 @@ from typing import Any
 import pytest
 
 import consumer.label
-from consumer.dead_letter import MAX_MESSAGE, REASONS, STAGE_OF, STAGES, DeadLetter, attempts_of, to_record
+from consumer.dead_letter import (
+    ADDED as NAMES,
+)
+from consumer.dead_letter import (
+    LEFT_OUT,
+    MAX_KEY,
+    MAX_MESSAGE,
+    REASONS,
+    STAGE_OF,
+    STAGES,
+    DeadLetter,
+    LeftOut,
+    attempts_of,
+    left_out_of,
+    short_key,
+    to_record,
+)
 from tests.labels import golden
 
 ADDED = (
@@ -59,6 +76,86 @@ def test_the_golden_dead_letters_are_written_byte_for_byte(case: str) -> None:
     key, value, headers = written(read, DeadLetter(expected["reason"], expected["error"], expected["message"]))
     assert (key, value) == (read.key, read.value)
     assert [[name, text.decode()] for name, text in headers] == expected["headers"]
+
+
+@pytest.mark.parametrize("case", ["too_large", "rest"])
+def test_the_golden_dead_letters_that_are_not_whole_say_what_they_do_without(case: str) -> None:
+    expected = golden("dead_letter")[case]
+    original = expected["record"]
+    key = original["key"] and original["key"].encode()
+    read = record(key, None, [(n, v.encode()) for n, v in original["headers"]], offset=original["offset"])
+    left_out = LeftOut(**expected["left_out"])
+
+    key, value, headers = to_record(read, DeadLetter.without(left_out), "placestream", expected["topic_id"])
+
+    assert [[name, text.decode()] for name, text in headers] == expected["headers"]
+    assert (key, value or b"") == (read.key, base64.b64decode(original["value"]))
+
+
+def test_what_is_too_large_is_left_out_and_a_long_key_has_its_hash() -> None:
+    read = record(
+        b"k" * 5000, b"v" * 3000, [("city", b"london"), ("n", None), ("__connect.errors.offset", b"9" * 5000)]
+    )
+
+    left_out = LeftOut.everything(read, "why")
+    key, value, headers = written(read, DeadLetter.without(left_out))
+
+    assert (key, value) == (f"sha256:{hashlib.sha256(read.key).hexdigest()}".encode(), None)
+    assert key == short_key(read.key) == short_key(key)
+    said = dict(headers)
+    assert "city" not in said
+    assert {field: said[name].decode() for field, name in LEFT_OUT.items() if name in said} == {
+        "value_bytes": "3000",
+        "value_sha256": hashlib.sha256(read.value).hexdigest(),
+        "key_bytes": "5000",
+        "header_count": "3",
+        "header_bytes": str(4 + 6 + 1 + len("__connect.errors.offset") + 5000),
+    }
+    assert sum(len(name) + len(text) for name, text in headers) < 4 * MAX_MESSAGE
+
+
+def test_what_was_left_out_before_is_still_said_when_more_is_left_out() -> None:
+    read = record(b"17", b"v" * 3000)
+    read.checksum = LeftOut("record_too_large", "headers", header_count=2000, header_bytes=6000)
+
+    left_out = LeftOut.everything(read, "and the value")
+
+    assert (left_out.header_count, left_out.header_bytes, left_out.value_bytes) == (2000, 6000, 3000)
+    assert left_out.message == "and the value"
+
+
+def test_a_key_that_is_not_too_long_is_kept() -> None:
+    for key in (None, b"", b"1480879485913200243", b"k" * MAX_KEY):
+        read = record(key, b"v")
+        assert to_record(read, DeadLetter.without(LeftOut.everything(read, "why")), "placestream")[0] == key
+
+
+def test_a_replayed_letter_that_is_too_large_now_keeps_its_first_place_and_counts_up() -> None:
+    first = written(record(headers=[("city", b"london")]), dead())[2]
+    again = record(headers=first, topic="posts", offset=99)
+
+    said = dict(written(again, DeadLetter.without(LeftOut.everything(again, "why")))[2])
+
+    assert (said["__connect.errors.offset"], said["placestream-attempts"]) == (b"7", b"2")
+    assert said["placestream-source"] == b"/placestream/placestream/posts/3/99"
+    assert "city" not in said
+
+
+def test_what_was_left_out_before_is_not_said_of_a_letter_that_is_whole_again() -> None:
+    without = to_record(record(), DeadLetter.without(LeftOut("record_too_large", "why", 5, "ab")), "placestream", "old")
+
+    said = dict(to_record(record(headers=without[2]), dead(), "placestream", "new")[2])
+
+    assert not said.keys() & set(LEFT_OUT.values())
+    assert said["placestream-source-topic-id"] == b"new"
+    assert said.keys() <= NAMES
+
+
+def test_only_what_this_program_left_out_counts_as_left_out() -> None:
+    left_out = LeftOut("record_too_large", "why")
+    assert left_out_of(SimpleNamespace(checksum=left_out)) is left_out
+    assert left_out_of(SimpleNamespace(checksum=None)) is None
+    assert left_out_of(record()) is None
 
 
 def test_a_dead_letter_that_is_replayed_is_what_the_first_failure_wrote() -> None:
@@ -130,7 +227,7 @@ def test_attempts_that_nobody_can_read_count_as_one(text: bytes | None) -> None:
 
 def test_stages_and_reasons_are_closed_and_every_stage_is_a_file() -> None:
     assert STAGES == {
-        "read": ("bad_record",),
+        "read": ("bad_record", "record_too_large"),
         "decode": ("not_an_image", "truncated_image", "image_too_large"),
         "encode": ("encode_failed",),
         "publish": ("output_too_large",),

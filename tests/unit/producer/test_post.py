@@ -177,6 +177,19 @@ def test_what_is_no_json_is_refused_in_one_line(value: bytes) -> None:
     assert_one_clean_line(str(refused.value))
 
 
+@pytest.mark.parametrize("part", [b"[],", b"{},", b"1,", b'"":0,'])
+def test_json_of_millions_of_parts_is_refused_before_it_is_parsed(part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producer.post._JsonPost.model_validate_json", lambda value: pytest.fail("it is parsed"))
+
+    with pytest.raises(BadRecord, match="more than 100000 brackets and commas"):
+        Post.from_record(None, b'{"x":[' + part * 200_000 + b"0]}", [])
+
+
+def test_a_caption_of_nothing_but_commas_is_no_bomb() -> None:
+    value = json.dumps({"post_id": "1", "city": "x", "image": "eA==", "caption": "," * 63_206}).encode()
+    assert Post.from_record(None, value, []).caption == "," * 63_206
+
+
 def test_json_that_is_no_object_is_refused() -> None:
     with pytest.raises(BadRecord, match="^JSON form: Input should be an object$"):
         Post.from_record(b"17", b"[1]", [JSON])

@@ -15,6 +15,7 @@ def test_the_topics_are_made_for_their_content() -> None:
     assert {topic.partitions for topic in (posts, labels, dead_letters)} == {6}
     assert posts.config == {
         "cleanup.policy": "delete",
+        "compression.type": "producer",
         "message.timestamp.type": "LogAppendTime",
         "retention.ms": "604800000",
         "max.message.bytes": "16777216",

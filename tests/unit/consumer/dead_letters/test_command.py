@@ -24,7 +24,10 @@ def as_before() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["replay", "--reason", "bad"], "setting REASON: there is no reason 'bad'; there are bad_record, not_an_image"),
+        (
+            ["replay", "--reason", "bad"],
+            "setting REASON: there is no reason 'bad'; there are bad_record, record_too_large",
+        ),
         (["replay", "--ids", " , "], "setting IDS"),
         (["replay", "--input-topic", "posts-dlt"], "must be three different topics"),
         (["list", "--limit", "0"], "setting LIMIT"),

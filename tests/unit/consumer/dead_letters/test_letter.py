@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from consumer.dead_letter import ATTEMPTS, DeadLetter, to_record
+from consumer.dead_letter import ATTEMPTS, DeadLetter, LeftOut, to_record
 from consumer.dead_letters.letter import Letter, printable
 from tests.unit.consumer.label.records import Record
 
@@ -25,6 +25,24 @@ def test_a_letter_says_where_its_post_lay_and_what_was_wrong() -> None:
     assert letter.names == {"17", "posts/3/4711"}
 
 
+def test_a_letter_says_where_the_record_lies_that_died_and_what_it_does_without() -> None:
+    original = Record("posts", 3, 4711, b"17", b"x" * 100, [])
+    left_out = DeadLetter.without(LeftOut("record_too_large", "why", 100, "ab"))
+    letter = Letter.of(Record("posts-dlt", 3, 0, *to_record(original, left_out, "a/group", "id")))
+
+    assert (letter.key, letter.source, letter.source_topic_id) == (b"17", ("posts", 3, 4711), "id")
+    assert letter.left_out == {"value_bytes": "100", "value_sha256": "ab"}
+    assert Letter.of(dead()).left_out == {}
+
+
+@pytest.mark.parametrize("source", [b"", b"posts/3/4711", b"/p/g/posts/3/-1", b"/p/g/posts/x/1", b"\xff"])
+def test_a_source_that_is_none_is_unknown(source: bytes) -> None:
+    record = dead()
+    record.headers.append(("placestream-source", source))
+
+    assert Letter.of(record).source is None
+
+
 def test_a_record_of_another_program_is_a_letter_that_says_nothing() -> None:
     letter = Letter.of(Record("posts-dlt", 0, 0, None, None, [("x", None)], timestamp=-1))
 
@@ -38,6 +56,7 @@ def test_a_record_of_another_program_is_a_letter_that_says_nothing() -> None:
         (b'{"post_id": 5}', None),
         (b"{broken", None),
         (b"{" * 100_000, None),
+        (b'{"post_id": "17", "x": [' + b"[]," * 100_000 + b"0]}", None),
         (b"\xff\xd8", None),
         (None, None),
     ],

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from consumer.dead_letter import ATTEMPTS
+from consumer.dead_letter import ATTEMPTS, LEFT_OUT, DeadLetter, LeftOut, to_record
 from consumer.dead_letters import receipts
-from consumer.dead_letters.replay import ReplaySettings, returning, why_not
+from consumer.dead_letters.replay import ReplaySettings, returning, whole, why_not
 from tests.unit.consumer.dead_letters.test_letter import dead
 from tests.unit.consumer.label.records import Record
 
@@ -36,6 +36,28 @@ def test_what_kafka_python_cannot_send_becomes_empty() -> None:
     back = returning(Record("posts-dlt", 0, 0, None, None, [("x", None)]), partitions=1)
 
     assert (back.value, back.headers) == (b"", [("x", b""), (ATTEMPTS, b"1")])
+
+
+def test_what_is_left_out_comes_from_the_original_and_what_was_wrong_from_the_letter() -> None:
+    earlier = dead(headers=[("city", b"london"), ("n", None)])
+    original = Record("posts", 3, 99, b"k" * 5000, b"v" * 100, earlier.headers)
+    left_out = DeadLetter.without(LeftOut.everything(original, "too large"))
+    key, value, headers = to_record(original, left_out, "placestream", "id")
+    letter = Record("posts-dlt", 3, 1, key, value, headers)
+
+    back = whole(returning(letter, partitions=4), original)
+
+    assert (back.key, back.value, back.partition) == (original.key, original.value, 3)
+    assert back.headers[:2] == [("city", b"london"), ("n", b"")]
+    said = dict(back.headers)
+    assert len(said) == len(back.headers)
+    assert said.keys() == dict(headers).keys() - set(LEFT_OUT.values()) | {"city", "n"}
+    assert (said["__connect.errors.offset"], said["placestream-attempts"]) == (b"4711", b"2")
+    assert (said["placestream-reason"], said["placestream-source"]) == (
+        b"record_too_large",
+        b"/placestream/placestream/posts/3/99",
+    )
+    assert back.size > 5100
 
 
 def test_three_attempts_are_enough_unless_forced() -> None:

@@ -1,12 +1,14 @@
 """What came out already: how far back it is looked for, and that nothing is read twice."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
+from consumer.dead_letter import MAX_KEY, short_key
 from consumer.label import published
 from consumer.label.published import Published
 from consumer.label.settings import LabelSettings
@@ -22,7 +24,7 @@ class Found:
     topic: str
     partition: int
     offset: int
-    key: bytes
+    key: bytes | None
     headers: list[tuple[str, bytes]]
     timestamp: int = 1
 
@@ -47,6 +49,7 @@ class Log:
     at_once: int = 10_000
     read: list[tuple[str, int]] = field(default_factory=list)
     positions: dict[TopicPartition, int] = field(default_factory=dict)
+    key_of: Callable[[int], bytes | None] = lambda offset: str(offset).encode()
 
     def put(self, *records: Found, end: int) -> None:
         output = TopicPartition(records[0].topic, 0)
@@ -78,7 +81,7 @@ class Log:
             stop = min(self.ends[partition], start + self.at_once)
             self.positions[partition] = stop
             if partition == POSTS:
-                found[partition] = [Found("posts", 0, start, str(start).encode(), [])]
+                found[partition] = [Found("posts", 0, start, self.key_of(start), [])]
                 continue
             self.read += [(partition.topic, offset) for offset in range(start, stop)]
             found[partition] = [each for each in self.records.get(partition, []) if start <= each.offset < stop]
@@ -115,6 +118,31 @@ def test_a_dead_letter_behind_the_last_label_counts(log: Log, outputs: Published
     log.put(dead_letter(0, of=8), end=2)
 
     assert beyond(outputs) == 9
+
+
+LONG = b"k" * (MAX_KEY + 1)
+
+
+@pytest.mark.parametrize(
+    ("of_the_post", "of_the_dead_letter", "is_made_of"),
+    [
+        (b"8", b"8", True),
+        (b"8", b"9", False),
+        (b"8", None, False),
+        (None, b"8", True),  # the JSON form
+        (LONG, short_key(LONG), True),
+        (short_key(LONG), LONG, True),  # too large for this reader, and not for the worker's
+        (short_key(LONG), short_key(LONG), True),
+        (LONG + b"k", short_key(LONG), False),
+    ],
+)
+def test_a_dead_letter_is_made_of_the_post_with_its_key_or_with_the_hash_of_it(
+    log: Log, outputs: Published, of_the_post: bytes | None, of_the_dead_letter: bytes | None, is_made_of: bool
+) -> None:
+    log.key_of = lambda offset: of_the_post
+    log.put(replace(dead_letter(0, of=8), key=of_the_dead_letter), end=2)
+
+    assert beyond(outputs) == (9 if is_made_of else 0)
 
 
 def test_it_is_looked_for_behind_what_others_wrote(log: Log, outputs: Published) -> None:

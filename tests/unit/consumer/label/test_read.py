@@ -142,7 +142,7 @@ class Line:
         self.broker = broker or Broker()
         self.consumer = GroupConsumer(self.broker, member)
         monkeypatch.setattr(read, "build_admin", lambda settings: self.broker)
-        monkeypatch.setattr(read, "build_consumer", lambda settings: self.consumer)
+        monkeypatch.setattr(read, "build_consumer", lambda *_: self.consumer)
         monkeypatch.setattr(read, "Published", Outputs)
         self.clock = Clock()
         monkeypatch.setattr(read, "time", self.clock)
@@ -198,6 +198,7 @@ def test_a_batch_has_its_records_and_the_offset_behind_them(line: Line) -> None:
 
     assert places(batch) == [(0, 0), (0, 1), (0, 2), (0, 3)]
     assert batch.offsets == {at(0): OffsetAndMetadata(4, "topic_id=first", -1)}
+    assert batch.topic_id == "first"
     line.source.check(batch)
     assert places(line.batch())[0] == (0, 4)
 
@@ -215,6 +216,17 @@ def test_a_batch_is_closed_when_its_first_record_has_waited_until_the_deadline(l
     batch = line.batch()
 
     assert (places(batch), batch.closed_by) == ([(0, 0), (0, 1)], "deadline")
+
+
+def test_a_batch_is_closed_when_it_has_so_many_bytes(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    line.collect(2)
+    monkeypatch.setattr(read, "POLL_BYTES", 2 * len(b"0" + b"citylondon"))
+
+    batch = line.batch()
+
+    assert (places(batch), batch.closed_by) == ([(0, 0), (0, 1)], "size")
+    monkeypatch.setattr(read, "POLL_BYTES", 10**9)
+    assert places(line.batch()) == [(0, 2), (0, 3), (0, 4), (0, 5)]
 
 
 def test_a_batch_has_the_group_metadata_of_the_poll_not_of_later(line: Line) -> None:

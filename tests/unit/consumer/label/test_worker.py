@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from consumer.classify.classifier import Classifier
 from consumer.classify.ensemble import Decision
+from consumer.dead_letter import DeadLetter
 from consumer.health import Health
 from consumer.label.batch import Batch, Working
 from consumer.label.encode import Inference
@@ -387,6 +388,22 @@ def test_a_label_too_large_for_its_topic_becomes_a_dead_letter() -> None:
     assert not isinstance(too_large, LabeledPost)
     assert (too_large.stage, too_large.reason) == ("publish", "output_too_large")
     assert isinstance(labelled, LabeledPost)
+
+
+def test_a_dead_letter_too_large_for_its_topic_goes_without_the_value_and_ends_no_worker() -> None:
+    line = Line(0, records=[record(0, b"no picture" * 1_000), record(1, picture("red"))])
+    line.sink._topics = Topics(1, 10**6, dead_letter_limit=5_000)
+
+    line.run()
+
+    too_large, labelled = line.sink.outcomes
+    assert isinstance(too_large, DeadLetter)
+    assert (too_large.stage, too_large.reason) == ("read", "record_too_large")
+    assert "not_an_image" in too_large.message
+    assert too_large.left_out is not None
+    assert too_large.left_out.value_bytes == 10_000
+    assert isinstance(labelled, LabeledPost)
+    assert line.sink.published == ["0", "1"]
 
 
 def test_joining_must_end_within_the_startup_timeout(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,80 @@
+"""The original of a dead letter that is not whole, fetched from where it died, as long as it lies there."""
+
+import time
+from typing import Any
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
+
+from consumer.dead_letter import left_out_of, short_key
+from consumer.dead_letters.letter import Letter
+from consumer.groupless import build_consumer
+from consumer.offsets import ROUND_TRIP_MS, topic_id_of
+from producer.connect import connect
+from producer.errors import CommandError
+from producer.settings import TopicSettings
+
+
+class NotThere(Exception):
+    """The original cannot be had; the text says why."""
+
+
+class Originals:
+    """Records of the input topic. It connects when the first is asked for."""
+
+    def __init__(self, settings: TopicSettings, admin: KafkaAdminClient) -> None:
+        """Ask for the topic's id.
+
+        Raises:
+            KafkaError: the broker does not answer.
+        """
+        self._settings = settings
+        self._topic_id = topic_id_of(admin, settings.input_topic)
+        self._consumer: Any = None
+
+    def fetch(self, letter: Letter) -> Any:
+        """The record, as kafka-python's consumer returns it.
+
+        Raises:
+            NotThere: it is gone, or cannot be read whole now either.
+            CommandError: the broker cannot be reached.
+            KafkaError: it was lost.
+        """
+        if letter.source is None or letter.source_topic_id is None:
+            raise NotThere("not the whole post, and it does not say where that is")
+        topic, partition, offset = letter.source
+        if topic != self._settings.input_topic or letter.source_topic_id != self._topic_id:
+            raise NotThere(f"not the whole post, and the topic {topic} that had it was deleted")
+        record = self._at(TopicPartition(topic, partition), offset)
+        if record is None or short_key(record.key) != letter.key:
+            raise NotThere(f"not the whole post, which is no longer in {topic}")
+        if left_out := left_out_of(record):
+            raise NotThere(f"not the whole post, which cannot be read now either ({left_out.reason})")
+        return record
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._consumer is not None:
+            self._consumer.close(timeout_ms=1_000)
+
+    def _at(self, partition: TopicPartition, offset: int) -> Any:
+        """The record at this offset; None: there is none."""
+        if self._consumer is None:
+            self._consumer = connect(
+                self._settings, lambda: build_consumer(self._settings, "placestream-dead-letters-originals")
+            )
+        consumer = self._consumer
+        consumer.assign([partition])
+        consumer.seek(partition, offset)
+        deadline = time.monotonic() + ROUND_TRIP_MS / 1000
+        try:
+            while consumer.position(partition, timeout_ms=ROUND_TRIP_MS) <= offset:
+                if time.monotonic() > deadline:
+                    raise CommandError(f"{partition.topic}/{partition.partition} offset {offset} cannot be read")
+                for record in consumer.poll(timeout_ms=500, max_records=1).get(partition, ()):
+                    return record if record.offset == offset else None
+        except OffsetOutOfRangeError:
+            pass
+        except TopicAuthorizationFailedError:
+            raise NotThere(f"not the whole post, and READ of {partition.topic} is not allowed") from None
+        return None
