@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
+from consumer.behind import Behind, Partitions
 from consumer.count.settings import CounterSettings
 from consumer.count.store import Offsets
 from consumer.groupless import build_consumer
@@ -54,6 +55,8 @@ class Reader:
         self._topic = settings.output_topic
         self._metrics = metrics
         self._admin = connect(settings, lambda: _admin(settings))
+        looking = connect(settings, lambda: _admin(settings))
+        self._behind = Behind(looking, Partitions({}, {}), {metrics.lag: Partitions.lag})
         self.topic_id = connect(settings, self._topic_id)
         self._until: dict[int, int] | None = None
         self._consumer = connect(settings, lambda: build_consumer(settings, "placestream-count"))
@@ -77,8 +80,8 @@ class Reader:
         ends = ends_of(self._admin, self._topic)
         wanted = [tp for tp in sorted(ends.earliest) if self._until is None or tp.partition in self._until]
         self._consumer.assign(wanted)
-        self._metrics.lag.clear()
         self._stands = {}
+        starts: dict[TopicPartition, int] = {}
         for partition in wanted:
             beginning = ends.earliest[partition]
             number = partition.partition
@@ -96,9 +99,9 @@ class Reader:
                     f"the counters stand at offset {offset} of {self._topic}/{number}, which ends at "
                     f"{ends.latest[partition]}: the topic has lost records; `python -m consumer recount` starts over"
                 )
-            start = max(beginning, offset or 0)
-            self._consumer.seek(partition, start)
-            self._metrics.lag.labels(str(number)).set(ends.latest[partition] - start)
+            starts[partition] = max(beginning, offset or 0)
+            self._consumer.seek(partition, starts[partition])
+        self._behind.restart(Partitions(starts, ends.latest))
         self._read_at = time.monotonic()
 
     def stands_at(self, stored: Mapping[int, int]) -> bool:
@@ -122,7 +125,7 @@ class Reader:
         wanted = {tp.partition: self._wanted(tp.partition, records) for tp, records in polled.items()}
         after = {number: records[-1].offset + 1 for number, records in wanted.items() if records}
         if not after:
-            self._measure_lag()
+            self._move_on()
             return None
         self._read_at = time.monotonic()
         labeled = [post for records in wanted.values() for record in records if (post := self._read(record))]
@@ -131,7 +134,7 @@ class Reader:
     def counted(self, chunk: Chunk) -> None:
         """Take note that the chunk is in Redis."""
         self._stands.update(chunk.after)
-        self._measure_lag()
+        self._move_on()
 
     def read_whole(self, until: Mapping[int, int], doing: str) -> Iterator[Chunk]:
         """Read the topic from its beginning to these offsets, with a progress bar on a terminal.
@@ -188,6 +191,7 @@ class Reader:
     def close(self) -> None:
         """Close the clients."""
         self._consumer.close(timeout_ms=1_000)
+        self._behind.close()
         self._admin.close()
 
     def _poll(self) -> dict[TopicPartition, list[Any]]:
@@ -225,12 +229,9 @@ class Reader:
     def _position(self, number: int) -> int:
         return self._consumer.position(self._partition(number), timeout_ms=5_000) or 0
 
-    def _measure_lag(self) -> None:
-        """Right when all that was read is in Redis: the position passes transaction markers, the counters do not."""
-        for number in self._stands:
-            end = self._consumer.highwater(self._partition(number))
-            if end is not None:
-                self._metrics.lag.labels(str(number)).set(max(0, end - self._position(number)))
+    def _move_on(self) -> None:
+        """All that was read is in Redis, so lag counts from the position, which passes markers; the counters do not."""
+        self._behind.now.move({self._partition(number): self._position(number) for number in self._stands})
 
     def _wanted(self, number: int, records: list[Any]) -> list[Any]:
         """The records before the end; another `count` may have brought the counters beyond it."""

@@ -1,6 +1,9 @@
 """Which partitions are stuck, and that work on others hides none of them."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from unittest import mock
 
 import pytest
 from kafka import OffsetAndMetadata, TopicPartition
@@ -10,16 +13,6 @@ from consumer.label.lag import Lag
 from consumer.metrics import LabelMetrics
 
 GIVES, STUCK = TopicPartition("posts", 0), TopicPartition("posts", 1)
-
-
-@dataclass
-class Consumer:
-    """Knows how far its partitions go."""
-
-    ends: dict[TopicPartition, int] = field(default_factory=lambda: {GIVES: 100, STUCK: 100})
-
-    def highwater(self, partition: TopicPartition) -> int:
-        return self.ends[partition]
 
 
 @dataclass
@@ -37,15 +30,13 @@ class Line:
         self.clock = Clock()
         monkeypatch.setattr("consumer.label.lag.time", self.clock)
         self.metrics = LabelMetrics(CollectorRegistry())
-        self.consumer = Consumer()
-        self.lag = Lag(self.metrics, stuck_after=10)
-        self.lag.restart({GIVES: 0, STUCK: 40}, self.consumer.ends)
+        self.lag = Lag(mock.Mock(), "group", self.metrics, stuck_after=10)
+        self.lag.restart({GIVES: 0, STUCK: 40}, {GIVES: 100, STUCK: 100}, note="")
 
     def idle(self, seconds: float) -> list[TopicPartition]:
         """Be idle for so long, and ask every second as the worker does."""
         found: list[TopicPartition] = []
         for _ in range(int(seconds) + 1):
-            self.lag.measure(self.consumer)
             found = self.lag.stuck()
             self.clock.now += 1
         return found
@@ -54,12 +45,13 @@ class Line:
         """Work on records of the other partition, and commit them."""
         self.clock.now += seconds
         self.lag.commit({GIVES: OffsetAndMetadata(upto, "", -1)})
-        self.lag.measure(self.consumer)
 
 
 @pytest.fixture
-def line(monkeypatch: pytest.MonkeyPatch) -> Line:
-    return Line(monkeypatch)
+def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
+    line = Line(monkeypatch)
+    with closing(line.lag):
+        yield line
 
 
 def shown(line: Line) -> float:
@@ -78,7 +70,6 @@ def test_a_partition_with_lag_that_gives_an_idle_worker_nothing_is_stuck(line: L
 
 def test_a_trickle_in_another_partition_does_not_hide_it(line: Line) -> None:
     for upto in range(96, 100):
-        line.consumer.ends[GIVES] = upto
         line.work(1, upto)
         assert line.idle(2) == []
     line.work(1, 99)
