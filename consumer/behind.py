@@ -119,14 +119,14 @@ class Behind(Generic[P]):
         self._admin.close()
 
     def _watch(self) -> None:
-        answers = True
+        is_said = False
         while not self._is_closed:
             try:
                 self.now.learn(self._admin)
-                answers = True
-            except Exception as error:  # whatever it is: the next look may succeed, and until then nothing is known
-                if answers and not self._is_closed:
-                    event(log, logging.WARNING, "the broker does not say how far the input goes", why=error)
-                answers = False
+                is_said = False
+            except Exception as error:  # whatever it is: the next look may succeed
+                if self.now.is_unknown() and not is_said:
+                    event(log, logging.WARNING, "the broker does not say how far its records go", why=error)
+                    is_said = True
             self._due.wait(EVERY)
             self._due.clear()
