@@ -125,7 +125,7 @@ class Reader:
         wanted = {tp.partition: self._wanted(tp.partition, records) for tp, records in polled.items()}
         after = {number: records[-1].offset + 1 for number, records in wanted.items() if records}
         if not after:
-            self._move_on()
+            self._measure_lag()
             return None
         self._read_at = time.monotonic()
         labeled = [post for records in wanted.values() for record in records if (post := self._read(record))]
@@ -134,7 +134,7 @@ class Reader:
     def counted(self, chunk: Chunk) -> None:
         """Take note that the chunk is in Redis."""
         self._stands.update(chunk.after)
-        self._move_on()
+        self._measure_lag()
 
     def read_whole(self, until: Mapping[int, int], doing: str) -> Iterator[Chunk]:
         """Read the topic from its beginning to these offsets, with a progress bar on a terminal.
@@ -229,7 +229,7 @@ class Reader:
     def _position(self, number: int) -> int:
         return self._consumer.position(self._partition(number), timeout_ms=5_000) or 0
 
-    def _move_on(self) -> None:
+    def _measure_lag(self) -> None:
         """All that was read is in Redis, so lag counts from the position, which passes markers; the counters do not."""
         self._behind.now.move({self._partition(number): self._position(number) for number in self._stands})
 
