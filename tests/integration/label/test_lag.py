@@ -111,21 +111,26 @@ def test_after_a_rebalance_only_assigned_partitions_have_gauges(make_topics: Mak
 
 
 def test_a_held_worker_that_lost_its_partitions_shows_where_the_group_stands(
-    stack: Stack, topics: Topics, start_cli: StartCli
+    stack: Stack, topics: Topics, start_cli: StartCli, tmp_path: Path
 ) -> None:
-    env = topics.environment | {"PLACESTREAM_GROUP_ID": topics.input}
-    held = start_cli("tests.light", *QUICK, "--replica", "held", "--max-poll-interval", "6", env=env)
+    env = topics.environment | {"PLACESTREAM_GROUP_ID": topics.input, "HELD_UNTIL": str(tmp_path / "go on")}
+    flags = (*QUICK, "--max-poll-interval", "6")
+    held = start_cli("tests.integration.label.held", *flags, "--replica", "held", env=env)
     held.wait_for_output(" joined ")
-    write(stack, topics.input, [slow(str(number)) for number in range(20)])
-    wait_until(lambda: lags(held) == {0: 10, 1: 10}, what="the worker is held")
+    write(stack, topics.input, [post(str(number)) for number in range(20)])
+    held.wait_for_output("held\n")
+    wait_until(lambda: lags(held) == {0: 10, 1: 10}, what="all of it waits")
 
-    other = start_cli("tests.light", *QUICK, "--replica", "other", "--ensemble", "only-image", env=env)
+    other = start_cli("tests.light", *QUICK, "--replica", "other", env=env)
     wait_until(lambda: len(read_all(stack, topics.output)) == 20, what="another one labels its posts")
 
     wait_until(lambda: lags(held) == {0: 0, 1: 0}, what="the held one knows")
     assert gauge(held, "committed_offset") == {0: 10, 1: 10}
     assert " published " not in held.output
-    assert other.end() == 0, other.output
+    (tmp_path / "go on").touch()
+    for worker in (held, other):
+        assert worker.end() == 0, worker.output
+    assert len(read_all(stack, topics.output)) == 20
 
 
 @pytest.fixture
