@@ -51,8 +51,17 @@ class LabelMetrics:
         self.end_to_end = Histogram(
             "placestream_end_to_end_seconds", "Record timestamp to commit", buckets=AGE_BUCKETS, registry=registry
         )
-        # Records of the input not yet committed, per assigned partition.
+        # Of each assigned partition, asked of the broker on a timer; not a number when it does not answer for 30 s.
+        # Records of the input not yet committed.
         self.lag = Gauge("placestream_consumer_lag_records", "Input records behind", ["partition"], registry=registry)
+        # Seconds since the first of them entered Kafka; 0 when there is none.
+        self.oldest_waiting = Gauge(
+            "placestream_oldest_waiting_seconds", "Age of the first record behind", ["partition"], registry=registry
+        )
+        # Its offset: the next one to be labelled. Markers and aborted records are passed over by an idle worker.
+        self.committed_offset = Gauge(
+            "placestream_committed_offset", "Offset of the first record behind", ["partition"], registry=registry
+        )
         # Records that expired, or vanished with their topic, before they were read.
         self.expired = Counter(
             "placestream_expired_records", "Records lost to retention unread", ["partition"], registry=registry
@@ -105,7 +114,7 @@ class CountMetrics:
         self.capped = Counter("placestream_capped_posts", "Posts counted under _other", registry=registry)
         # Applications to Redis by result: applied, or refused because the stored offsets differ.
         self.applications = Counter("placestream_counter_applications", "Scripts run", ["result"], registry=registry)
-        # Records of the labelled topic not yet in Redis, per partition.
+        # Records of the labelled topic not yet in Redis, per partition, as `label` shows its own.
         self.lag = Gauge("placestream_counter_lag_records", "Labelled records behind", ["partition"], registry=registry)
         # Labelled records that expired before they were counted.
         self.expired = Counter(

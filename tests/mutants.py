@@ -219,7 +219,7 @@ MUTANTS = (
             Edit(
                 READ,
                 "            self._seek(partition, offset)\n",
-                "            partition in self._lag._committed or self._seek(partition, offset)\n",
+                "            partition in self._lag._behind.now.positions or self._seek(partition, offset)\n",
             ),
         ),
         (f"{TEST_READ}::test_a_partition_that_is_kept_goes_back_to_what_is_committed",),

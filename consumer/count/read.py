@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
+from consumer.behind import Behind, Partitions
 from consumer.count.known import LabeledRecord
 from consumer.count.settings import CounterSettings
 from consumer.count.store import Offsets
@@ -62,6 +63,8 @@ class Reader:
         self._topic = settings.output_topic
         self._metrics = metrics
         self._admin = connect(settings, lambda: _admin(settings))
+        looking = connect(settings, lambda: _admin(settings))
+        self._behind = Behind(looking, Partitions({}, {}), {metrics.lag: Partitions.lag})
         self.topic_id = connect(settings, self._topic_id)
         self._until: dict[int, int] | None = None
         self._consumer = connect(settings, lambda: build_consumer(settings, "placestream-count"))
@@ -91,8 +94,8 @@ class Reader:
         ends = ends_of(self._admin, self._topic)
         wanted = [tp for tp in sorted(ends.earliest) if self._until is None or tp.partition in self._until]
         self._consumer.assign(wanted)
-        self._metrics.lag.clear()
         self._stands, self._known_to = {}, {}
+        starts: dict[TopicPartition, int] = {}
         for partition in wanted:
             beginning = ends.earliest[partition]
             number = partition.partition
@@ -112,13 +115,14 @@ class Reader:
                     f"{ends.latest[partition]}: the topic has lost records; `python -m consumer recount` starts over"
                 )
             start = max(beginning, min(offset or 0, known or 0))
+            starts[partition] = max(start, offset or 0)
             self._consumer.seek(partition, start)
-            self._metrics.lag.labels(str(number)).set(ends.latest[partition] - max(start, offset or 0))
             if start < (offset or 0):
                 event(
                     log, logging.INFO, "an earlier version counted these: reading once which cities came first",
                     partition=number, begin=start, end=offset,
                 )  # fmt: skip
+        self._behind.restart(Partitions(starts, ends.latest))
         self._read_at = time.monotonic()
 
     def stands_at(self, stored: Mapping[int, int]) -> bool:
@@ -214,6 +218,7 @@ class Reader:
     def close(self) -> None:
         """Close the clients."""
         self._consumer.close(timeout_ms=1_000)
+        self._behind.close()
         self._admin.close()
 
     def _poll(self) -> dict[TopicPartition, list[Any]]:
@@ -252,11 +257,8 @@ class Reader:
         return self._consumer.position(self._partition(number), timeout_ms=5_000) or 0
 
     def _measure_lag(self) -> None:
-        """Right when all that was read is in Redis: the position passes transaction markers, the counters do not."""
-        for number, stands in self._stands.items():
-            end = self._consumer.highwater(self._partition(number))
-            if end is not None:
-                self._metrics.lag.labels(str(number)).set(max(0, end - max(self._position(number), stands or 0)))
+        """All that was read is in Redis, so lag counts from the position, which passes markers; the counters do not."""
+        self._behind.now.move({self._partition(number): self._position(number) for number in self._stands})
 
     def _wanted(self, number: int, records: list[Any]) -> list[Any]:
         """The records before the end; another `count` may have brought the counters beyond it."""

@@ -73,8 +73,9 @@ class Source:
         self._synced = 0  # the count of rebalances that the last good resync has seen
         self._collected = Collected()
         self._outside_since: float | None = None  # not in the group, in monotonic seconds
-        self._lag = Lag(metrics, settings.stuck_after)
         self._admin = connect(settings, lambda: build_admin(settings))
+        looking = connect(settings, lambda: build_admin(settings))
+        self._lag = Lag(looking, settings.group_id, metrics, settings.stuck_after)
         self._published = Published(settings)
         self._positions = connect(
             settings, lambda: Positions(self._admin, self._published, settings.input_topic, metrics)
@@ -154,7 +155,6 @@ class Source:
         self._positions.take_note(batch.offsets)
         self._trials.passed(batch.offsets)
         self._lag.commit(batch.offsets)
-        self.measure_lag()
 
     def resync(self) -> None:
         """Forget what is collected and go on from what is committed, or from the beginning: see `Positions`.
@@ -175,7 +175,7 @@ class Source:
         for partition, offset in starts.items():
             self._seek(partition, offset)
         self._trials.begin(self._consumer, self._positions.notes, starts, latest)
-        self._lag.restart(starts, latest)
+        self._lag.restart(starts, latest, self._positions.after(0).metadata)
         self._synced = seen
         if starts:
             event(log, logging.INFO, "assigned", stage="read", positions=self._lag.positions())
@@ -194,10 +194,6 @@ class Source:
         ends = self._ends.latest if self._ends else {}
         return [f"{tp.topic}/{tp.partition}" for tp, end in sorted(stable.items()) if end < ends.get(tp, 0)]
 
-    def measure_lag(self) -> None:
-        """Show the lag of every assigned partition."""
-        self._lag.measure(self._consumer)
-
     def check_moving(self) -> None:
         """For an idle worker: make sure that every partition with lag gives records.
 
@@ -209,7 +205,6 @@ class Source:
         if not self._collected and self.has_joined():
             self._lag.pass_markers(self._consumer)
             self._trials.nothing_waits()
-        self.measure_lag()
         if stuck := self._lag.stuck():
             raise Stuck(
                 f"nothing comes from {', '.join(f'{tp.topic}/{tp.partition}' for tp in stuck)}, which has records"
@@ -251,13 +246,14 @@ class Source:
         self._trials.release(self._consumer)
 
     def total_lag(self) -> int:
-        """Records not yet committed over all assigned partitions, as last measured."""
+        """Records not yet committed over all assigned partitions, as last seen."""
         return self._lag.total()
 
     def close(self) -> None:
         """Leave the group, so that others take over at once."""
         self._consumer.close(timeout_ms=ROUND_TRIP_MS)
         self._published.close()
+        self._lag.close()
         self._admin.close()
 
     def _poll(self, seconds: float) -> bool:

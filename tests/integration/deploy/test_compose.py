@@ -97,7 +97,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Iterator
         wait_for(composed, "placestream_assigned_partitions > 0", "a worker that has joined")
         composed.run("producer")
         wait_for(composed, f"placestream_counted_posts_total == {POSTS}", "every post, counted")
-        wait_for(composed, "placestream:not_classified:ratio1d", "the last of the recording rules")
+        wait_for(composed, "placestream:dead_letters:ratio3d", "the last of the recording rules")
         yield composed
     finally:
         composed.close()

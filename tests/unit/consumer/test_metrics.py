@@ -23,6 +23,8 @@ LABEL = SHARED | {
     "placestream_resyncs_total",
     "placestream_end_to_end_seconds",
     "placestream_consumer_lag_records",
+    "placestream_oldest_waiting_seconds",
+    "placestream_committed_offset",
     "placestream_assigned_partitions",
     "placestream_stuck_partitions",
     "placestream_topic_partitions",

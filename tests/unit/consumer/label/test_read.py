@@ -50,6 +50,9 @@ class Broker:
 
         return {tp: Found(0 if spec.name == "EARLIEST" else len(self.logs[tp])) for tp, spec in asked.items()}
 
+    def list_group_offsets(self, asked: dict[str, list[TopicPartition]]) -> dict[str, Any]:
+        return {group: {tp: self.committed[tp] for tp in wanted} for group, wanted in asked.items()}
+
 
 class GroupConsumer:
     """As kafka-python's: a partition that is kept over a rebalance keeps its position in memory."""
@@ -105,9 +108,6 @@ class GroupConsumer:
 
     def position(self, partition: TopicPartition, timeout_ms: int) -> int:
         return self.positions[partition]
-
-    def highwater(self, partition: TopicPartition) -> int:
-        return len(self.broker.logs[partition])
 
 
 class Outputs:
