@@ -5,7 +5,7 @@ DEMO = .venv/.demo
 BOARD = .venv/.board
 ALL = .venv/.all
 
-.PHONY: demo board screenshots test lint unit unit-integration faults matrix as-default as-avx2 as-rounded mutants soak benchmark clean
+.PHONY: demo board screenshots test lint unit unit-integration faults matrix as-default as-avx2 as-rounded mutants attacks soak benchmark clean
 
 # What has been installed, with all that it contains.
 $(DEMO): pyproject.toml deploy/constraints.txt
@@ -79,6 +79,10 @@ as-default as-avx2 as-rounded: $(ALL)
 
 mutants: $(ALL)  ## take out one guard at a time: the tests that name it must fail; about 20 minutes
 	$(BIN)/python -m tests.mutants
+
+SECONDS ?= 120
+attacks: $(ALL)  ## what a stranger may send, at full size; then SECONDS of damaged posts, and 100,000 invented cities
+	$(BIN)/python -m tests.stranger --seconds $(SECONDS)
 
 MINUTES ?= 20
 soak: $(ALL)  ## faults at random moments for MINUTES; nothing lost or doubled; from 10 on, no memory that only grows
