@@ -12,7 +12,9 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,7 @@ from typing import Any
 import redis
 import yaml
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
@@ -38,6 +41,7 @@ from tests.wire import picture, post
 TOPICS = Topics("posts", "labeled-posts", "posts-dlt", 1)
 CITY = [(b"city", b"london")]
 CITIES = 100_000
+LAG, DEAD = "placestream_consumer_lag_records", "placestream_dead_letters_total"
 MANIFEST = Path(__file__).parents[1] / "deploy/kubernetes/base/label.yml"
 
 
@@ -84,25 +88,40 @@ ATTACKS = {
 
 
 @dataclass(slots=True)
-class Memory:
-    """What a process and its children hold, now and at most, in MiB."""
+class Watch:
+    """What a worker shows while it is attacked: MiB that it and its children hold, and its lag, both at most."""
 
-    pid: int
-    most: float = 0.0
+    worker: Background
+    memory: float = 0.0
+    lag: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Look at it again and again."""
-        watching = threading.Thread(target=self._watch, daemon=True)
-        watching.start()
-        yield
-        self._stop.set()
-        watching.join()
+    def watching(self) -> Iterator[None]:
+        """Look again and again; fail when the lag is not shown."""
+        with ThreadPoolExecutor(1) as thread:
+            watch = thread.submit(self._watch)
+            try:
+                yield
+            finally:
+                self._stop.set()
+            watch.result()
 
     def _watch(self) -> None:
-        while not self._stop.wait(0.1):
-            self.most = max(self.most, sum(map(proportional, [self.pid, *children(self.pid)])))
+        pid = self.worker.process.pid
+        while not self._stop.wait(0.2):
+            self.memory = max(self.memory, sum(map(proportional, [pid, *children(pid)])))
+            lag = [sample.value for sample in scraped(self.worker) if sample.name == LAG]
+            assert lag, "the lag is not shown"
+            self.lag = max(self.lag, sum(lag))
+
+
+def scraped(worker: Background) -> Iterator[Any]:
+    """What its metrics say."""
+    address = worker.output.partition("address=")[2].split()[0]
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        for family in text_string_to_metric_families(answer.read().decode()):
+            yield from family.samples
 
 
 def proportional(pid: int) -> float:
@@ -124,11 +143,11 @@ class Range:
     labels: list[bytes] = field(default_factory=list)
     dead: list[str] = field(default_factory=list)
 
-    def attack(self, name: str, attack: Attack, data: bytes) -> tuple[list[str], float, float]:
-        """Send it between two good posts, and wait for what comes out: reasons, seconds and MiB that it took."""
-        memory, began = Memory(self.worker.process.pid), time.monotonic()
+    def attack(self, name: str, attack: Attack, data: bytes) -> tuple[list[str], float, Watch]:
+        """Send it between two good posts, and wait for what comes out: reasons, seconds, and what it took."""
+        watch, began = Watch(self.worker), time.monotonic()
         labels, dead = len(self.labels), len(self.dead)
-        with memory.watched():
+        with watch.watching():
             self.write([post(f"before {name}")])
             error = produce(self.stack, TOPICS.input, data)
             assert error == 0, f"{name}: the broker refuses it with error {error}"
@@ -138,7 +157,9 @@ class Range:
         assert {f"before {name}".encode(), f"after {name}".encode()} <= set(self.labels[labels:])
         assert set(reasons) <= set(attack.reasons), f"{name}: {reasons}"
         assert attack.may_be_labelled or len(reasons) == attack.culprits, f"{name}: {reasons}"
-        return reasons, time.monotonic() - began, memory.most
+        counted = sum(each.value for each in scraped(self.worker) if each.name == DEAD)
+        assert counted == len(self.dead), f"{name}: {counted} dead letters are counted, {len(self.dead)} there"
+        return reasons, time.monotonic() - began, watch
 
     def write(self, records: Iterable[tuple[bytes | None, bytes | None, list[tuple[str, Any]]]]) -> None:
         """Send records to the only partition."""
@@ -217,7 +238,7 @@ def main() -> int:
     given = parser.parse_args()
     allowed = allowed_memory()
     console = Console()
-    table = Table("attack", "bytes", "outcome", "seconds", "MiB at most", title="A stranger's attacks")
+    table = Table("attack", "bytes", "outcome", "seconds", "MiB", "lag", title="A stranger's attacks")
     with (
         Stack() as stack,
         tempfile.TemporaryDirectory() as scratch,
@@ -239,13 +260,16 @@ def main() -> int:
             broken = []
             for name, attack in ATTACKS.items():
                 data = attack.make()
-                reasons, seconds, most = target.attack(name, attack, data)
+                reasons, seconds, watch = target.attack(name, attack, data)
                 outcome = ", ".join(sorted(set(reasons))) or "labelled"
-                table.add_row(name, f"{len(data):,}", outcome, f"{seconds:.1f}", f"{most:,.0f}")
-                if most > allowed:
-                    broken.append(f"{name}: {most:,.0f} MiB; the manifest allows {allowed:,.0f}")
+                figures = f"{seconds:.1f}", f"{watch.memory:,.0f}", f"{watch.lag:.0f}"
+                table.add_row(name, f"{len(data):,}", outcome, *figures)
+                if watch.memory > allowed:
+                    broken.append(f"{name}: {watch.memory:,.0f} MiB; the manifest allows {allowed:,.0f}")
             sent = fuzz(target, given.seconds, given.seed)
-            table.add_row(f"{sent:,} damaged posts (seed {given.seed})", "", "each once", f"{given.seconds:.0f}", "")
+            table.add_row(
+                f"{sent:,} damaged posts (seed {given.seed})", "", "each once", f"{given.seconds:.0f}", "", ""
+            )
             lines = worker.output.count("\n")
             assert worker.end() == 0, worker.output[-3000:]
         console.print(table)

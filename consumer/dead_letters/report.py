@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from consumer.classify.pictures import FORMATS
+from consumer.classify.structure import TooMuch, check_structure
 from consumer.dead_letters import receipts
 from consumer.dead_letters.letter import MISSING, Letter, printable
 from consumer.dead_letters.read import read_whole
@@ -213,10 +214,13 @@ def kind_of(value: bytes | None) -> str:
     if value.startswith(b"{"):
         return f"{size}, JSON or text"
     try:
+        check_structure(value)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's warning of large pictures: they are not decoded here
             with Image.open(io.BytesIO(value), formats=FORMATS) as image:
                 return f"{size}, {image.format}, {image.width} x {image.height} pixels"
+    except TooMuch as error:
+        return f"{size}, a picture of {error}"
     except Image.DecompressionBombError:
         return f"{size}, a picture of more pixels than Pillow opens"
     except Exception:  # whatever a broken header makes Pillow's readers raise

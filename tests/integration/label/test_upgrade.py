@@ -9,16 +9,19 @@ from pathlib import Path
 
 import pytest
 import redis
+from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from consumer.count.store import Counters
 from consumer.dead_letter import SOURCE
+from consumer.label.note import Note
+from consumer.offsets import topic_id_of
 from deploy.local.stack import Stack
 from tests.conftest import ROOT, Background, MakeTopics, RunCli, StartCli, Topics, wait_until
 from tests.faults.feed import Feed
 from tests.faults.pool import Pool
 from tests.labels import labeled
 from tests.tools import left_out, require
-from tests.wire import read_all, write
+from tests.wire import post, read_all, write
 
 EARLIER = "d8ff8d4a31511642e060405391e5fc83f0495d4c"
 """Before workers read their own outputs and dead letters named their source: that is how one tells who wrote them."""
@@ -95,6 +98,28 @@ def test_a_rolling_upgrade_and_its_rollback_neither_lose_nor_double_a_post(
     assert replace(before, days={}) == replace(after, days={}), "the rest was right"
     verified = run_cli("consumer", "verify", env=env)
     assert f"equal the {len(labels):,} labelled posts" in verified.stdout, verified.stdout + verified.stderr
+
+
+def test_an_earlier_worker_goes_on_where_one_of_this_version_has_died(
+    stack: Stack, topics: Topics, run_cli: RunCli, earlier: Version
+) -> None:
+    write(stack, topics.input, [post(str(number)) for number in range(2 * topics.partitions)])
+    with closing(KafkaConsumer(bootstrap_servers=stack.broker.address, group_id=topics.input)) as consumer:
+        partition = TopicPartition(topics.input, 0)
+        with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as admin:
+            note = Note("member", tries=2, is_trying=True, topic_id=topic_id_of(admin, topics.input))
+        consumer.assign([partition])
+        consumer.commit({partition: OffsetAndMetadata(1, note.to_metadata(), -1)})
+
+    ended = run_cli(
+        "tests.light", "--stop-at-end", "--metrics-port", "0", "--group-id", topics.input,
+        env=topics.environment | earlier,
+    )  # fmt: skip
+
+    assert ended.returncode == 0, ended.stderr
+    labelled = {(record.partition, record.key) for record in read_all(stack, topics.output)}
+    assert (0, b"0") not in labelled
+    assert len(labelled) == 2 * topics.partitions - 1
 
 
 def test_an_earlier_counter_stops_while_a_recount_puts_its_counters_in_place(
