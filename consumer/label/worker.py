@@ -263,10 +263,11 @@ class Worker:
             log, self._live.batch_level, "published", stage="publish", posts=len(outcomes), dead=dead, offsets=offsets,
             seconds=f"{seconds:.3f}",
         )  # fmt: skip
+        of_reason = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, DeadLetter))
         for record, outcome in zip(batch.records, outcomes, strict=True):
-            if isinstance(outcome, DeadLetter):
-                event(
-                    log, logging.WARNING, "dead letter", stage=outcome.stage, reason=outcome.reason,
+            if isinstance(outcome, DeadLetter) and (posts := of_reason.pop(outcome.reason, 0)):
+                event(  # one line for each reason, with the first of its posts
+                    log, logging.WARNING, "dead letter", stage=outcome.stage, reason=outcome.reason, posts=posts,
                     partition=record.partition, offset=record.offset, why=outcome.message,
                 )  # fmt: skip
 

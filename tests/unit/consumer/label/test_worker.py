@@ -356,7 +356,7 @@ def test_the_breaker_judges_before_anything_of_the_batch_is_published(monkeypatc
     assert line.source.released
 
 
-def test_what_is_the_sender_s_fault_never_ends_the_worker() -> None:
+def test_what_is_the_sender_s_fault_never_ends_the_worker(caplog: pytest.LogCaptureFixture) -> None:
     junk = [record(number, b"no picture") for number in range(5)]
     giants = [record(number, picture(), key=str(number).encode() * 2_000) for number in range(5, 10)]
     line = Line(0, records=[*junk, *giants], output_limit=1_000, breaker_consecutive=3)
@@ -364,6 +364,8 @@ def test_what_is_the_sender_s_fault_never_ends_the_worker() -> None:
     line.run()
 
     assert [post_id[0] for post_id in line.sink.published] == ids(10)
+    lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("dead letter")]
+    assert len(lines) == 6, "one for each batch and reason"
 
 
 def test_a_batch_that_the_model_does_not_give_back_ends_the_worker_as_if_it_were_killed() -> None:
