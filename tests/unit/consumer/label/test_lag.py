@@ -11,6 +11,7 @@ import pytest
 from kafka import OffsetAndMetadata, TopicPartition
 from prometheus_client import CollectorRegistry
 
+from consumer.behind import Behind
 from consumer.label import lag
 from consumer.label.lag import Lag, Waiting
 from consumer.metrics import LabelMetrics
@@ -32,6 +33,7 @@ class Line:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.clock = Clock()
         monkeypatch.setattr("consumer.label.lag.time", self.clock)
+        monkeypatch.setattr(Behind, "_watch", lambda behind: None)  # its thread would outlive the test
         self.metrics = LabelMetrics(CollectorRegistry())
         self.lag = Lag(mock.Mock(), "group", self.metrics, stuck_after=10)
         self.lag.restart({GIVES: 0, STUCK: 40}, {GIVES: 100, STUCK: 100}, note="")

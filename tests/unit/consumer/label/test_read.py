@@ -10,6 +10,7 @@ import pytest
 from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
 from prometheus_client import CollectorRegistry
 
+from consumer.behind import Behind
 from consumer.label import read
 from consumer.label.batch import Batch
 from consumer.label.group import Reassigned
@@ -144,6 +145,7 @@ class Line:
         monkeypatch.setattr(read, "build_admin", lambda settings: self.broker)
         monkeypatch.setattr(read, "build_consumer", lambda *_: self.consumer)
         monkeypatch.setattr(read, "Published", Outputs)
+        monkeypatch.setattr(Behind, "_watch", lambda behind: None)  # its thread would outlive the test
         self.clock = Clock()
         monkeypatch.setattr(read, "time", self.clock)
         monkeypatch.setattr("consumer.label.batch.time", self.clock)
