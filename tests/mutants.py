@@ -131,7 +131,7 @@ MUTANTS = (
                 "is_over = False",
             ),
         ),
-        (f"{HANDOVER}::test_what_others_published_while_a_batch_was_too_slow_is_not_published_again",),
+        (f"{HANDOVER}::test_what_others_published_while_a_worker_stood_still_is_not_published_again",),
     ),
     Mutant(
         "collected-is-forgotten",
@@ -391,7 +391,7 @@ MUTANTS = (
     Mutant(
         "hanging-model-ends-the-worker",
         "a worker that waits for its model waits not for ever",
-        (Edit(WORKER, "if self._inference.busy() > ENCODE_LIMIT", "if self._inference.busy() > 1e9 * ENCODE_LIMIT"),),
+        (Edit(WORKER, "if self._waited > ENCODE_LIMIT", "if self._waited > 1e9 * ENCODE_LIMIT"),),
         (f"{TEST_WORKER}::test_a_batch_that_the_model_does_not_give_back_ends_the_worker_as_if_it_were_killed",),
     ),
     Mutant(

@@ -54,6 +54,8 @@ MOST_FAILURES = 5
 """How often the same batch may be refused by a broker that answers before the worker gives up."""
 
 
+LONGEST_TURN = 2.0
+"""Seconds between two turns of the loop that are not spent on publishing or going back."""
 ENCODE_LIMIT = 0.8
 """Share of MAX_POLL_INTERVAL that a batch may take to be decoded and encoded; then the worker ends itself."""
 
@@ -98,6 +100,8 @@ class Worker:
         self._join_by = time.monotonic() + settings.startup_timeout
         self._progress_at = time.monotonic()
         self._said_hidden = False
+        self._turned_at = time.monotonic()
+        self._waited = 0.0  # seconds for the batch that is in the model
 
     def run(self) -> None:
         """The loop.
@@ -296,7 +300,11 @@ class Worker:
             Hanging: the model does not come back.
         """
         self._health.turned()
-        if self._inference.busy() > ENCODE_LIMIT * self._settings.max_poll_interval:
+        now = time.monotonic()
+        # A process that stands still is no model that hangs: of the time between two turns only so much counts.
+        self._waited = min(self._waited + min(now - self._turned_at, LONGEST_TURN), self._inference.busy())
+        self._turned_at = now
+        if self._waited > ENCODE_LIMIT * self._settings.max_poll_interval:
             raise Hanging(
                 f"a batch is in the model for more than {ENCODE_LIMIT:.0%} of MAX_POLL_INTERVAL "
                 f"({self._settings.max_poll_interval:g} s), after which the group would move on"

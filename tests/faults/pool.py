@@ -100,7 +100,7 @@ class Pool:
                 assert is_dead or code == 1, f"{name} ended with {code}: {worker.output[-3000:]}"
                 assert is_dead or any(words in last for words in self.may_end), f"{name}: {worker.output[-3000:]}"
                 self.mended.append("killed" if is_dead else last)
-                self.restart(name)
+                self.restart(name) if self.may_die else self.start(name)
 
     def finish(self, feed: Feed) -> None:
         """The end of every scenario: all that was written comes out, then one more good post; the invariants hold."""
