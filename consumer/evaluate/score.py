@@ -117,12 +117,15 @@ def score_batch(classifier: Classifier, batch: Sequence[Ready[Decoded] | Failure
     """Scores of the posts that could be decoded; one that the model cannot take alone is a failure.
 
     Raises:
-        CommandError: the model fails on every post of two or more, or its device is lost.
+        CommandError: the model fails on a post, and on a picture and caption of our own; or its device is lost.
     """
     decoded = [outcome.prepared for outcome in batch if isinstance(outcome, Ready)]
     rows = _rows(classifier, decoded)
-    if len(rows) >= 2 and all(isinstance(row, Failure) for row in rows):
-        raise CommandError(f"the encoder {classifier.encoder_name} fails on every post: {rows[0]}")
+    if any(isinstance(row, Failure) for row in rows):
+        try:
+            classifier.check()
+        except Exception as error:
+            raise CommandError(f"the encoder {classifier.encoder_name} fails on every post: {error!r}") from error
     following = iter(rows)
     return [outcome if isinstance(outcome, Failure) else next(following) for outcome in batch]
 
