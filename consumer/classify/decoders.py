@@ -75,7 +75,7 @@ class DecoderProcess:
             bufsize=0,
             # OpenBLAS and malloc would map memory for every core.
             env=kept | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
-            start_new_session=True,  # Ctrl-C is its parent's
+            process_group=0,  # Ctrl-C is its parent's. A session of its own would be given as much CPU as the model
         )
         assert self._process.stdin
         assert self._process.stdout
