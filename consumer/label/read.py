@@ -122,7 +122,7 @@ class Source:
             slice_ = POLL_SLICE if oldest is None else BUSY_SLICE
             if self._collected:
                 slice_ = min(slice_, settings.batch_deadline - waited)
-            if not self._poll(slice_) and not self._collected and oldest is None:
+            if not self._poll(slice_) and not self._collected:
                 return None
 
     def check(self, batch: Batch) -> None:

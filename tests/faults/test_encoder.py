@@ -63,7 +63,8 @@ def test_a_record_of_which_every_worker_ends_is_found_and_its_neighbours_are_lab
     with closing(Feed(pool.stack, pool.topics, seed)) as feed:
         feed.write(AT_LEAST // 6, poison=0)
         feed.write(1, poison=1, poisons=[DEADLY])
-        feed.write(AT_LEAST // 6, poison=0)
+        if fault == DIES_OF_IT:  # of a hanging one nothing comes behind it: the worker must see it all the same
+            feed.write(AT_LEAST // 6, poison=0)
         pool.start("a", "b", flags=("--max-poll-interval", "8"), FAULTS_ENCODER=fault)
         pool.finish(feed)
     reasons = [dict(record.headers)[REASON] for record in read_all(pool.stack, pool.topics.dead_letter)]

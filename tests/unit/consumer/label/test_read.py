@@ -186,6 +186,18 @@ class DoneAfterOnePoll:
         return self.asked > 1
 
 
+class NeverDone:
+    """A batch in flight of which the model hangs."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def done(self) -> bool:
+        self.asked += 1
+        assert self.asked < PATIENCE, "the loop has no turn to see that the model hangs"
+        return False
+
+
 @pytest.fixture
 def line(monkeypatch: pytest.MonkeyPatch) -> Line:
     return Line(monkeypatch)
@@ -203,6 +215,12 @@ def test_a_batch_has_its_records_and_the_offset_behind_them(line: Line) -> None:
     assert batch.topic_id == "first"
     line.source.check(batch)
     assert places(line.batch())[0] == (0, 4)
+
+
+def test_the_loop_has_its_turn_while_the_model_is_busy_and_nothing_comes(line: Line) -> None:
+    line.broker.logs[at(0)].clear()
+
+    assert line.source.next_batch(NeverDone()) is None
 
 
 def test_what_is_collected_stays_for_the_next_batch(line: Line) -> None:
