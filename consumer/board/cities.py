@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import redis
 
 from consumer.board.settings import BoardSettings
-from consumer.count.popularity import CityFigures, city_figures, total
+from consumer.count.popularity import CityFigures, by_posts, city_figures, total
 from consumer.count.store import Counters
 from producer.errors import CommandError
 
@@ -59,8 +59,7 @@ class Figures:
     @classmethod
     def of(cls, counters: Counters) -> "Figures":
         """What there is to show of counters."""
-        posts = {city: sum(places.values()) for city, places in counters.posts.items()}
-        cities = sorted(posts, key=lambda city: (-posts[city], city))
+        cities = by_posts(counters)
         pages = [sorted(cities[begin : begin + PAGE]) for begin in range(0, len(cities), PAGE)]
         return cls(counters, total(counters), pages)
 

@@ -21,7 +21,10 @@ CHUNK = struct.Struct("!I")
 PICTURE = struct.Struct("!I")
 """Before a picture: its bytes."""
 ANSWER = struct.Struct("!30sIII")
-"""Of each picture: name of a `PictureError` or nothing; height and width; bytes of the message or of the levels."""
+"""Of each picture: name of a `PictureError` or nothing; height and width; bytes of the error's message. Then follow the
+levels, or the message."""
+LONGEST_MESSAGE = 1_000
+"""Bytes."""
 
 OUT_OF_MEMORY = 86
 """Exit code."""
@@ -73,12 +76,12 @@ def _answer(answers: BinaryIO, data: bytes, limits: PictureLimits) -> None:
     try:
         levels = decode(data, limits)
     except PictureError as error:
-        message = str(error).encode(errors="replace")
+        message = str(error).encode(errors="replace")[:LONGEST_MESSAGE]
         answers.write(ANSWER.pack(type(error).__name__.encode(), 0, 0, len(message)) + message)
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
     else:
-        answers.write(ANSWER.pack(b"", *levels.shape[:2], levels.nbytes))
+        answers.write(ANSWER.pack(b"", *levels.shape[:2], 0))
         answers.write(levels.data)
 
 

@@ -20,7 +20,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.classify.decoder import ANSWER, CHUNK, OUT_OF_MEMORY, PICTURE, READY, memory
+from consumer.classify.decoder import ANSWER, CHUNK, LONGEST_MESSAGE, OUT_OF_MEMORY, PICTURE, READY, memory
 from consumer.classify.pictures import (
     DecodeFailed,
     ImageTooLarge,
@@ -46,7 +46,7 @@ Levels = NDArray[np.uint8]
 PIPE = 2**20
 """Bytes that wait in a pipe: some small pictures, so that neither side waits for the other after each."""
 
-_ERRORS = {error.__name__: error for error in (NotAnImage, TruncatedImage, ImageTooLarge)}
+_ERRORS = {error.__name__.encode(): error for error in (NotAnImage, TruncatedImage, ImageTooLarge)}
 _ENVIRONMENT = ("PATH", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """What a decoder process is given of the environment: no secrets."""
 
@@ -115,10 +115,10 @@ class DecoderProcess:
 
     def _outcome(self) -> Levels | PictureError:
         name, height, width, size = ANSWER.unpack(self._receive(ANSWER.size).data)
-        if error := _ERRORS.get(name.rstrip(b"\0").decode()):
-            return error(self._receive(size).tobytes().decode())
-        if height * width > self._limits.max_pixels:  # that process is not trusted
-            raise Ended(f"{width} x {height} pixels, which the limits refuse")
+        if max(height * width - self._limits.max_pixels, size - LONGEST_MESSAGE) > 0:  # that process is not trusted
+            raise Ended(f"its answer is of {width} x {height} pixels, or has a message of {size} bytes")
+        if error := _ERRORS.get(name.rstrip(b"\0")):
+            return error(self._receive(size).tobytes().decode(errors="replace"))
         return self._receive(height * width * 3).reshape(height, width, 3)
 
     def _send(self, data: bytes) -> None:

@@ -1,7 +1,7 @@
 """Which places a city photographs, when, and in what mood: figures from the counters. It computes; `report` prints."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
@@ -107,27 +107,25 @@ class CityFigures:
         return self.hours[0].share.n if self.hours else 0
 
 
-def popularity(counters: Counters) -> list[CityFigures]:
-    """The figures of every city, by name.
+def popularity(counters: Counters, cities: Iterable[str] | None = None) -> Iterator[CityFigures]:
+    """The figures of cities, one after the other.
 
     Args:
         counters: as read from Redis.
+        cities: some of theirs; None is all, by name.
     """
     everywhere = total(counters)
-    return [city_figures(counters, city, everywhere) for city in sorted(counters.posts)]
+    return (city_figures(counters, city, everywhere) for city in (sorted(counters.posts) if cities is None else cities))
 
 
-def largest(counters: Counters, most: int | None = None) -> list[str]:
-    """Cities by name: all, or those with the most posts.
+def by_posts(counters: Counters) -> list[str]:
+    """The cities, those with the most posts first.
 
     Args:
         counters: as read from Redis.
-        most: how many; None is all.
     """
-    if most is None or most >= len(counters.posts):
-        return sorted(counters.posts)
     posts = {city: sum(places.values()) for city, places in counters.posts.items()}
-    return sorted(sorted(posts, key=lambda city: (-posts[city], city))[:most])
+    return sorted(posts, key=lambda city: (-posts[city], city))
 
 
 def total(counters: Counters) -> dict[str, int]:

@@ -22,9 +22,8 @@ from consumer.count.popularity import (
     PlaceFigures,
     Share,
     TimeFigures,
-    city_figures,
-    largest,
-    total,
+    by_posts,
+    popularity,
 )
 from consumer.count.settings import RedisSettings
 from consumer.count.store import Counters
@@ -82,9 +81,8 @@ def main(argv: list[str]) -> int:
         raise CommandError(f"no city {settings.city!r}; there are {_some(counters)}")
     is_table = not (settings.json_ or settings.csv_)
     most = MOST_CITIES if is_table and settings.top else None
-    cities = largest(counters, most) if settings.city is None else [settings.city]
-    everywhere = total(counters)
-    figures = (city_figures(counters, city, everywhere) for city in cities)
+    cities = sorted(by_posts(counters)[:most]) if settings.city is None else [settings.city]
+    figures = popularity(counters, cities)
     if len(counters.stamps) > 1:
         print(
             "warning: these counters mix labels of different encoders, label sets or settings, which do not compare:",
@@ -103,7 +101,7 @@ def main(argv: list[str]) -> int:
 
 
 def _some(counters: Counters) -> str:
-    named = largest(counters, MOST_NAMED)
+    named = sorted(by_posts(counters)[:MOST_NAMED])
     others = len(counters.posts) - len(named)
     return ", ".join(named) + (f" and {others:,} with fewer posts" if others else "")
 

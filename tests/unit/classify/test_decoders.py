@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from consumer.classify import decoders as module
+from consumer.classify.decoder import ANSWER
 from consumer.classify.decoders import DecoderProcess, Decoders, Levels
 from consumer.classify.pictures import DecodeFailed, ImageTooLarge, NotAnImage, PictureError, PictureLimits, decode
 from producer.errors import CommandError
@@ -126,6 +127,22 @@ def test_a_process_whose_answers_nobody_took_is_not_used_again(pool: Decoders) -
     outcomes.close()  # type: ignore[attr-defined]  # it is a generator
     assert process._process.returncode == -signal.SIGKILL
     assert pool.one(plain("lime"))[0, 0].tolist() == [0, 255, 0]
+
+
+@pytest.mark.parametrize(
+    "answer", [(b"", 100_000, 100_000, 0), (b"NotAnImage", 0, 0, 2**32 - 1)], ids=["levels", "message"]
+)
+def test_an_answer_that_no_picture_has_is_not_waited_for(
+    answer: tuple[bytes, int, int, int], pool: Decoders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive, forged = DecoderProcess._receive, ANSWER.pack(*answer)
+
+    def forge(process: DecoderProcess, size: int) -> Levels:
+        return np.frombuffer(forged, np.uint8) if size == ANSWER.size else receive(process, size)
+
+    monkeypatch.setattr(DecoderProcess, "_receive", forge)
+    with pytest.raises(DecodeFailed, match="the last time alone: its answer is of "):
+        pool.one(plain("red"))
 
 
 def test_a_process_is_free_again_with_its_last_answer(pool: Decoders) -> None:

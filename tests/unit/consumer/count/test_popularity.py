@@ -18,7 +18,7 @@ def counters(**changes: Any) -> Counters:
 
 
 def of_posts(*posts: dict[str, Any]) -> list[CityFigures]:
-    return popularity(Counters.of(tally((labeled(**post) for post in posts), load_zones()), "x"))
+    return list(popularity(Counters.of(tally((labeled(**post) for post in posts), load_zones()), "x")))
 
 
 @pytest.mark.parametrize(
@@ -154,4 +154,4 @@ def test_cities_come_by_name() -> None:
 
 
 def test_nothing_counted_is_nothing() -> None:
-    assert popularity(counters()) == []
+    assert list(popularity(counters())) == []
