@@ -14,10 +14,11 @@ from prometheus_client import REGISTRY
 
 from consumer import __version__
 from consumer.count.cities import load_zones
+from consumer.count.counters import Patience, Switching
 from consumer.count.known import MOST, OTHER, KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CountSettings, RedisSettings
-from consumer.count.store import Patience, Store, Switching, TopicChanged
+from consumer.count.store import Store, TopicChanged
 from consumer.count.tally import tally
 from consumer.health import Health, serve
 from consumer.metrics import CountMetrics

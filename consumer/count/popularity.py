@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
 
-from consumer.count.store import Counters
+from consumer.count.counters import Counters
 from consumer.count.tally import NOT_CLASSIFIED, SENTIMENT_UNITS
 
 Z = NormalDist().inv_cdf(0.975)

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from consumer.count.command import wait_for_redis
+from consumer.count.counters import Counters
 from consumer.count.popularity import (
     WEEKDAYS,
     CityFigures,
@@ -26,7 +27,6 @@ from consumer.count.popularity import (
     popularity,
 )
 from consumer.count.settings import RedisSettings
-from consumer.count.store import Counters
 from producer.errors import CommandError
 from producer.settings import load
 

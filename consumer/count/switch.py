@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import redis
 
-from consumer.count.store import KINDS, Offsets, Store
+from consumer.count.counters import KINDS
+from consumer.count.store import Offsets, Store
 
 STEP = 200
 """Most cities that one step handles: some milliseconds of Redis' time."""

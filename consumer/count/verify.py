@@ -11,10 +11,11 @@ from prometheus_client import CollectorRegistry
 
 from consumer.count.cities import load_zones
 from consumer.count.command import wait_for_redis
+from consumer.count.counters import Counters, offsets_of
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
-from consumer.count.store import Counters, first_below, offsets_of
+from consumer.count.store import first_below
 from consumer.count.tally import Tally
 from consumer.metrics import CountMetrics
 from producer.errors import CommandError

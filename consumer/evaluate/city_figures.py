@@ -14,8 +14,8 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats.contingency import relative_risk
 from statsmodels.stats.multitest import multipletests
 
+from consumer.count.counters import Counters
 from consumer.count.popularity import CityFigures, PlaceFigures, Share, popularity
-from consumer.count.store import Counters
 from consumer.count.tally import NOT_CLASSIFIED, SENTIMENT_UNITS
 
 ENOUGH = 30
@@ -111,7 +111,7 @@ def reports(counters: Counters) -> list[CityReport]:
     Args:
         counters: from Redis, or counted from the topic.
     """
-    figures = popularity(counters)
+    figures = list(popularity(counters))
     classified = sum(city.classified.k for city in figures)
     everywhere: dict[str, int] = {}
     for city in figures:

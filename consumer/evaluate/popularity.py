@@ -18,10 +18,10 @@ from pydantic import Field, model_validator
 
 from consumer.count.cities import load_zones
 from consumer.count.command import wait_for_redis
+from consumer.count.counters import Counters
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
-from consumer.count.store import Counters
 from consumer.count.tally import NOT_CLASSIFIED, Tally, tally
 from consumer.evaluate import city_tables, page
 from consumer.evaluate.city_figures import ROUNDS, CityReport, Distance, distances, mood, reports

@@ -12,9 +12,10 @@ from prometheus_client import CollectorRegistry
 
 from consumer.count.cities import load_zones
 from consumer.count.command import HEALTH_LIMIT, count
+from consumer.count.counters import Counters
 from consumer.count.read import Reader
 from consumer.count.settings import CountSettings
-from consumer.count.store import Counters, Store
+from consumer.count.store import Store
 from consumer.count.tally import tally
 from consumer.count.verify import differences
 from consumer.dead_letter import REASON

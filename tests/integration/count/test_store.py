@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import redis
 
-from consumer.count import store as module
+from consumer.count import counters as module
 from consumer.count import switch
 from consumer.count.cities import load_zones
-from consumer.count.store import Counters, Stand, Store, Switching, TopicChanged
+from consumer.count.counters import Counters, Switching
+from consumer.count.store import Stand, Store, TopicChanged
 from consumer.count.switch import AnotherRecount, Rebuild
 from consumer.count.tally import Tally, tally
 from producer.errors import CommandError

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from consumer.count.cities import load_zones
-from consumer.count.store import Counters
+from consumer.count.counters import Counters
 from consumer.count.tally import tally
 from consumer.evaluate import curves, popularity, report, sheet
 from consumer.evaluate.marks import PostMarks, Sheet

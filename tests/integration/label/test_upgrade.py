@@ -11,7 +11,7 @@ import pytest
 import redis
 from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 
-from consumer.count.store import Counters
+from consumer.count.counters import Counters
 from consumer.dead_letter import SOURCE
 from consumer.label.note import Note
 from consumer.offsets import topic_id_of

@@ -14,7 +14,7 @@ from statsmodels.stats.contingency_tables import Table2x2
 from statsmodels.stats.proportion import proportion_confint
 
 from consumer.count.cities import load_zones
-from consumer.count.store import Counters
+from consumer.count.counters import Counters
 from consumer.count.tally import tally
 from consumer.evaluate import popularity
 from consumer.evaluate.city_figures import ENOUGH, CityReport, PlaceReport, distances, mood, reports, rhythm

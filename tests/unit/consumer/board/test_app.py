@@ -20,7 +20,7 @@ from consumer.board.cities import Cities, Figures
 from consumer.board.fetch import Away, Gone
 from consumer.board.settings import BoardSettings
 from consumer.board.wall import Shown, Wall
-from consumer.count.store import Counters
+from consumer.count.counters import Counters
 from consumer.count.tally import tally
 from consumer.labeled_post import SourceRecord
 from producer.settings import load

@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import binomtest
 
 from consumer.count.cities import load_zones
+from consumer.count.counters import Counters
 from consumer.count.popularity import CityFigures, Share, popularity
-from consumer.count.store import Counters
 from consumer.count.tally import tally
 from tests.labels import labeled
 

@@ -8,7 +8,7 @@ import pytest
 
 from consumer.count import report
 from consumer.count.cities import load_zones
-from consumer.count.store import Counters
+from consumer.count.counters import Counters
 from consumer.count.tally import tally
 from producer.errors import CommandError, UsageError
 from tests.labels import labeled
