@@ -4,7 +4,7 @@ import random
 import time
 
 from tests.faults.feed import feeding
-from tests.faults.pool import Pool, resyncs
+from tests.faults.pool import Pool
 
 TIMES = 5
 
@@ -15,10 +15,8 @@ def test_a_worker_that_comes_and_goes_under_load_loses_and_doubles_nothing(pool:
     with feeding(pool.stack, pool.topics, seed) as feed:
         pool.wait_published("a", "b")
         for _ in range(TIMES):
-            before = resyncs(pool.workers["a"], "rebalance")
             pool.start("c")
-            pool.wait_published("c")
-            assert resyncs(pool.workers["a"], "rebalance") > before  # it did change the group
+            pool.wait_published("c")  # it has partitions of the others
             time.sleep(chance.uniform(0, 0.3))  # when in its work it leaves is left to chance
             leaving = pool.workers.pop("c")
             assert leaving.end() == 0, leaving.output[-3000:]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
-from consumer.count import known, read
-from consumer.count import store as module
+from consumer.count import counters, known, read
 from consumer.count.command import Notices
+from consumer.count.store import Store
 from tests.conftest import wait_until
 from tests.integration.count.conftest import Counting, metric, records
 from tests.labels import labeled
@@ -134,7 +134,7 @@ def test_reading_again_which_cities_came_first_goes_on_where_it_was_killed(
     write_cities(counting, 60)
     counting.count_here()
     as_an_earlier_version(counting, {})
-    applied, apply = 0, module.Store.apply
+    applied, apply = 0, Store.apply
 
     def apply_twice(*arguments: Any) -> Any:
         nonlocal applied
@@ -144,7 +144,7 @@ def test_reading_again_which_cities_came_first_goes_on_where_it_was_killed(
         return apply(*arguments)
 
     with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
-        patch.setattr(module.Store, "apply", apply_twice)
+        patch.setattr(Store, "apply", apply_twice)
         counting.count_here()
     marks = {field.rpartition(":")[2]: int(mark) for field, mark in counting.all_keys()["known"].items()}
     assert 0 < sum(marks.values()) <= 14 < 60
@@ -181,7 +181,7 @@ def test_verify_is_right_while_more_cities_are_counted_than_it_reads_at_once(
     counting: Counting, here: Here, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(known, "MOST", 1_000)
-    monkeypatch.setattr(module, "SLICE", 5)
+    monkeypatch.setattr(counters, "SLICE", 5)
     counter = counting.start()
     stop, written = Event(), 0
 
