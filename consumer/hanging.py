@@ -142,9 +142,14 @@ def _end_hanging(admin: Any, transactional_id: str, topics: Sequence[str], befor
         is_commit = before.is_commit and before.open.get(partition) == start
         _end(admin, partition, state, is_commit)
         event(
-            log, logging.WARNING, "ended a transaction that the broker had forgotten", topic=partition.topic,
-            partition=partition.partition, from_offset=start, by="commit" if is_commit else "abort",
-        )  # fmt: skip
+            log,
+            logging.WARNING,
+            "ended a transaction that the broker had forgotten",
+            topic=partition.topic,
+            partition=partition.partition,
+            from_offset=start,
+            by="commit" if is_commit else "abort",
+        )
     return list(found)
 
 

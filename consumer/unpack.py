@@ -144,9 +144,15 @@ class Batch:
             return self._broken(length, None, error)
 
     def _record(
-        self, size: int, since: int, delta: int, key: bytes | None, value: bytes | None,
-        headers: Headers, left_out: LeftOut | None = None,
-    ) -> DefaultRecord:  # fmt: skip
+        self,
+        size: int,
+        since: int,
+        delta: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        left_out: LeftOut | None = None,
+    ) -> DefaultRecord:
         offset = self._base + delta
         if not self._expected <= offset <= self._last:
             raise ValueError(f"it says that its offset is {offset}")

@@ -248,9 +248,11 @@ def main() -> int:
         create_topics(settings)
         worker = start("consumer", "label", "--encoder", "conse", "--metrics-port", "0", "--replica", "target")
         outputs = KafkaConsumer(
-            bootstrap_servers=stack.broker.address, isolation_level="read_committed", auto_offset_reset="earliest",
+            bootstrap_servers=stack.broker.address,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
             enable_auto_commit=False,
-        )  # fmt: skip
+        )
         with closing(outputs):
             outputs.assign([TopicPartition(topic, 0) for topic in (TOPICS.output, TOPICS.dead_letter)])
             worker.wait_for_output(" joined ")

@@ -103,9 +103,13 @@ def measure(settings: BenchmarkSettings, figures: Figures, step: Step) -> None:
 
 
 def _measure_model(
-    settings: BenchmarkSettings, classifier: Classifier, stopwatch: Stopwatch, posts: Sequence[Post],
-    figures: Figures, step: Step,
-) -> None:  # fmt: skip
+    settings: BenchmarkSettings,
+    classifier: Classifier,
+    stopwatch: Stopwatch,
+    posts: Sequence[Post],
+    figures: Figures,
+    step: Step,
+) -> None:
     everything = classifier.with_decision(replace(classifier.decision, ensemble="ensemble"))
     step("warming up")
     half = classifier.with_decision(replace(classifier.decision, ensemble="conditional", gate=_gate(everything, posts)))
@@ -126,9 +130,13 @@ def _measure_model(
 
 
 def _yardstick(
-    settings: BenchmarkSettings, everything: Classifier, stopwatch: Stopwatch, posts: Sequence[Post],
-    figures: Figures, step: Step,
-) -> Classifier:  # fmt: skip
+    settings: BenchmarkSettings,
+    everything: Classifier,
+    stopwatch: Stopwatch,
+    posts: Sequence[Post],
+    figures: Figures,
+    step: Step,
+) -> Classifier:
     """The same model computed by torch in fp32; how near the chosen engine comes to it is measured at once."""
     step("comparing with torch fp32")
     in_torch = build_classifier(
@@ -162,9 +170,13 @@ def _measure_null(settings: BenchmarkSettings, posts: Sequence[Post], figures: F
 
 
 def _measure_age(
-    settings: BenchmarkSettings, classifier: Classifier, stopwatch: Stopwatch, posts: Sequence[Post],
-    figures: Figures, step: Step,
-) -> None:  # fmt: skip
+    settings: BenchmarkSettings,
+    classifier: Classifier,
+    stopwatch: Stopwatch,
+    posts: Sequence[Post],
+    figures: Figures,
+    step: Step,
+) -> None:
     step("how fast it is, to know how fast posts may come")
     with own_topics(settings) as worker:
         fill(worker, posts, min(len(posts), 4 * settings.batch_size))

@@ -39,9 +39,12 @@ def seconds(settings: LabelSettings, value: bytes, headers: list[tuple[str, byte
 
 
 def _transact(
-    settings: LabelSettings, consumer: KafkaConsumer, producer: KafkaProducer, value: bytes,
+    settings: LabelSettings,
+    consumer: KafkaConsumer,
+    producer: KafkaProducer,
+    value: bytes,
     headers: list[tuple[str, bytes]],
-) -> None:  # fmt: skip
+) -> None:
     found = consumer.poll(timeout_ms=500, max_records=settings.batch_size)
     if not found:
         return
@@ -56,8 +59,13 @@ def _transact(
 
 def _producer(settings: LabelSettings) -> KafkaProducer:
     producer = KafkaProducer(
-        **settings.kafka(), allow_auto_create_topics=False, acks="all", transactional_id=f"{settings.member}-limit",
-        retry_backoff_ms=5, batch_size=512 * 1024, metrics_enabled=False,
-    )  # fmt: skip
+        **settings.kafka(),
+        allow_auto_create_topics=False,
+        acks="all",
+        transactional_id=f"{settings.member}-limit",
+        retry_backoff_ms=5,
+        batch_size=512 * 1024,
+        metrics_enabled=False,
+    )
     producer.init_transactions()
     return producer

@@ -37,7 +37,12 @@ class NullClassifier(Classifier):
     def record(self, settings: LabelSettings) -> tuple[bytes, list[tuple[str, bytes]]]:
         """Value and headers of one labelled post, as large as they are in production."""
         label = LabeledPost.of(
-            Post("0" * 19, "london", b""), self._label, self.decision, self.encoder_name, self.places_stamp,
-            SourceRecord(topic=settings.input_topic, partition=0, offset=4711), datetime.now(UTC),
-        )  # fmt: skip
+            Post("0" * 19, "london", b""),
+            self._label,
+            self.decision,
+            self.encoder_name,
+            self.places_stamp,
+            SourceRecord(topic=settings.input_topic, partition=0, offset=4711),
+            datetime.now(UTC),
+        )
         return label.to_value(), label.headers(settings.group_id, None)

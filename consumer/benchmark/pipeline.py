@@ -110,9 +110,7 @@ def label(
     inference = Inference(classifier, settings.decode_threads, metrics)
     try:
         with watching(run.memory):
-            Worker(
-                settings, classifier, source, sink, inference, metrics, Health(3600), Live(), watchdog, stop
-            ).run()  # fmt: skip
+            Worker(settings, classifier, source, sink, inference, metrics, Health(3600), Live(), watchdog, stop).run()
     finally:
         inference.close()
         sink.close()

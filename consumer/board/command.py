@@ -78,10 +78,18 @@ def _server(settings: BoardSettings, wall: Wall, fetcher: Fetcher, cities: Citie
     board = Board(settings, wall, album, cities, lambda: server.should_exit)
     server = uvicorn.Server(
         uvicorn.Config(
-            build(board), log_config=None, log_level="error", access_log=False, server_header=False, lifespan="off",
-            ws="none", timeout_graceful_shutdown=3, proxy_headers=False, limit_concurrency=512,
+            build(board),
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=3,
+            proxy_headers=False,
+            limit_concurrency=512,
         )
-    )  # fmt: skip
+    )
     return server
 
 

@@ -55,10 +55,12 @@ class Reader:
         self._admin = connect(
             settings,
             lambda: KafkaAdminClient(
-                **settings.kafka(), client_id="placestream-board-admin", request_timeout_ms=ANSWER_MS,
+                **settings.kafka(),
+                client_id="placestream-board-admin",
+                request_timeout_ms=ANSWER_MS,
                 bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
             ),
-        )  # fmt: skip
+        )
         self._known: dict[TopicPartition, int] = {}  # where each partition was begun
         self._topic_id: str | None = None
         self._is_first_look = True
@@ -143,9 +145,14 @@ class Reader:
             self._wall.add(partition, record.offset, LabeledPost.model_validate_json(value), value)
         except ValidationError as error:
             event(
-                log, logging.WARNING, "no labelled post; passed over", topic=self._topic, partition=partition,
-                offset=record.offset, why=error.errors()[0]["msg"],
-            )  # fmt: skip
+                log,
+                logging.WARNING,
+                "no labelled post; passed over",
+                topic=self._topic,
+                partition=partition,
+                offset=record.offset,
+                why=error.errors()[0]["msg"],
+            )
 
     def _explain(self, error: Exception) -> str:
         if isinstance(error, UnknownTopicOrPartitionError):

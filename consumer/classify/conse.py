@@ -204,9 +204,12 @@ def _fold(network: torch.nn.Module) -> None:
     Activations overwrite their input. On a CPU, where all of these wait for the memory, that is half of the time.
     """
     pairs = {
-        "_conv_stem": "_bn0", "_conv_head": "_bn1",  # of the whole, then of its blocks
-        "_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_conv": "_bn2",
-    }  # fmt: skip
+        "_conv_stem": "_bn0",
+        "_conv_head": "_bn1",  # of the whole, then of its blocks
+        "_expand_conv": "_bn0",
+        "_depthwise_conv": "_bn1",
+        "_project_conv": "_bn2",
+    }
     for owner in network.modules():
         for convolution, norm in pairs.items():
             if hasattr(owner, convolution):

@@ -67,9 +67,15 @@ class OpenClip:
     default_templates = TEMPLATES["talk"]
 
     def __init__(
-        self, model: str, pretrained: str, device: str = "cpu", engine: Engine = "torch", precision: Precision = "fp32",
-        compiled: bool = False, calibration: Calibration | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        model: str,
+        pretrained: str,
+        device: str = "cpu",
+        engine: Engine = "torch",
+        precision: Precision = "fp32",
+        compiled: bool = False,
+        calibration: Calibration | None = None,
+    ) -> None:
         engines.check(engine, precision, device, compiled, calibration is not None)
         self._device = Device(device, "fp32" if engine == "openvino" else precision, compiled)
         identity = f"open_clip/{model}/{_check(model, pretrained)}"

@@ -201,9 +201,17 @@ class Counters:
         cities.sort()
         posts, sentiment, hours, days = ({city: hashes.get(f"{kind}:{city}", {}) for city in cities} for kind in KINDS)
         return cls(
-            posts, sentiment, hours, days, hashes.get("stamps", {}), hashes.get("offsets", {}), first.topic_id,
-            later, first.known_to(), first.first(),
-        )  # fmt: skip
+            posts,
+            sentiment,
+            hours,
+            days,
+            hashes.get("stamps", {}),
+            hashes.get("offsets", {}),
+            first.topic_id,
+            later,
+            first.known_to(),
+            first.first(),
+        )
 
     @classmethod
     def of(cls, counted: Tally, topic_id: str) -> "Counters":

@@ -106,9 +106,15 @@ class Reader:
                 self._expired_below[number] = beginning
                 self._metrics.expired.labels(str(number)).inc(beginning - told)
                 event(
-                    log, logging.WARNING, "labelled posts expired before they were counted", topic=self._topic,
-                    partition=number, stored=offset, earliest=beginning, passed=beginning - told,
-                )  # fmt: skip
+                    log,
+                    logging.WARNING,
+                    "labelled posts expired before they were counted",
+                    topic=self._topic,
+                    partition=number,
+                    stored=offset,
+                    earliest=beginning,
+                    passed=beginning - told,
+                )
             if offset is not None and offset > ends.latest[partition]:
                 raise CommandError(
                     f"the counters stand at offset {offset} of {self._topic}/{number}, which ends at "
@@ -119,9 +125,13 @@ class Reader:
             self._consumer.seek(partition, start)
             if start < (offset or 0):
                 event(
-                    log, logging.INFO, "an earlier version counted these: reading once which cities came first",
-                    partition=number, begin=start, end=offset,
-                )  # fmt: skip
+                    log,
+                    logging.INFO,
+                    "an earlier version counted these: reading once which cities came first",
+                    partition=number,
+                    begin=start,
+                    end=offset,
+                )
         self._behind.restart(Partitions(starts, ends.latest))
         self._read_at = time.monotonic()
 
@@ -210,9 +220,12 @@ class Reader:
         if behind and not self._said_waiting and time.monotonic() - self._read_at > HIDDEN_AFTER:
             self._said_waiting = True
             event(
-                log, logging.WARNING, "short of the end, but nothing comes: a producer's transaction is open, or the "
-                "broker is away", topic=self._topic, partitions=behind,
-            )  # fmt: skip
+                log,
+                logging.WARNING,
+                "short of the end, but nothing comes: a producer's transaction is open, or the broker is away",
+                topic=self._topic,
+                partitions=behind,
+            )
         return not behind
 
     def close(self) -> None:
@@ -270,9 +283,14 @@ class Reader:
         except ValidationError as error:
             self._metrics.unreadable.inc()
             event(
-                log, logging.WARNING, "no labelled post; passed over", topic=self._topic,
-                partition=record.partition, offset=record.offset, why=error.errors()[0]["msg"],
-            )  # fmt: skip
+                log,
+                logging.WARNING,
+                "no labelled post; passed over",
+                topic=self._topic,
+                partition=record.partition,
+                offset=record.offset,
+                why=error.errors()[0]["msg"],
+            )
             return None
 
 

@@ -87,8 +87,9 @@ def main(argv: list[str]) -> int:
         print(
             "warning: these counters mix labels of different encoders, label sets or settings, which do not compare:",
             *(f"  {posts:>9,} posts  {stamp}" for stamp, posts in sorted(counters.stamps.items())),
-            sep="\n", file=sys.stderr,
-        )  # fmt: skip
+            sep="\n",
+            file=sys.stderr,
+        )
     if settings.json_:
         _write_json(figures)
     elif settings.csv_:
@@ -154,9 +155,14 @@ def _time_table(city: CityFigures, by: Literal["hour", "weekday"]) -> Table | st
 def _table(title: str, first: str, *numbers: str) -> Table:
     """A table whose longest names fit beside all numbers into 80 columns; in less, names go over two lines."""
     table = Table(
-        title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False,
+        title=title,
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
         collapse_padding=True,
-    )  # fmt: skip
+    )
     table.add_column(first, overflow="fold")
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)

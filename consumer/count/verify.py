@@ -111,8 +111,10 @@ def _count(
     whole = offsets_of(topic, counters.offsets)
     moments = {id(offsets): offsets_of(topic, offsets) for offsets in counters.later.values()}  # few, of many cities
     later = {city: moments[id(offsets)] for city, offsets in counters.later.items()}
-    until = {number: max(each.get(number, 0) for each in (whole, *moments.values()))
-             for number in {*whole, *(number for each in moments.values() for number in each)}}  # fmt: skip
+    until = {
+        number: max(each.get(number, 0) for each in (whole, *moments.values()))
+        for number in {*whole, *(number for each in moments.values() for number in each)}
+    }
     beyond = Tally()
     for chunk in reader.read_whole(until, "verifying"):
         for record in chunk.labeled:

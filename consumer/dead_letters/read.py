@@ -78,8 +78,11 @@ def read_whole(
                 elif waited > HIDDEN_AFTER and not said:
                     said = True
                     event(
-                        log, logging.WARNING, "short of the end, but nothing comes: a producer's transaction is open, "
-                        "or the broker is away", topic=topic, partitions=[tp.partition for tp in behind],
-                    )  # fmt: skip
+                        log,
+                        logging.WARNING,
+                        "short of the end, but nothing comes: a producer's transaction is open, or the broker is away",
+                        topic=topic,
+                        partitions=[tp.partition for tp in behind],
+                    )
     finally:
         consumer.close(timeout_ms=1_000)

@@ -16,9 +16,18 @@ from consumer.evaluate.truth import Judged
 BINS = 15
 
 RELIABILITY = (
-    "measure", "ensemble", "group", "weighting", "bin", "posts", "weight", "confidence", "accuracy", "ci_low",
+    "measure",
+    "ensemble",
+    "group",
+    "weighting",
+    "bin",
+    "posts",
+    "weight",
+    "confidence",
+    "accuracy",
+    "ci_low",
     "ci_high",
-)  # fmt: skip
+)
 """Columns of reliability.csv: bins of equally many judged posts by normalised confidence.
 
 ``posts`` are counted, ``weight`` is the bin's share of all as the posts are weighted; ``confidence`` and ``accuracy``
@@ -46,9 +55,12 @@ class Calibration:
 
 
 def reliability(
-    answers: Sequence[Judged], strata: Strata, bootstrap: Bootstrap, measure: Measure,
+    answers: Sequence[Judged],
+    strata: Strata,
+    bootstrap: Bootstrap,
+    measure: Measure,
     groups: Mapping[str, NDArray[np.bool_]],
-) -> tuple[pd.DataFrame, list[Calibration]]:  # fmt: skip
+) -> tuple[pd.DataFrame, list[Calibration]]:
     """Reliability diagrams and calibration errors of every ensemble, group and weighting."""
     blocks: list[dict[str, Any]] = []
     errors: list[Calibration] = []
@@ -91,7 +103,7 @@ def calibration_error(
 
 def _diagram(
     judged: Judged, bins: NDArray[np.bool_], weights: NDArray[np.float64], bootstrap: Bootstrap
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """The bins that have posts: with ties some have none."""
     filled = bins[:, bins.any(axis=0)]
     confident = np.where(filled, judged.confidence[:, None], 0.0)

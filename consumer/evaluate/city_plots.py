@@ -31,9 +31,16 @@ def shares(city: CityReport, top: int) -> bytes:
         at = np.array([share.share for share in of])
         low, high = np.array([share.low for share in of]), np.array([share.high for share in of])
         axes.errorbar(
-            100 * at, rows + offset, xerr=100 * np.array([at - low, high - at]).clip(0), fmt=marker, color=colour,
-            markersize=4.5, elinewidth=1.3, capsize=2, label=name,
-        )  # fmt: skip
+            100 * at,
+            rows + offset,
+            xerr=100 * np.array([at - low, high - at]).clip(0),
+            fmt=marker,
+            color=colour,
+            markersize=4.5,
+            elinewidth=1.3,
+            capsize=2,
+            label=name,
+        )
     axes.set_yticks(rows, [plain(readable(place.place)) for place in places])
     axes.set_xlim(left=0)
     axes.set_xlabel("share of the city's posts in %, with 95 % Wilson intervals")
@@ -67,9 +74,16 @@ def _cells(axes: Axes, share: np.ndarray, posts: np.ndarray, title: str) -> None
     enough = share[posts >= FEW]  # the scale is theirs: one post alone is 100 %
     most = 100 * float(np.nanmax(enough if enough.size else share)) or 1.0
     mesh = axes.pcolormesh(
-        np.arange(25), np.arange(8), 100 * share, cmap="viridis", vmin=0, vmax=most, edgecolors="white", lw=0.4,
+        np.arange(25),
+        np.arange(8),
+        100 * share,
+        cmap="viridis",
+        vmin=0,
+        vmax=most,
+        edgecolors="white",
+        lw=0.4,
         alpha=np.where(posts < FEW, 0.4, 1.0),  # type: ignore[arg-type]  # its stubs know one number only
-    )  # fmt: skip
+    )
     few_days, few_hours = np.nonzero((posts < FEW) & (posts > 0))
     axes.scatter(few_hours + 0.5, few_days + 0.5, s=5, color="white", edgecolors="black", linewidths=0.4)
     axes.invert_yaxis()

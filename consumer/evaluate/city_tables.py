@@ -13,12 +13,34 @@ from consumer.evaluate.corrected import Corrected
 def places(found: Sequence[CityReport], corrected: Mapping[tuple[str, str], Corrected]) -> str:
     """A row per city and place."""
     columns = (
-        "city", "place", "posts", "of_all", "share_of_all", "share_of_all_low", "share_of_all_high",
-        "of_classified", "share_of_classified", "share_of_classified_low", "share_of_classified_high",
-        "not_classified", "bound_low", "bound_high", "location_quotient", "ratio_to_others", "ratio_low", "ratio_high",
-        "sentiment_mean", "sentiment_half_width", "sentiment_posts", "sentiment_scored_share",
-        "precision", "judged", "corrected_share_of_all", "corrected_low", "corrected_high",
-    )  # fmt: skip
+        "city",
+        "place",
+        "posts",
+        "of_all",
+        "share_of_all",
+        "share_of_all_low",
+        "share_of_all_high",
+        "of_classified",
+        "share_of_classified",
+        "share_of_classified_low",
+        "share_of_classified_high",
+        "not_classified",
+        "bound_low",
+        "bound_high",
+        "location_quotient",
+        "ratio_to_others",
+        "ratio_low",
+        "ratio_high",
+        "sentiment_mean",
+        "sentiment_half_width",
+        "sentiment_posts",
+        "sentiment_scored_share",
+        "precision",
+        "judged",
+        "corrected_share_of_all",
+        "corrected_low",
+        "corrected_high",
+    )
 
     def rows() -> Iterator[tuple[Any, ...]]:
         for city in found:
@@ -26,12 +48,28 @@ def places(found: Sequence[CityReport], corrected: Mapping[tuple[str, str], Corr
                 every, of, ratio, mood = place.of_all, place.of_classified, place.ratio, place.mood
                 right = corrected.get((city.figures.city, place.place))
                 yield (
-                    city.figures.city, place.place, every.k, every.n, every.share, every.low, every.high,
-                    of.n, of.share, of.low, of.high, city.not_classified, every.share, place.highest, place.quotient,
+                    city.figures.city,
+                    place.place,
+                    every.k,
+                    every.n,
+                    every.share,
+                    every.low,
+                    every.high,
+                    of.n,
+                    of.share,
+                    of.low,
+                    of.high,
+                    city.not_classified,
+                    every.share,
+                    place.highest,
+                    place.quotient,
                     *((ratio.value, ratio.low, ratio.high) if ratio else (None,) * 3),
-                    mood.mean, mood.half, mood.scored.k, mood.scored.share,
+                    mood.mean,
+                    mood.half,
+                    mood.scored.k,
+                    mood.scored.share,
                     *((right.precision, right.judged, right.share, right.low, right.high) if right else (None,) * 5),
-                )  # fmt: skip
+                )
 
     return page.table(columns, rows())
 
@@ -40,10 +78,17 @@ def cities(found: Sequence[CityReport]) -> str:
     """A row per city."""
     columns = ("city", "posts", "classified", "not_classified", "known_local_time", "first_day", "last_day")
     rows = (
-        (city.figures.city, city.figures.posts, city.figures.classified.k, city.not_classified,
-         city.figures.known_local_time, city.figures.first_day, city.figures.last_day)
+        (
+            city.figures.city,
+            city.figures.posts,
+            city.figures.classified.k,
+            city.not_classified,
+            city.figures.known_local_time,
+            city.figures.first_day,
+            city.figures.last_day,
+        )
         for city in found
-    )  # fmt: skip
+    )
     return page.table(columns, rows)
 
 

@@ -26,9 +26,23 @@ from producer.errors import CommandError, UsageError
 from producer.settings import Settings, load
 
 COMPARED = (
-    "measure", "ensemble", "one", "other", "coverage", "posts", "left_out", "one_only", "other_only", "one_right",
-    "other_right", "difference", "ci_low", "ci_high", "p", "p_holm",
-)  # fmt: skip
+    "measure",
+    "ensemble",
+    "one",
+    "other",
+    "coverage",
+    "posts",
+    "left_out",
+    "one_only",
+    "other_only",
+    "one_right",
+    "other_right",
+    "difference",
+    "ci_low",
+    "ci_high",
+    "p",
+    "p_holm",
+)
 """Columns of the CSV.
 
 ``coverage`` is empty without a threshold; else each model keeps that share of the sample, its most confident posts, and
@@ -143,9 +157,7 @@ def judge(every: Sequence[Scores], sample: Sample, settings: CompareSettings) ->
     return models, truth
 
 
-def _check_pooled(
-    scores: Scores, sample: Sample, ensemble: Ensemble, truth: Truth, settings: CompareSettings
-) -> None:  # fmt: skip
+def _check_pooled(scores: Scores, sample: Sample, ensemble: Ensemble, truth: Truth, settings: CompareSettings) -> None:
     """Labels that nobody was shown were judged only where they happen to be those of others."""
     if not was_pooled(scores.info, truth):
         unseen, flag = f"{scores.folder}", f"--scores {scores.folder}"
@@ -195,9 +207,13 @@ def _kept(judged: Judged, post_ids: Sequence[str], coverage: float) -> NDArray[n
 
 
 def _pair(
-    one: Judged, other: Judged, one_kept: NDArray[np.bool_], other_kept: NDArray[np.bool_], strata: Strata,
+    one: Judged,
+    other: Judged,
+    one_kept: NDArray[np.bool_],
+    other_kept: NDArray[np.bool_],
+    strata: Strata,
     bootstrap: Bootstrap,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     known = ~((one_kept & (one.verdict == UNJUDGED)) | (other_kept & (other.verdict == UNJUDGED)))
     by_one, by_other = one_kept & (one.verdict == RIGHT), other_kept & (other.verdict == RIGHT)
     cells = [[int((known & (by_one == a) & (by_other == b)).sum()) for b in (True, False)] for a in (True, False)]
@@ -210,10 +226,17 @@ def _pair(
     effective = float(effective_number(weights, known))
     low, high = unless_flat(share_one - share_other, float(low), float(high), effective)
     return {
-        "posts": int(known.sum()), "left_out": int((~known).sum()), "one_only": cells[0][1], "other_only": cells[1][0],
-        "one_right": share_one, "other_right": share_other, "difference": share_one - share_other,
-        "ci_low": low, "ci_high": high, "p": float(mcnemar(cells, exact=True).pvalue),
-    }  # fmt: skip
+        "posts": int(known.sum()),
+        "left_out": int((~known).sum()),
+        "one_only": cells[0][1],
+        "other_only": cells[1][0],
+        "one_right": share_one,
+        "other_right": share_other,
+        "difference": share_one - share_other,
+        "ci_low": low,
+        "ci_high": high,
+        "p": float(mcnemar(cells, exact=True).pvalue),
+    }
 
 
 def _names(every: Sequence[Scores]) -> list[str]:

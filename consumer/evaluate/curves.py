@@ -134,8 +134,10 @@ def main(argv: list[str]) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     curves = compute(settings, scores, sample, truth)
     _write(settings.output, curves, summary(settings, scores, sample, truth, curves))
-    print(f"{settings.output}: {truth.measure} of {len(curves.tables['risk']['ensemble'].unique())} ensembles on "
-          f"{len(sample.posts):,} posts")  # fmt: skip
+    print(
+        f"{settings.output}: {truth.measure} of {len(curves.tables['risk']['ensemble'].unique())} ensembles on "
+        f"{len(sample.posts):,} posts"
+    )
     for finding in curves.findings:
         print(f"on your data, by {truth.measure}, '{finding.claim}': {finding.verdict}")
     return 0
@@ -193,9 +195,7 @@ def groups_of(part: ScorePart) -> dict[str, NDArray[np.bool_]]:
     return {name: inside for name, inside in groups.items() if inside.any()}
 
 
-def summary(
-    settings: CurvesSettings, scores: Scores, sample: Sample, truth: Truth, curves: Curves
-) -> dict[str, Any]:  # fmt: skip
+def summary(settings: CurvesSettings, scores: Scores, sample: Sample, truth: Truth, curves: Curves) -> dict[str, Any]:
     """What stands in curves.json: all that one must know to repeat and to read the tables.
 
     ``ece`` and ``auroc`` are lists of `Calibration` and `Separation`, ``findings`` of `Finding`; ``weightings`` names
@@ -215,12 +215,20 @@ def summary(
         "posts": info.posts,
         "threshold": info.threshold,
         "sample": {
-            "folder": str(sample.folder), "kind": sample.kind, "seed": sample.seed, "sha256": sample.sha256,
-            "encoder": sample.encoder, "places": sample.places, "posts": len(sample.posts),
-            "strata": [asdict(stratum) for stratum in sample.strata], "prelabelled_by": sample.prelabelled_by,
+            "folder": str(sample.folder),
+            "kind": sample.kind,
+            "seed": sample.seed,
+            "sha256": sample.sha256,
+            "encoder": sample.encoder,
+            "places": sample.places,
+            "posts": len(sample.posts),
+            "strata": [asdict(stratum) for stratum in sample.strata],
+            "prelabelled_by": sample.prelabelled_by,
         },
         "marks": {
-            "sha256": truth.marks_sha256, "pooled": truth.pooled, "ensembles": truth.ensembles,
+            "sha256": truth.marks_sha256,
+            "pooled": truth.pooled,
+            "ensembles": truth.ensembles,
             "unmarked": truth.unmarked,
             "no_place": sum(post.no_place for post in truth.posts),
             "cannot_tell": sum(post.cannot_tell for post in truth.posts),
@@ -232,7 +240,7 @@ def summary(
         "auroc": [asdict(each) for each in curves.separation],
         "findings": [finding.plain() for finding in curves.findings],
         "packages": packages(),
-    }  # fmt: skip
+    }
 
 
 def packages() -> dict[str, str]:

@@ -16,9 +16,19 @@ from consumer.evaluate.stacking import stacked
 from consumer.evaluate.truth import Judged, Scale
 
 DENOISING = (
-    "scale", "ensemble", "weighting", "threshold", "no_place", "places", "rejected", "rejected_low", "rejected_high",
-    "kept", "kept_low", "kept_high",
-)  # fmt: skip
+    "scale",
+    "ensemble",
+    "weighting",
+    "threshold",
+    "no_place",
+    "places",
+    "rejected",
+    "rejected_low",
+    "rejected_high",
+    "kept",
+    "kept_low",
+    "kept_high",
+)
 """Columns of denoising.csv.
 
 ``no_place`` and ``places`` count the pictures marked to show none, and the other marked ones whose marker could tell.
@@ -46,9 +56,12 @@ class Separation:
 
 
 def denoising(
-    answers: Sequence[Judged], posts: Sequence[PostMarks], strata: Strata, bootstrap: Bootstrap,
+    answers: Sequence[Judged],
+    posts: Sequence[PostMarks],
+    strata: Strata,
+    bootstrap: Bootstrap,
     grids: Mapping[Scale, NDArray[np.float64]],
-) -> tuple[pd.DataFrame, list[Separation]]:  # fmt: skip
+) -> tuple[pd.DataFrame, list[Separation]]:
     """The shares per threshold, and the AUROC; both empty unless both kinds of pictures were marked.
 
     A post that an ensemble cannot decide is rejected at every threshold.
@@ -72,9 +85,12 @@ def denoising(
 
 
 def auroc(
-    scores: NDArray[np.float64], nothing: NDArray[np.bool_], places: NDArray[np.bool_], weights: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    nothing: NDArray[np.bool_],
+    places: NDArray[np.bool_],
+    weights: NDArray[np.float64],
     bootstrap: Bootstrap,
-) -> tuple[float, float, float]:  # fmt: skip
+) -> tuple[float, float, float]:
     """The area under the ROC curve, by scikit-learn, and its interval.
 
     The rounds compute it as the weighted share of pairs in which the place scores higher (Hanley and McNeil 1982).
@@ -92,9 +108,13 @@ def auroc(
 
 
 def _shares(
-    scores: NDArray[np.float64], thresholds: NDArray[np.float64], nothing: NDArray[np.bool_],
-    places: NDArray[np.bool_], weights: NDArray[np.float64], bootstrap: Bootstrap,
-) -> dict[str, Any]:  # fmt: skip
+    scores: NDArray[np.float64],
+    thresholds: NDArray[np.float64],
+    nothing: NDArray[np.bool_],
+    places: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+    bootstrap: Bootstrap,
+) -> dict[str, Any]:
     kept = reaches(scores[:, None], thresholds)
     of_nothing = np.broadcast_to(nothing[:, None], kept.shape)
     of_places = np.broadcast_to(places[:, None], kept.shape)

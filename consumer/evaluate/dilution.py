@@ -13,9 +13,15 @@ from consumer.evaluate.score_parts import ScorePart
 from consumer.evaluate.scores import ScoreInfo
 
 DILUTION = (
-    "ensemble", "cluster", "threshold", "posts", "label_probability", "cluster_probability", "not_classified",
+    "ensemble",
+    "cluster",
+    "threshold",
+    "posts",
+    "label_probability",
+    "cluster_probability",
+    "not_classified",
     "would_classify",
-)  # fmt: skip
+)
 """Columns of dilution.csv, over every scored post, no marks needed.
 
 A row with a ``cluster`` (its categories, joined by ``|``) is of the posts whose likeliest cluster it is, a label

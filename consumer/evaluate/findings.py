@@ -62,9 +62,7 @@ class Finding:
         return asdict(self)
 
 
-def findings(
-    answers: Sequence[Judged], strata: Strata, bootstrap: Bootstrap, measure: Measure
-) -> list[Finding]:  # fmt: skip
+def findings(answers: Sequence[Judged], strata: Strata, bootstrap: Bootstrap, measure: Measure) -> list[Finding]:
     """The three verdicts, with every class counting the same as in the talk (in a sample without classes: every post).
 
     Args:
@@ -84,19 +82,25 @@ def findings(
     rule = f"mean difference in {measure} over the raw thresholds from {FROM:g} on at which both classify {LEAST} posts"
     return [
         Finding(
-            "ensemble 2 is more accurate from 0.4 on", _gains_throughout(accurate),
+            "ensemble 2 is more accurate from 0.4 on",
+            _gains_throughout(accurate),
             f"{BOTH} minus {IMAGE}: {rule}. Holds: its interval lies above 0, and at no threshold is the difference "
             f"surely negative. Does not: the interval lies below a gain of {NO_GAIN:.0%}, or at some threshold it is.",
-            *accurate.interval, accurate.numbers, accurate_fairly.plain(_gains_throughout(accurate_fairly)),
+            *accurate.interval,
+            accurate.numbers,
+            accurate_fairly.plain(_gains_throughout(accurate_fairly)),
         ),
         _recovers_fewer(both, image, weights, bootstrap),
         Finding(
-            "the conditional does not beat it", _turned(_gains(beaten)),
+            "the conditional does not beat it",
+            _turned(_gains(beaten)),
             f"{CONDITIONAL} minus {BOTH}: {rule}. Holds: its interval lies below a gain of {NO_GAIN:.0%}. "
             "Does not: the interval lies above 0.",
-            *beaten.interval, beaten.numbers, beaten_fairly.plain(_turned(_gains(beaten_fairly))),
+            *beaten.interval,
+            beaten.numbers,
+            beaten_fairly.plain(_turned(_gains(beaten_fairly))),
         ),
-    ]  # fmt: skip
+    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,9 +143,7 @@ def _turned(answer: Answer) -> Answer:
     return opposites[answer]
 
 
-def _by_threshold(
-    one: Judged, other: Judged, weights: NDArray[np.float64], bootstrap: Bootstrap
-) -> Difference:  # fmt: skip
+def _by_threshold(one: Judged, other: Judged, weights: NDArray[np.float64], bootstrap: Bootstrap) -> Difference:
     known = [reaches(judged.raw[:, None], THRESHOLDS) & judged.known[:, None] for judged in (one, other)]
     posts = np.min([each.sum(axis=0) for each in known], axis=0)
     usable = posts >= LEAST
@@ -157,7 +159,7 @@ def _by_threshold(
 
 def _by_coverage(
     one: Judged, other: Judged, weights: NDArray[np.float64], bootstrap: Bootstrap, coverages: NDArray[np.float64]
-) -> Difference:  # fmt: skip
+) -> Difference:
     def difference(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
         return (at_coverage(one, coverages, drawn) - at_coverage(other, coverages, drawn))[..., 0, :]
 
@@ -171,7 +173,7 @@ def _by_coverage(
 
 def _difference(
     found: NDArray[np.float64], rounds: NDArray[np.float64], at: list[dict[str, float]], posts: int
-) -> Difference:  # fmt: skip
+) -> Difference:
     """Mean difference, interval and band; ``found`` ``[m]`` and ``rounds`` ``[rounds, m]`` at the places ``at``."""
     if not at:
         return Difference((None, None, None), False, [])
@@ -196,9 +198,7 @@ def _surely_less(found: NDArray[np.float64], rounds: NDArray[np.float64]) -> boo
     return bool((found[varies] + np.nanquantile(deviations, 0.95) * spread[varies] < 0).any())
 
 
-def _recovers_fewer(
-    both: Judged, image: Judged, weights: NDArray[np.float64], bootstrap: Bootstrap
-) -> Finding:  # fmt: skip
+def _recovers_fewer(both: Judged, image: Judged, weights: NDArray[np.float64], bootstrap: Bootstrap) -> Finding:
     at_from, at_to = (reaches(both.raw[:, None], threshold) for threshold in (FROM, TO))
     estimate, low, high = (float(each[0]) for each in share_interval(bootstrap, weights, at_to, at_from))
     verdict: Answer = "cannot tell"
@@ -216,8 +216,13 @@ def _recovers_fewer(
     ]
     known = at_from.any()
     return Finding(
-        "it recovers far fewer images as the threshold grows", verdict,
+        "it recovers far fewer images as the threshold grows",
+        verdict,
         f"images that {BOTH} recovers at the raw threshold {TO:g}, as a share of those at {FROM:g}. Holds: its "
         f"interval lies below {FAR_FEWER:.0%}. Does not: above. Needs no marks.",
-        estimate if known else None, low if known else None, high if known else None, numbers, None,
-    )  # fmt: skip
+        estimate if known else None,
+        low if known else None,
+        high if known else None,
+        numbers,
+        None,
+    )

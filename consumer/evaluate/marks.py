@@ -15,8 +15,17 @@ Verdict = Literal["right", "wrong", "unjudged"]
 FIRST = "# placestream sheet 1 sample="
 BY = " by="
 COLUMNS = (
-    "post_id", "city", "stratum", "prelabel", "labels", "right", "wrong", "true_places", "no_place", "cannot_tell",
-)  # fmt: skip
+    "post_id",
+    "city",
+    "stratum",
+    "prelabel",
+    "labels",
+    "right",
+    "wrong",
+    "true_places",
+    "no_place",
+    "cannot_tell",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +182,17 @@ def _post(row: dict[str, str]) -> PostMarks:
     if not row["post_id"]:
         raise ValueError("no post_id")
     return PostMarks(
-        row["post_id"], row["city"], row["stratum"] or None, row["prelabel"] or None,
-        several("labels"), several("right"), several("wrong"), several("true_places"),
-        flag("no_place"), flag("cannot_tell"),
-    )  # fmt: skip
+        row["post_id"],
+        row["city"],
+        row["stratum"] or None,
+        row["prelabel"] or None,
+        several("labels"),
+        several("right"),
+        several("wrong"),
+        several("true_places"),
+        flag("no_place"),
+        flag("cannot_tell"),
+    )
 
 
 def _check(post: PostMarks, categories: frozenset[str] | None) -> None:

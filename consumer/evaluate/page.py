@@ -166,7 +166,13 @@ def _hash(text: str) -> str:
 
 
 _filters: Mapping[str, Any] = {
-    "percent": percent, "interval": interval, "span": span, "number": number, "whole": whole, "readable": readable,
-    "share": share, "points": points,
-}  # fmt: skip
+    "percent": percent,
+    "interval": interval,
+    "span": span,
+    "number": number,
+    "whole": whole,
+    "readable": readable,
+    "share": share,
+    "points": points,
+}
 _environment.filters.update(_filters)

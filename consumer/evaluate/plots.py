@@ -19,8 +19,12 @@ FADED = 0.12
 WIDTH = 9.4
 MAIN = "conditional 0.8/0.8"
 """What the worker does unless told otherwise: where one ensemble must do, it is this."""
-FATES = (("correct", "#009e73", ""), ("incorrect", "#d55e00", "//"), ("unjudged", "#b8b8b8", ".."),
-         ("not_classified", "#ececec", ""))  # fmt: skip
+FATES = (
+    ("correct", "#009e73", ""),
+    ("incorrect", "#d55e00", "//"),
+    ("unjudged", "#b8b8b8", ".."),
+    ("not_classified", "#ececec", ""),
+)
 """Column, colour and hatch, in the order of the bars."""
 LEAST = 10
 """Judged posts below which a curve over thresholds ends: an accuracy of three posts is noise."""
@@ -127,9 +131,16 @@ def counts(curves: pd.DataFrame, scale: Scale) -> bytes | None:
         bottom = np.zeros(len(of))
         for fate, colour, hatch in FATES:
             axes.bar(
-                of["threshold"], of[fate], step * 0.78, bottom, color=colour, hatch=hatch, edgecolor="#666666", lw=0.4,
+                of["threshold"],
+                of[fate],
+                step * 0.78,
+                bottom,
+                color=colour,
+                hatch=hatch,
+                edgecolor="#666666",
+                lw=0.4,
                 label=fate.replace("_", " ") if axes is every[0] else None,
-            )  # fmt: skip
+            )
             bottom += of[fate].to_numpy()
         axes.set_title(plain(name), loc="left", fontsize=10)
         axes.set_xlim(-step / 2, rows["threshold"].max() + step / 2)
@@ -173,8 +184,9 @@ def denoising(table: pd.DataFrame, scale: Scale, areas: dict[str, float]) -> byt
     chosen = MAIN if (rows["ensemble"] == MAIN).any() else str(rows["ensemble"].iloc[0])
     of = rows[rows["ensemble"] == chosen]
     for column, name, colour, dashes in (
-        ("rejected", "no place shown: rejected", OKABE_ITO[1], "-"), ("kept", "place shown: kept", OKABE_ITO[0], "--"),
-    ):  # fmt: skip
+        ("rejected", "no place shown: rejected", OKABE_ITO[1], "-"),
+        ("kept", "place shown: kept", OKABE_ITO[0], "--"),
+    ):
         left.plot(of["threshold"], of[column], color=colour, ls=dashes, label=name)
         left.fill_between(of["threshold"], of[f"{column}_low"], of[f"{column}_high"], color=colour, alpha=FADED, lw=0)
     left.set_xlim(0, rows["threshold"].max())
@@ -238,8 +250,17 @@ def classes(top1: pd.DataFrame, measure: str, most: int = 3) -> bytes | None:
         spread = np.stack([of["accuracy"] - of["ci_low"], of["ci_high"] - of["accuracy"]]).clip(0)
         at = np.arange(len(names)) + 0.22 * (1 - number)
         look = styles[name]
-        axes.errorbar(of["accuracy"], at, xerr=spread, fmt=look.marker, color=look.colour, ms=4.5, lw=1.2, capsize=2,
-                      label=plain(name))  # fmt: skip
+        axes.errorbar(
+            of["accuracy"],
+            at,
+            xerr=spread,
+            fmt=look.marker,
+            color=look.colour,
+            ms=4.5,
+            lw=1.2,
+            capsize=2,
+            label=plain(name),
+        )
     axes.set_yticks(range(len(names)), [plain(readable(name)) for name in names])
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
@@ -267,9 +288,16 @@ def _ensembles(rows: pd.DataFrame) -> Iterator[tuple[str, Look, pd.DataFrame]]:
 
 def _line(axes: Axes, x: pd.Series, y: pd.Series, look: Look, name: str | None) -> None:
     axes.plot(
-        x, y, color=look.colour, ls=look.dashes, marker=look.marker, ms=4, markevery=max(1, len(x) // 8), lw=1.6,
+        x,
+        y,
+        color=look.colour,
+        ls=look.dashes,
+        marker=look.marker,
+        ms=4,
+        markevery=max(1, len(x) // 8),
+        lw=1.6,
         label=None if name is None else plain(name),
-    )  # fmt: skip
+    )
 
 
 def _band(axes: Axes, name: str, x: pd.Series, low: pd.Series, high: pd.Series, look: Look) -> None:

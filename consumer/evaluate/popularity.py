@@ -186,11 +186,13 @@ def _write(
             settings=settings,
             rounds=ROUNDS,
             infinite=math.inf,
-            missed_of=[mood(counted.counters.sentiment.get(c.figures.city, {}), NOT_CLASSIFIED, c.not_classified)
-                    for c in found],
+            missed_of=[
+                mood(counted.counters.sentiment.get(c.figures.city, {}), NOT_CLASSIFIED, c.not_classified)
+                for c in found
+            ],
             files=sorted([name for name, png in pictures.items() if png is not None] + list(tables)),
         ),
-    )  # fmt: skip
+    )
 
 
 def _address(png: bytes | None) -> str | None:

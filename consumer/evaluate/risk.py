@@ -16,9 +16,17 @@ from consumer.evaluate.stacking import stacked
 from consumer.evaluate.truth import Judged
 
 COVERAGE = (
-    "measure", "ensemble", "group", "weighting", "coverage", "accuracy", "accuracy_low", "accuracy_high", "ci_low",
+    "measure",
+    "ensemble",
+    "group",
+    "weighting",
+    "coverage",
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "ci_low",
     "ci_high",
-)  # fmt: skip
+)
 """Columns of coverage.csv.
 
 Of the most confident posts (normalised confidence), as many as make up ``coverage`` of all of the group's; the accuracy
@@ -28,9 +36,20 @@ number of posts. The risk is 1 - accuracy. In the file the columns bear the meas
 """
 
 RISK = (
-    "measure", "ensemble", "group", "weighting", "posts", "aurc", "ci_low", "ci_high", "aurc_low", "aurc_high",
-    "optimum", "excess_aurc", "risk",
-)  # fmt: skip
+    "measure",
+    "ensemble",
+    "group",
+    "weighting",
+    "posts",
+    "aurc",
+    "ci_low",
+    "ci_high",
+    "aurc_low",
+    "aurc_high",
+    "optimum",
+    "excess_aurc",
+    "risk",
+)
 """Columns of risk.csv.
 
 ``aurc`` is of the ``posts`` that are decided and judged, with its bootstrap interval (none where all of them are right,
@@ -69,9 +88,13 @@ class Ranking:
 
 
 def coverage_table(
-    answers: Sequence[Judged], strata: Strata, bootstrap: Bootstrap, measure: Measure,
-    groups: Mapping[str, NDArray[np.bool_]], coverages: NDArray[np.float64],
-) -> pd.DataFrame:  # fmt: skip
+    answers: Sequence[Judged],
+    strata: Strata,
+    bootstrap: Bootstrap,
+    measure: Measure,
+    groups: Mapping[str, NDArray[np.bool_]],
+    coverages: NDArray[np.float64],
+) -> pd.DataFrame:
     """All ensembles at the same coverages, which no scale of confidences can distort."""
     blocks: list[dict[str, Any]] = []
     for judged in answers:
@@ -93,9 +116,7 @@ def coverage_table(
     return stacked(blocks, COVERAGE)
 
 
-def at_coverage(
-    judged: Judged, coverages: NDArray[np.float64], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:  # fmt: skip
+def at_coverage(judged: Judged, coverages: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Accuracy of the most confident share of the posts, and its bounds with the unjudged as wrong and as right.
 
     Args:
@@ -121,9 +142,7 @@ def at_coverage(
     return np.stack([share(of_right, of_known), *bounds], axis=-2)
 
 
-def effective_at(
-    judged: Judged, coverages: NDArray[np.float64], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:  # fmt: skip
+def effective_at(judged: Judged, coverages: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """The effective number (`intervals.effective_number`) of the judged among the most confident share, ``[c]``."""
     ranking = Ranking.by(judged.confidence, weights > 0)
     if not len(ranking.order):
@@ -142,7 +161,7 @@ def _rising(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _interpolate(
     wanted: NDArray[np.float64], covered: NDArray[np.float64], found: NDArray[np.float64]
-) -> NDArray[np.float64]:  # fmt: skip
+) -> NDArray[np.float64]:
     """`np.interp` along the last axis of each."""
     if wanted.ndim == 1:
         return np.asarray(np.interp(wanted, covered, found))
@@ -150,9 +169,12 @@ def _interpolate(
 
 
 def risk_table(
-    answers: Sequence[Judged], strata: Strata, bootstrap: Bootstrap, measure: Measure,
+    answers: Sequence[Judged],
+    strata: Strata,
+    bootstrap: Bootstrap,
+    measure: Measure,
     groups: Mapping[str, NDArray[np.bool_]],
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """AURC of every ensemble, group and weighting."""
     rows = []
     ones = np.ones(len(strata.of))
@@ -170,14 +192,21 @@ def risk_table(
                     low, high = np.full(2, np.nan)
                 rows.append(
                     {
-                        "measure": measure, "ensemble": judged.ensemble.name, "group": group, "weighting": weighting,
-                        "posts": len(ranking.order), "aurc": found, "ci_low": low, "ci_high": high,
+                        "measure": measure,
+                        "ensemble": judged.ensemble.name,
+                        "group": group,
+                        "weighting": weighting,
+                        "posts": len(ranking.order),
+                        "aurc": found,
+                        "ci_low": low,
+                        "ci_high": high,
                         "aurc_low": aurc(everyone, wrong, weights)[0],
                         "aurc_high": aurc(everyone, wrong + ~judged.known, weights)[0],
-                        "optimum": optimum, "excess_aurc": found - optimum,
+                        "optimum": optimum,
+                        "excess_aurc": found - optimum,
                         "risk": share(weights @ (wrong * inside), weights @ (inside & judged.known)),
                     }
-                )  # fmt: skip
+                )
     return pd.DataFrame(rows, columns=list(RISK))
 
 
@@ -220,5 +249,5 @@ def aurc(
 
 def _rounds(
     ranking: Ranking, wrong: NDArray[np.float64], weights: NDArray[np.float64], drawn: NDArray[np.float64]
-) -> NDArray[np.float64]:  # fmt: skip
+) -> NDArray[np.float64]:
     return aurc(ranking, wrong, weights, drawn.astype(np.int64))

@@ -128,15 +128,20 @@ def prelabels(sample: Sample) -> list[Question]:
 
 
 def empty_sheet(
-    sample: Sample, questions: Sequence[Question], pooled: tuple[str, ...] = (), proposing: Sequence[Ensemble] = (),
-    *, confirm: bool = False,
-) -> Sheet:  # fmt: skip
+    sample: Sample,
+    questions: Sequence[Question],
+    pooled: tuple[str, ...] = (),
+    proposing: Sequence[Ensemble] = (),
+    *,
+    confirm: bool = False,
+) -> Sheet:
     """The sheet that nobody has marked yet; it says the pre-label only where that is the question (confirm)."""
     posts = (
-        PostMarks(each.post.post_id, each.post.city, each.post.stratum, each.post.prelabel if confirm else None,
-                  each.labels)
+        PostMarks(
+            each.post.post_id, each.post.city, each.post.stratum, each.post.prelabel if confirm else None, each.labels
+        )
         for each in questions
-    )  # fmt: skip
+    )
     return Sheet(sample.sha256, pooled, tuple(posts), tuple(ensemble.name for ensemble in proposing))
 
 
@@ -187,10 +192,14 @@ def _write(settings: SheetSettings, sample: Sample, sheet: Sheet) -> None:
         "posts": [posts[post.post_id] for post in sheet.posts],
     }
     html = page.render(
-        "sheet.html.j2", ("sheet.css",), "sheet.js",
-        data=page.embedded_json(data), posts=len(sheet.posts), confirm=settings.confirm_prelabels,
+        "sheet.html.j2",
+        ("sheet.css",),
+        "sheet.js",
+        data=page.embedded_json(data),
+        posts=len(sheet.posts),
+        confirm=settings.confirm_prelabels,
         sample=sheet.sample[:8],
-    )  # fmt: skip
+    )
     page.write(settings.output / CSV, sheet.text())
     page.write(settings.output / "index.html", html)
     _delete_others(settings.output / PICTURES, set(names.values()))
@@ -205,10 +214,16 @@ def _delete_others(folder: Path, names: set[str]) -> None:
 
 def _post(post: PostMarks, picture: Shown, name: str) -> dict[str, Any]:
     return {
-        "id": post.post_id, "city": post.city, "stratum": post.stratum or "", "prelabel": post.prelabel or "",
-        "labels": post.labels, "picture": f"{PICTURES}/{name}", "width": picture.width, "height": picture.height,
+        "id": post.post_id,
+        "city": post.city,
+        "stratum": post.stratum or "",
+        "prelabel": post.prelabel or "",
+        "labels": post.labels,
+        "picture": f"{PICTURES}/{name}",
+        "width": picture.width,
+        "height": picture.height,
         "caption": picture.caption or "",
-    }  # fmt: skip
+    }
 
 
 def _places(sample: Sample) -> list[tuple[str, str, str]]:

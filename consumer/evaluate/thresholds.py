@@ -19,10 +19,25 @@ from consumer.evaluate.stacking import stacked
 from consumer.evaluate.truth import Judged, Scale
 
 CURVES = (
-    "measure", "scale", "ensemble", "group", "stratum", "weighting", "threshold", "correct", "incorrect", "unjudged",
-    "not_classified", "accuracy", "accuracy_low", "accuracy_high", "ci_low", "ci_high", "recovered",
+    "measure",
+    "scale",
+    "ensemble",
+    "group",
+    "stratum",
+    "weighting",
+    "threshold",
+    "correct",
+    "incorrect",
+    "unjudged",
+    "not_classified",
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "ci_low",
+    "ci_high",
+    "recovered",
     "correct_to_incorrect",
-)  # fmt: skip
+)
 """Columns of curves.csv, one row per threshold.
 
 A row with a ``stratum`` is of one class (in a sample of the whole dataset: of one label by the picture alone, and only
@@ -37,9 +52,23 @@ TOP1 = tuple(column for column in CURVES if column not in ("scale", "threshold")
 """Columns of top1.csv: without a threshold; only what an ensemble cannot decide is not classified."""
 
 CHOICE = (
-    "measure", "ensemble", "weighting", "wanted", "value", "threshold", "chosen_on", "accuracy_there",
-    "recovered_there", "reported_on", "accuracy", "ci_low", "ci_high", "recovered", "recovered_low", "recovered_high",
-)  # fmt: skip
+    "measure",
+    "ensemble",
+    "weighting",
+    "wanted",
+    "value",
+    "threshold",
+    "chosen_on",
+    "accuracy_there",
+    "recovered_there",
+    "reported_on",
+    "accuracy",
+    "ci_low",
+    "ci_high",
+    "recovered",
+    "recovered_low",
+    "recovered_high",
+)
 """Columns of threshold_choice.csv.
 
 ``wanted`` (the measure or coverage) is at least ``value`` on one half of the sample, of ``chosen_on`` posts, at the
@@ -57,10 +86,14 @@ def grid(top: float, step: float) -> NDArray[np.float64]:
 
 
 def table(
-    answers: Sequence[Judged], strata: Strata, bootstrap: Bootstrap, measure: Measure,
-    groups: Mapping[str, NDArray[np.bool_]], grids: Mapping[Scale, NDArray[np.float64]],
+    answers: Sequence[Judged],
+    strata: Strata,
+    bootstrap: Bootstrap,
+    measure: Measure,
+    groups: Mapping[str, NDArray[np.bool_]],
+    grids: Mapping[Scale, NDArray[np.float64]],
     classes: Strata | None = None,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """Curves of every ensemble, scale, group, class and weighting.
 
     Args:
@@ -106,7 +139,7 @@ def without_threshold(curves: pd.DataFrame) -> pd.DataFrame:
 
 def _classes(
     judged: Judged, kept: NDArray[np.bool_], inside: NDArray[np.bool_], strata: Strata
-) -> Iterator[dict[str, Any]]:  # fmt: skip
+) -> Iterator[dict[str, Any]]:
     counted = ((strata.of == np.arange(len(strata.names))[:, None]) & inside).astype(np.float64)
     numbers = [number for number, posts in enumerate(counted) if posts.any()]
     blocks = [_counts(judged, kept, counted[number]) for number in numbers]
@@ -118,15 +151,13 @@ def _classes(
 
 def _overall(
     judged: Judged, kept: NDArray[np.bool_], weights: NDArray[np.float64], bootstrap: Bootstrap
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     known = kept & judged.known[:, None]
     _, low, high = share_interval(bootstrap, weights, known & judged.right[:, None], known)
     return _counts(judged, kept, weights) | {"ci_low": low, "ci_high": high, "stratum": ""}
 
 
-def _counts(
-    judged: Judged, kept: NDArray[np.bool_], weights: NDArray[np.float64]
-) -> dict[str, NDArray[np.float64]]:  # fmt: skip
+def _counts(judged: Judged, kept: NDArray[np.bool_], weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """What becomes of the posts at each threshold; ``kept`` is ``[n, thresholds]``."""
     known = judged.known
     what = np.stack([judged.right, known & ~judged.right, ~known]) * weights
@@ -154,9 +185,14 @@ class Wish:
 
 
 def choices(
-    answers: Sequence[Judged], strata: Strata, post_ids: Sequence[str], bootstrap: Bootstrap, measure: Measure,
-    wishes: Sequence[Wish], seed: int,
-) -> pd.DataFrame:  # fmt: skip
+    answers: Sequence[Judged],
+    strata: Strata,
+    post_ids: Sequence[str],
+    bootstrap: Bootstrap,
+    measure: Measure,
+    wishes: Sequence[Wish],
+    seed: int,
+) -> pd.DataFrame:
     """The threshold for each wish, chosen on one half of the sample and reported on the other.
 
     The halves are drawn within the strata by the smallest sha256 of seed and post. For an accuracy it is the smallest
@@ -184,9 +220,13 @@ def halves(strata: Strata, post_ids: Sequence[str], seed: int) -> NDArray[np.boo
 
 
 def _choose(
-    judged: Judged, weights: NDArray[np.float64], weighting: Weighting, first: NDArray[np.bool_], wish: Wish,
+    judged: Judged,
+    weights: NDArray[np.float64],
+    weighting: Weighting,
+    first: NDArray[np.bool_],
+    wish: Wish,
     bootstrap: Bootstrap,
-) -> dict[str, object]:  # fmt: skip
+) -> dict[str, object]:
     confidences = judged.confidence[first & np.isfinite(judged.confidence)]
     candidates = np.unique(np.floor(confidences * 1e4) / 1e4)  # four decimals, as a setting has them
     kept = reaches(judged.confidence[:, None], candidates)
@@ -197,9 +237,12 @@ def _choose(
     else:
         good = np.flatnonzero(of_first["recovered"] >= wish.value)[-1:]
     row: dict[str, object] = {
-        "ensemble": judged.ensemble.name, "weighting": weighting, "value": wish.value,
-        "chosen_on": int(first.sum()), "reported_on": int((~first).sum()),
-    }  # fmt: skip
+        "ensemble": judged.ensemble.name,
+        "weighting": weighting,
+        "value": wish.value,
+        "chosen_on": int(first.sum()),
+        "reported_on": int((~first).sum()),
+    }
     if not len(good):
         return row
     chosen = int(good[0])

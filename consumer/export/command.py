@@ -145,9 +145,14 @@ def _rows(records: Sequence[Any], about: About, tally: Tally) -> list[Row]:
             tally.unreadable += 1
             why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             event(
-                log, logging.WARNING, "no labelled post; passed over", topic=record.topic, partition=record.partition,
-                offset=record.offset, why=why,
-            )  # fmt: skip
+                log,
+                logging.WARNING,
+                "no labelled post; passed over",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                why=why,
+            )
     return rows
 
 
@@ -171,9 +176,15 @@ def check_reach(about: About, wanted: Range, earliest: int, files: Iterable[Rang
     if reach < earliest:
         perhaps = "" if ends or about.since is None else ", or before --since"
         event(
-            log, logging.WARNING, f"labelled posts expired before they were exported{perhaps}", topic=about.topic,
-            partition=wanted.partition, exported_to=reach, earliest=earliest, passed=earliest - reach,
-        )  # fmt: skip
+            log,
+            logging.WARNING,
+            f"labelled posts expired before they were exported{perhaps}",
+            topic=about.topic,
+            partition=wanted.partition,
+            exported_to=reach,
+            earliest=earliest,
+            passed=earliest - reach,
+        )
     if reach > wanted.end:
         raise CommandError(
             f"the files reach to offset {reach} of {about.topic}/{wanted.partition}, which ends at {wanted.end}: "

@@ -65,9 +65,13 @@ def read(consumer: Any, topic: str, wanted: Range) -> Stream:
         elif waited > HIDDEN_AFTER and not said:
             said = True
             event(
-                log, logging.WARNING, "short of the end, but nothing comes: a producer's transaction is open, or the "
-                "broker is away", topic=topic, partition=wanted.partition, offset=position,
-            )  # fmt: skip
+                log,
+                logging.WARNING,
+                "short of the end, but nothing comes: a producer's transaction is open, or the broker is away",
+                topic=topic,
+                partition=wanted.partition,
+                offset=position,
+            )
         position = min(now, wanted.end)
         yield [record for record in polled if record.offset < wanted.end], position
 

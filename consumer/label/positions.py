@@ -67,9 +67,14 @@ class Positions:
         if now == self._topic_id:
             return
         event(
-            log, logging.WARNING, "the topic was deleted and created anew: going on with the new one", stage="read",
-            topic=self._topic, before=self._topic_id, now=now,
-        )  # fmt: skip
+            log,
+            logging.WARNING,
+            "the topic was deleted and created anew: going on with the new one",
+            stage="read",
+            topic=self._topic,
+            before=self._topic_id,
+            now=now,
+        )
         self._topic_id = now
         self._said.clear()
         self._known.clear()
@@ -137,9 +142,15 @@ class Positions:
             if offset > said[partition]:
                 committed[partition] = self.after(offset - 1)
                 event(
-                    log, logging.WARNING, "the committed offset went back: going on after what came out", stage="read",
-                    topic=partition.topic, partition=partition.partition, committed=said[partition], going_on_at=offset,
-                )  # fmt: skip
+                    log,
+                    logging.WARNING,
+                    "the committed offset went back: going on after what came out",
+                    stage="read",
+                    topic=partition.topic,
+                    partition=partition.partition,
+                    committed=said[partition],
+                    going_on_at=offset,
+                )
 
     def _of(self, committed: OffsetAndMetadata) -> str:
         """The id of the topic that an offset was committed for; without one, of this topic."""
@@ -168,9 +179,16 @@ class Positions:
         self._said.add((partition, going_on_at))
         self._metrics.expired.labels(str(partition.partition)).inc(passed)
         event(
-            log, logging.WARNING, what, stage="read", topic=partition.topic, partition=partition.partition,
-            committed=committed.offset, going_on_at=going_on_at, passed=passed,
-        )  # fmt: skip
+            log,
+            logging.WARNING,
+            what,
+            stage="read",
+            topic=partition.topic,
+            partition=partition.partition,
+            committed=committed.offset,
+            going_on_at=going_on_at,
+            passed=passed,
+        )
         self._remember(consumer, partition, going_on_at)
         return going_on_at
 

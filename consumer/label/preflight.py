@@ -64,10 +64,13 @@ def check_topics(settings: LabelSettings) -> Topics:
     check_outputs([posts, labels, dead_letters])
     if posts.is_packed_anew:
         event(
-            log, logging.WARNING, "the broker unpacks what senders pack, and a small batch may take all its memory: "
+            log,
+            logging.WARNING,
+            "the broker unpacks what senders pack, and a small batch may take all its memory: "
             f"set compression.type to {COMPRESSION}",
-            topic=posts.name, compression_type=posts.config["compression.type"],
-        )  # fmt: skip
+            topic=posts.name,
+            compression_type=posts.config["compression.type"],
+        )
     return Topics(
         posts.partitions,
         labels.max_record_bytes or LABEL_LIMIT,
@@ -98,9 +101,13 @@ def check_replica(settings: LabelSettings) -> None:
                     return True
                 if not said:
                     event(
-                        log, logging.INFO, "a worker of this name is in the group; waiting whether it is dead",
-                        replica=settings.replica, group=settings.group_id, seconds=settings.session_timeout,
-                    )  # fmt: skip
+                        log,
+                        logging.INFO,
+                        "a worker of this name is in the group; waiting whether it is dead",
+                        replica=settings.replica,
+                        group=settings.group_id,
+                        seconds=settings.session_timeout,
+                    )
                     said = True
                 time.sleep(0.5)
         return False

@@ -49,9 +49,13 @@ class Source:
     """The input topic as batches. Owned by the main thread."""
 
     def __init__(
-        self, settings: LabelSettings, metrics: LabelMetrics, watchdog: Watchdog, stop: threading.Event,
+        self,
+        settings: LabelSettings,
+        metrics: LabelMetrics,
+        watchdog: Watchdog,
+        stop: threading.Event,
         largest: int = LARGEST,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Connect, but do not join the group yet.
 
         Args:

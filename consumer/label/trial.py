@@ -53,9 +53,12 @@ class Trials:
         return bool(self._suspects)
 
     def begin(
-        self, consumer: KafkaConsumer, found: Mapping[TopicPartition, Note], starts: Mapping[TopicPartition, int],
+        self,
+        consumer: KafkaConsumer,
+        found: Mapping[TopicPartition, Note],
+        starts: Mapping[TopicPartition, int],
         latest: Mapping[TopicPartition, int],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Look at the notes of what was assigned, and write our own where records wait.
 
         Args:
@@ -79,9 +82,14 @@ class Trials:
             if note.by in dead:
                 self._suspects[partition] = starts[partition] + self._span
                 event(
-                    log, logging.WARNING, "a worker died here before it got on: records are tried one by one",
-                    stage="encode", partition=partition.partition, offset=starts[partition], died_alone=tries,
-                )  # fmt: skip
+                    log,
+                    logging.WARNING,
+                    "a worker died here before it got on: records are tried one by one",
+                    stage="encode",
+                    partition=partition.partition,
+                    offset=starts[partition],
+                    died_alone=tries,
+                )
             if latest[partition] > starts[partition]:
                 self._notes[partition] = Note(by=member, tries=tries)
         self._write(consumer, self._notes)

@@ -72,9 +72,18 @@ class Worker:
     """Reads, labels and publishes until it is stopped or, with --stop-at-end, until nothing is left."""
 
     def __init__(
-        self, settings: LabelSettings, classifier: Classifier, source: Source, sink: Sink, inference: Inference,
-        metrics: LabelMetrics, health: Health, live: Live, watchdog: Watchdog, stop: threading.Event,
-    ) -> None:  # fmt: skip
+        self,
+        settings: LabelSettings,
+        classifier: Classifier,
+        source: Source,
+        sink: Sink,
+        inference: Inference,
+        metrics: LabelMetrics,
+        health: Health,
+        live: Live,
+        watchdog: Watchdog,
+        stop: threading.Event,
+    ) -> None:
         """Put the parts together.
 
         Args:
@@ -237,7 +246,7 @@ class Worker:
                 self._classifier.places_stamp,
                 SourceRecord.at(record),
                 now,
-            )  # fmt: skip
+            )
             for record, outcome in settled
         ]
 
@@ -264,16 +273,29 @@ class Worker:
         self._live.published(len(outcomes) - dead, dead, self._source.total_lag())
         offsets = ",".join(f"{tp.partition}@{after.offset}" for tp, after in sorted(batch.offsets.items()))
         event(
-            log, self._live.batch_level, "published", stage="publish", posts=len(outcomes), dead=dead, offsets=offsets,
+            log,
+            self._live.batch_level,
+            "published",
+            stage="publish",
+            posts=len(outcomes),
+            dead=dead,
+            offsets=offsets,
             seconds=f"{seconds:.3f}",
-        )  # fmt: skip
+        )
         of_reason = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, DeadLetter))
         for record, outcome in zip(batch.records, outcomes, strict=True):
             if isinstance(outcome, DeadLetter) and (posts := of_reason.pop(outcome.reason, 0)):
                 event(  # one line for each reason, with the first of its posts
-                    log, logging.WARNING, "dead letter", stage=outcome.stage, reason=outcome.reason, posts=posts,
-                    partition=record.partition, offset=record.offset, why=outcome.message,
-                )  # fmt: skip
+                    log,
+                    logging.WARNING,
+                    "dead letter",
+                    stage=outcome.stage,
+                    reason=outcome.reason,
+                    posts=posts,
+                    partition=record.partition,
+                    offset=record.offset,
+                    why=outcome.message,
+                )
 
     def _count_refusal(self, batch: Batch, error: Exception) -> None:
         """End the worker when the same batch is refused again and again: waiting does not mend that.

@@ -55,9 +55,13 @@ def test_workers_frozen_with_a_send_outstanding_publish_nothing_of_its_transacti
     # When a thaws, its send is older than its delivery timeout and mostly expires; that of b the broker refuses.
     pool.start("a", FAULTS_WINDOW=window, FAULTS_AT="3", FAULTS_SIGNAL="SIGSTOP")
     pool.start(
-        "b", flags=("--session-timeout", "30"), FAULTS_TRANSACTION_MS="5000",
-        FAULTS_WINDOW=window, FAULTS_AT="3", FAULTS_SIGNAL="SIGSTOP",
-    )  # fmt: skip
+        "b",
+        flags=("--session-timeout", "30"),
+        FAULTS_TRANSACTION_MS="5000",
+        FAULTS_WINDOW=window,
+        FAULTS_AT="3",
+        FAULTS_SIGNAL="SIGSTOP",
+    )
     pool.start("c")
     for worker in pool.workers.values():  # else the others wait for whoever freezes while they join
         worker.wait_for_output(" joined ")

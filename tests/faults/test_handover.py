@@ -40,9 +40,13 @@ def wait_committed(pool: Pool) -> None:
 def freeze(pool: Pool, window: str, at: int = 1, flags: tuple[str, ...] = ()) -> None:
     """Start worker a; it stands still at this moment: beyond its session, but never beyond its transaction."""
     pool.start(
-        "a", flags=flags,
-        FAULTS_WINDOW=window, FAULTS_AT=str(at), FAULTS_SIGNAL="SIGSTOP", FAULTS_TRANSACTION_MS="60000",
-    )  # fmt: skip
+        "a",
+        flags=flags,
+        FAULTS_WINDOW=window,
+        FAULTS_AT=str(at),
+        FAULTS_SIGNAL="SIGSTOP",
+        FAULTS_TRANSACTION_MS="60000",
+    )
     pool.workers["a"].wait_for_output("reached: ")
 
 

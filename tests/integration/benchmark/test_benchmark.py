@@ -15,20 +15,48 @@ def test_every_part_is_measured_and_no_topic_is_left(stack: Stack, run_cli: RunC
     file, chart = tmp_path / "figures.json", tmp_path / "chart.png"
 
     ended = run_cli(
-        "consumer", "benchmark", "--parts", "model,null,age,scaling,processes",
-        "--encoder", "conse", "--posts", "16",
-        "--null-posts", "200", "--process-posts", "16", "--repeats", "1", "--batch-size", "8", "--partitions", "2",
-        "--load-seconds", "2", "--json", str(file), "--plot", str(chart),
+        "consumer",
+        "benchmark",
+        "--parts",
+        "model,null,age,scaling,processes",
+        "--encoder",
+        "conse",
+        "--posts",
+        "16",
+        "--null-posts",
+        "200",
+        "--process-posts",
+        "16",
+        "--repeats",
+        "1",
+        "--batch-size",
+        "8",
+        "--partitions",
+        "2",
+        "--load-seconds",
+        "2",
+        "--json",
+        str(file),
+        "--plot",
+        str(chart),
         timeout=580,
-    )  # fmt: skip
+    )
 
     assert ended.returncode == 0, ended.stderr
     figures = json.loads(file.read_text())
     assert set(figures["posts_per_second"]) == {
-        "authors' own", "bare", "bare, half sure", "pipeline", "pipeline, half sure",
-        "consume and transact", "pipeline without a model", "1 worker without a model", "2 workers without a model",
-        "1 worker with the model", "2 workers with the model",
-    }  # fmt: skip
+        "authors' own",
+        "bare",
+        "bare, half sure",
+        "pipeline",
+        "pipeline, half sure",
+        "consume and transact",
+        "pipeline without a model",
+        "1 worker without a model",
+        "2 workers without a model",
+        "1 worker with the model",
+        "2 workers with the model",
+    }
     assert all(value > 0 for values in figures["posts_per_second"].values() for value in values)
     assert len(figures["ratios"]) == 7
     assert figures["captions"]["pipeline"] == {"done": 16, "skipped": 0, "no_caption": 0}
@@ -48,10 +76,23 @@ def test_another_engine_is_compared_with_torch(stack: Stack, run_cli: RunCli, tm
     file = tmp_path / "figures.json"
 
     ended = run_cli(
-        "consumer", "benchmark", "--parts", "model", "--encoder", "conse", "--engine", "openvino", "--posts", "16",
-        "--repeats", "1", "--json", str(file),
-        env={"XDG_CACHE_HOME": str(tmp_path / "cache")}, timeout=300,
-    )  # fmt: skip
+        "consumer",
+        "benchmark",
+        "--parts",
+        "model",
+        "--encoder",
+        "conse",
+        "--engine",
+        "openvino",
+        "--posts",
+        "16",
+        "--repeats",
+        "1",
+        "--json",
+        str(file),
+        env={"XDG_CACHE_HOME": str(tmp_path / "cache")},
+        timeout=300,
+    )
 
     assert ended.returncode == 0, ended.stderr
     figures = json.loads(file.read_text())

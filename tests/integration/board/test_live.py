@@ -18,10 +18,13 @@ from tests.integration.evaluate.test_browser import LOW_CONTRAST
 
 NASTY = "<script>document.title='owned'</script>\"'><img src=x onerror=alert(1)>"
 BOTH: dict[str, Any] = {
-    "decided_by": "ensemble", "place": "yard", "confidence": 0.45, "top": [["yard", 0.45], ["alley", 0.3]],
+    "decided_by": "ensemble",
+    "place": "yard",
+    "confidence": 0.45,
+    "top": [["yard", 0.45], ["alley", 0.3]],
     "image": {"place": "alley", "confidence": 0.5, "top": [["alley", 0.5], ["yard", 0.2]]},
     "text": {"place": "yard", "confidence": 0.7, "top": [["yard", 0.7], ["alley", 0.1]]},
-}  # fmt: skip
+}
 
 
 def names(page: Page) -> list[str]:
@@ -120,9 +123,10 @@ def test_it_can_be_used_by_keyboard_alone(page: Page, board: Board) -> None:
     reached = []
     for _ in range(11):
         page.keyboard.press("Tab")
-        reached.append(page.evaluate(
-            "(e => e.innerText && e.tagName !== 'SELECT' ? e.innerText : e.labels[0].innerText)(document.activeElement)"
-        ).split("\n")[0].strip())  # fmt: skip
+        named = page.evaluate(
+            "((e) => (e.innerText && e.tagName !== 'SELECT' ? e : e.labels[0]).innerText)(document.activeElement)"
+        )
+        reached.append(named.split("\n")[0].strip())
     assert reached[:8] == ["Skip to the content", "Live", "Cities", "Pause", "City", "Place", "Decided by", "Show all"]
     assert [each.split()[0] for each in reached[8:10]] == ["bridge", "bridge"]
     page.locator(".card a").first.press("Enter")
@@ -227,8 +231,10 @@ def test_ten_thousand_posts_grow_neither_the_page_nor_the_process(page: Page, bo
     expect(page.locator(".card")).to_have_count(CARDS)
     began = time.monotonic()
     more_nodes, more_memory = feed(10_000, "castle")
-    print(f"10,000 posts shown after {time.monotonic() - began:.1f} s: {nodes} -> {more_nodes} nodes, "
-          f"{memory:.0f} -> {more_memory:.0f} MB")  # fmt: skip
+    print(
+        f"10,000 posts shown after {time.monotonic() - began:.1f} s: {nodes} -> {more_nodes} nodes, "
+        f"{memory:.0f} -> {more_memory:.0f} MB"
+    )
 
     expect(page.locator(".card")).to_have_count(CARDS)
     assert more_nodes <= nodes + 50

@@ -132,8 +132,10 @@ class Counting:
         found = {}
         for key in self.redis.scan_iter(match=f"{self.prefix}:*", count=1000):
             readers: dict[str, Any] = {
-                "hash": self.redis.hgetall, "set": self.redis.smembers, "string": self.redis.get,
-            }  # fmt: skip
+                "hash": self.redis.hgetall,
+                "set": self.redis.smembers,
+                "string": self.redis.get,
+            }
             held = readers[str(self.redis.type(key))](key)
             found[key.removeprefix(f"{self.prefix}:")] = sorted(held) if isinstance(held, set) else held
         return found

@@ -28,8 +28,11 @@ def _three_cities_in_small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 def write_cities(counting: Counting, number: int, first: int = 0) -> None:
     """Posts of a new city every third post, of London, of one that calls itself `_other`, and of old cities."""
     cities = [("london", "_other", f"city {n}", f"city {n // 2}", f"city {n % 5}")[n % 5] for n in range(number)]
-    write(counting.stack, counting.topics.output, records(labeled(post_id=str(first + n), city=city)
-                                                         for n, city in enumerate(cities, first)))  # fmt: skip
+    write(
+        counting.stack,
+        counting.topics.output,
+        records(labeled(post_id=str(first + n), city=city) for n, city in enumerate(cities, first)),
+    )
 
 
 def test_the_first_cities_of_each_partition_keep_their_name_and_the_rest_is_counted_as_one(counting: Counting) -> None:
@@ -40,8 +43,16 @@ def test_the_first_cities_of_each_partition_keep_their_name_and_the_rest_is_coun
     keys = counting.all_keys()
     posts = {name.removeprefix("posts:"): int(held["bridge"]) for name, held in keys.items() if name[:6] == "posts:"}
     assert posts == {
-        "a": 2, "b": 1, "c": 1, "d": 1, "e": 1, "f": 2, "london": 1, "newyork": 1, "_other": 4,
-    }  # fmt: skip
+        "a": 2,
+        "b": 1,
+        "c": 1,
+        "d": 1,
+        "e": 1,
+        "f": 2,
+        "london": 1,
+        "newyork": 1,
+        "_other": 4,
+    }
     assert keys["known:0"] == {"a": "0", "b": "2", "c": "3"}
     assert keys["known:1"] == {"d": "0", "e": "2", "f": "3"}
     assert keys["cities"] == sorted(posts)

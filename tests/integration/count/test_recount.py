@@ -34,9 +34,7 @@ def test_a_counter_changed_by_hand_is_found_and_recounted_while_count_runs(count
 
     recounted = counting.run("recount")
     assert recounted.returncode == 0, recounted.stderr
-    assert recounted.stdout == (
-        f"recounted 80 labelled posts of {counting.topics.output} under {counting.prefix}\n"
-    )  # fmt: skip
+    assert recounted.stdout == (f"recounted 80 labelled posts of {counting.topics.output} under {counting.prefix}\n")
     keys = counting.all_keys()
     assert keys.pop("recounted")
     assert keys == right  # nothing of the rebuilding and of Atlantis is left
@@ -139,7 +137,7 @@ def test_posts_that_expired_uncounted_are_passed_over_with_a_warning(counting: C
     assert {line["level"] for line in warnings} == {"warning"}
     assert [(line["partition"], line["stored"], line["earliest"], line["passed"]) for line in warnings] == [
         (0, 5, 12, 7),
-    ]  # fmt: skip
+    ]
     assert counting.counted() == 30 - 7
 
 
@@ -177,5 +175,6 @@ def test_popularity_prints_what_was_counted(counting: Counting) -> None:
     ]
     both = counting.run("popularity", "--json", "--csv")
     assert (both.returncode, both.stderr) == (
-        2, "python -m consumer popularity: --json and --csv exclude each other\n",
-    )  # fmt: skip
+        2,
+        "python -m consumer popularity: --json and --csv exclude each other\n",
+    )

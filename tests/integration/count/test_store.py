@@ -48,8 +48,10 @@ class Keys:
 
     def __call__(self) -> dict[str, Any]:
         readers: dict[str, Any] = {
-            "hash": self._client.hgetall, "set": self._client.smembers, "string": self._client.get,
-        }  # fmt: skip
+            "hash": self._client.hgetall,
+            "set": self._client.smembers,
+            "string": self._client.get,
+        }
         return {
             key.removeprefix(f"{self._prefix}:"): readers[str(self._client.type(key))](key)
             for key in self._client.scan_iter(match=f"{self._prefix}:*")

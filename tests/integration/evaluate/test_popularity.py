@@ -41,9 +41,10 @@ def test_nothing_counted_and_no_topic_are_one_line(
 ) -> None:
     env = topics.environment | {"PLACESTREAM_COUNTER_PREFIX": counter_prefix}
     for flags, message in (
-        ((), "nothing is counted under"), (("--from-topic",), f"no labelled post in {topics.output}"),
+        ((), "nothing is counted under"),
+        (("--from-topic",), f"no labelled post in {topics.output}"),
         (("--from-topic", "--output-topic", "nowhere"), "topic nowhere does not exist"),
-    ):  # fmt: skip
+    ):
         done = run_cli("consumer", "evaluate", "popularity", "-o", str(tmp_path / "page.html"), *flags, env=env)
         assert done.returncode == 1
         assert message in done.stderr

@@ -125,9 +125,16 @@ def test_a_worker_stops_at_the_breaker_unless_the_fault_is_the_sender_s(
     write(stack, topics.input, [(str(number).encode(), value, CITY) for number in range(60)])
 
     ended = run_cli(
-        "tests.faults.failing", "--stop-at-end", "--metrics-port", "0", "--batch-size", "8", "--breaker-consecutive",
-        "20", env=topics.environment | {"FAULTS_ENCODER": SMALL},
-    )  # fmt: skip
+        "tests.faults.failing",
+        "--stop-at-end",
+        "--metrics-port",
+        "0",
+        "--batch-size",
+        "8",
+        "--breaker-consecutive",
+        "20",
+        env=topics.environment | {"FAULTS_ENCODER": SMALL},
+    )
 
     is_ours = reason == "encode_failed"
     dead = [dict(record.headers)[REASON].decode() for record in read_all(stack, topics.dead_letter)]

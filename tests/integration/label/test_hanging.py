@@ -89,10 +89,14 @@ def dead_worker(stack: Stack) -> Iterator[tuple[KafkaProducer, KafkaConsumer]]:
     member = LabelSettings.model_validate({"replica": "a"}).member
     with closing(
         KafkaConsumer(
-            "posts", bootstrap_servers=servers, group_id="placestream", auto_offset_reset="earliest",
-            enable_auto_commit=False, session_timeout_ms=6000,
+            "posts",
+            bootstrap_servers=servers,
+            group_id="placestream",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            session_timeout_ms=6000,
         )
-    ) as consumer:  # fmt: skip
+    ) as consumer:
         wait_until(lambda: consumer.poll(timeout_ms=200), what="records")
         producer = KafkaProducer(
             bootstrap_servers=servers, transactional_id=member, transaction_timeout_ms=15_000, max_block_ms=20_000

@@ -43,9 +43,14 @@ OUTCOMES = ("done", "skipped", "no_caption")
 
 
 def test_a_dataset_comes_out_labelled_and_counted_each_post_exactly_once(
-    stack: Stack, topics: Topics, run_cli: RunCli, start_cli: StartCli, sample: Path,
-    counter_prefix: str, redis_client: redis.Redis,
-) -> None:  # fmt: skip
+    stack: Stack,
+    topics: Topics,
+    run_cli: RunCli,
+    start_cli: StartCli,
+    sample: Path,
+    counter_prefix: str,
+    redis_client: redis.Redis,
+) -> None:
     env = topics.environment | {"PLACESTREAM_COUNTER_PREFIX": counter_prefix}
     read = [entry.read(2**24) for entry in open_dataset(sample).entries() if isinstance(entry, Entry)]
     sent = sorted(post.post_id for post in read)

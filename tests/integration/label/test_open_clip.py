@@ -31,9 +31,15 @@ def test_a_checkpoint_on_disk_labels_posts_through_kafka(
     )
 
     ended = run_cli(
-        "consumer", "label", "--pretrained", str(checkpoint), "--stop-at-end", "--metrics-port", "0",
+        "consumer",
+        "label",
+        "--pretrained",
+        str(checkpoint),
+        "--stop-at-end",
+        "--metrics-port",
+        "0",
         env=topics.environment,
-    )  # fmt: skip
+    )
 
     assert ended.returncode == 0, ended.stderr
     labels = [LabeledPost.model_validate_json(record.value) for record in read_all(stack, topics.output)]

@@ -82,14 +82,21 @@ def test_a_setting_of_the_environment_is_named_as_well(run_cli: RunCli) -> None:
 
 def test_a_secret_is_never_printed(run_cli: RunCli) -> None:
     ended = run_cli(
-        "consumer", "label", "--metrics-port", "0", "--startup-timeout", "1", "--bootstrap-servers", "127.0.0.1:1",
+        "consumer",
+        "label",
+        "--metrics-port",
+        "0",
+        "--startup-timeout",
+        "1",
+        "--bootstrap-servers",
+        "127.0.0.1:1",
         env={
             "PLACESTREAM_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
             "PLACESTREAM_SASL_MECHANISM": "PLAIN",
             "PLACESTREAM_SASL_USERNAME": "worker",
             "PLACESTREAM_SASL_PASSWORD": "hunter2-secret",
         },
-    )  # fmt: skip
+    )
 
     assert ended.returncode == 1
     assert "settings" in ended.stderr

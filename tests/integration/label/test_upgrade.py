@@ -112,9 +112,14 @@ def test_an_earlier_worker_goes_on_where_one_of_this_version_has_died(
         consumer.commit({partition: OffsetAndMetadata(1, note.to_metadata(), -1)})
 
     ended = run_cli(
-        "tests.light", "--stop-at-end", "--metrics-port", "0", "--group-id", topics.input,
+        "tests.light",
+        "--stop-at-end",
+        "--metrics-port",
+        "0",
+        "--group-id",
+        topics.input,
         env=topics.environment | earlier,
-    )  # fmt: skip
+    )
 
     assert ended.returncode == 0, ended.stderr
     labelled = {(record.partition, record.key) for record in read_all(stack, topics.output)}

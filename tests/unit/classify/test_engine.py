@@ -89,8 +89,13 @@ def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np
 
 
 def tower(encode: Callable[[torch.Tensor], torch.Tensor] = torch.nn.Linear(4, 3).eval()) -> Tower:  # noqa: B008
-    return Tower("image", encode if isinstance(encode, torch.nn.Module) else torch.nn.Module(), encode,
-                 torch.arange(8.0).reshape(2, 4), (0,))  # fmt: skip
+    return Tower(
+        "image",
+        encode if isinstance(encode, torch.nn.Module) else torch.nn.Module(),
+        encode,
+        torch.arange(8.0).reshape(2, 4),
+        (0,),
+    )
 
 
 @pytest.mark.parametrize(
@@ -183,9 +188,12 @@ def test_int8_takes_the_large_products_only(tiny_models: tuple[str, ...], seen: 
     ("precision", "of_captions"), [("fp32", "fp32"), ("bf16", "bf16"), pytest.param("int8", "bf16", marks=marks.int8)]
 )
 def test_int8_is_for_pictures(
-    tiny_models: tuple[str, ...], seen: Calibration, monkeypatch: pytest.MonkeyPatch, precision: Precision,
+    tiny_models: tuple[str, ...],
+    seen: Calibration,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: Precision,
     of_captions: Precision,
-) -> None:  # fmt: skip
+) -> None:
     computed: dict[str, Precision] = {}
     monkeypatch.setattr(engine, "in_openvino", lambda tower, precision, _: computed.update({tower.name: precision}))
     in_openvino(precision=precision, calibration=seen if precision == "int8" else None)
@@ -414,9 +422,12 @@ def test_int8_needs_instructions_for_it(
 @pytest.mark.parametrize(("capabilities", "warnings"), [(["FP32"], 1), (["FP32", "BF16"], 0)])
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
 def test_bf16_on_a_cpu_without_it_is_a_warning(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, precision: Precision, capabilities: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    precision: Precision,
+    capabilities: list[str],
     warnings: int,
-) -> None:  # fmt: skip
+) -> None:
     class Openvino:
         class Core:
             def get_property(self, device: str, name: str) -> list[str]:

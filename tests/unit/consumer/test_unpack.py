@@ -36,9 +36,15 @@ def unpacked(data: bytes, largest: int = 16 * MB) -> list[Any]:
 def fields(found: Any) -> tuple[Any, ...]:
     """All that kafka-python's consumer looks at."""
     return (
-        found.size_in_bytes, found.offset, found.timestamp, found.timestamp_type, found.key, found.value, found.headers,
+        found.size_in_bytes,
+        found.offset,
+        found.timestamp,
+        found.timestamp_type,
+        found.key,
+        found.value,
+        found.headers,
         found.checksum,
-    )  # fmt: skip
+    )
 
 
 def left_out(found: Any) -> LeftOut:

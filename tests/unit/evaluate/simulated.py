@@ -25,8 +25,17 @@ from consumer.evaluate.scores import Scores
 from consumer.evaluate.truth import Judged, Truth, truth_of
 
 CATEGORIES = (
-    "bridge", "viaduct", "harbor", "coast", "coffee_shop", "bar", "museum/indoor", "art_gallery", "skyscraper", "sky",
-)  # fmt: skip
+    "bridge",
+    "viaduct",
+    "harbor",
+    "coast",
+    "coffee_shop",
+    "bar",
+    "museum/indoor",
+    "art_gallery",
+    "skyscraper",
+    "sky",
+)
 SYNONYMS = (("bridge", "viaduct"), ("museum/indoor", "art_gallery"))
 CITIES = ("chicago", "london", "sydney")
 SCALE = 20.0
@@ -47,9 +56,17 @@ class Simulated:
 
 
 def simulate(
-    folder: Path, kind: Kind = "b", posts: int = 1_000, *, per_class: int = 60, no_place: float = 0.0,
-    captioned: float = 0.8, image_skill: float = 1.6, text_skill: float = 1.2, seed: int = 7,
-) -> Simulated:  # fmt: skip
+    folder: Path,
+    kind: Kind = "b",
+    posts: int = 1_000,
+    *,
+    per_class: int = 60,
+    no_place: float = 0.0,
+    captioned: float = 0.8,
+    image_skill: float = 1.6,
+    text_skill: float = 1.2,
+    seed: int = 7,
+) -> Simulated:
     """Write a score folder, a sample and a sheet in which every proposed label is marked by the truth.
 
     Args:
@@ -77,9 +94,15 @@ def simulate(
 
 
 def write_scores(
-    folder: Path, true: NDArray[np.int64], captioned: float, image_skill: float, text_skill: float,
-    chance: np.random.Generator, encoder: str = "simulated", places: str = "ten@0123abcd",
-) -> Scores:  # fmt: skip
+    folder: Path,
+    true: NDArray[np.int64],
+    captioned: float,
+    image_skill: float,
+    text_skill: float,
+    chance: np.random.Generator,
+    encoder: str = "simulated",
+    places: str = "ten@0123abcd",
+) -> Scores:
     """A score folder of a model with these skills, in two parts; posts are numbered as ``true`` is."""
     posts = len(true)
     has_text = chance.random(posts) < captioned
@@ -98,14 +121,21 @@ def write_scores(
     for number, rows in enumerate(np.array_split(np.arange(posts), 2)):
         parquet.write_table(to_table(part.take(rows.tolist()), stamp), folder / f"part-{number:05d}.parquet")
     described = {
-        "version": 1, "encoder": encoder, "places": places, "categories": CATEGORIES, "synonyms": SYNONYMS,
-        "image_logit_scale": SCALE, "text_logit_scale": SCALE, "threshold": 0.5,
+        "version": 1,
+        "encoder": encoder,
+        "places": places,
+        "categories": CATEGORIES,
+        "synonyms": SYNONYMS,
+        "image_logit_scale": SCALE,
+        "text_logit_scale": SCALE,
+        "threshold": 0.5,
         "dataset": {
-            "path": str((folder.parent / "dataset").resolve()), "posts": posts,
+            "path": str((folder.parent / "dataset").resolve()),
+            "posts": posts,
             "ids_sha256": ids_sha256,
         },
         "complete": True,
-    }  # fmt: skip
+    }
     (folder / "scores.json").write_text(json.dumps(described))
     return Scores.open(folder)
 
@@ -128,9 +158,7 @@ def _mark(post: SampledPost, labels: list[str], truth: dict[str, str | None]) ->
     place = truth[post.post_id]
     right = tuple(label for label in labels if label == place)
     wrong = tuple(label for label in labels if label != place)
-    return PostMarks(
-        post.post_id, post.city, post.stratum, None, tuple(labels), right, wrong, no_place=place is None
-    )  # fmt: skip
+    return PostMarks(post.post_id, post.city, post.stratum, None, tuple(labels), right, wrong, no_place=place is None)
 
 
 def _cosines(true: NDArray[np.int64], skill: float, chance: np.random.Generator) -> NDArray[np.float32]:

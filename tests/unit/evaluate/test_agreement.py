@@ -16,9 +16,17 @@ def mark(
     post_id: str, right: str = "", wrong: str = "", no_place: bool = False, cannot_tell: bool = False
 ) -> PostMarks:
     return PostMarks(
-        post_id, "london", None, None, ("bar", "sky"), tuple(filter(None, right.split("|"))),
-        tuple(filter(None, wrong.split("|"))), (), no_place, cannot_tell,
-    )  # fmt: skip
+        post_id,
+        "london",
+        None,
+        None,
+        ("bar", "sky"),
+        tuple(filter(None, right.split("|"))),
+        tuple(filter(None, wrong.split("|"))),
+        (),
+        no_place,
+        cannot_tell,
+    )
 
 
 def sheet(*posts: PostMarks, sample: str = "abc") -> Sheet:
@@ -43,9 +51,7 @@ def _bar_only(post: PostMarks) -> PostMarks:
 def test_kappa_is_scikit_learns_with_an_interval_around_it() -> None:
     one, other = marked(1, 0.1), marked(2, 0.2)
     about_labels, about_pictures = kappas(["anna", "ben"], ask([one, other]), 300, 1)
-    answers = [
-        [post.verdict(label) for post in each.posts for label in ("bar", "sky")] for each in (one, other)
-    ]  # fmt: skip
+    answers = [[post.verdict(label) for post in each.posts for label in ("bar", "sky")] for each in (one, other)]
     assert about_labels.kappa == pytest.approx(cohen_kappa_score(*answers))
     assert about_labels.agreement == pytest.approx(np.mean(np.array(answers[0]) == np.array(answers[1])))
     assert about_labels.low < about_labels.kappa < about_labels.high
@@ -77,12 +83,19 @@ def test_what_one_person_did_not_answer_is_left_out_and_not_knowing_is_an_answer
     other = sheet(mark("1", "bar", "sky"), mark("2", "sky", "bar"), mark("3", "bar", "sky"), mark("4"))
     questions = {(each.post_id, each.label): each.answers for each in ask([one, other])}
     assert questions == {
-        ("1", ""): ("a place", "a place"), ("1", "bar"): ("right", "right"), ("1", "sky"): (None, "wrong"),
-        ("2", ""): ("a place", "a place"), ("2", "bar"): ("right", "wrong"), ("2", "sky"): ("wrong", "right"),
-        ("3", ""): ("cannot tell", "a place"), ("3", "bar"): ("cannot tell", "right"),
+        ("1", ""): ("a place", "a place"),
+        ("1", "bar"): ("right", "right"),
+        ("1", "sky"): (None, "wrong"),
+        ("2", ""): ("a place", "a place"),
+        ("2", "bar"): ("right", "wrong"),
+        ("2", "sky"): ("wrong", "right"),
+        ("3", ""): ("cannot tell", "a place"),
+        ("3", "bar"): ("cannot tell", "right"),
         ("3", "sky"): ("cannot tell", "wrong"),
-        ("4", ""): ("no place", None), ("4", "bar"): ("wrong", None), ("4", "sky"): ("wrong", None),
-    }  # fmt: skip
+        ("4", ""): ("no place", None),
+        ("4", "bar"): ("wrong", None),
+        ("4", "sky"): ("wrong", None),
+    }
     labels = kappas(["anna", "ben"], ask([one, other]), 100, 1)[0]
     assert (labels.items, labels.left_out) == (5, 3)
     assert set(ANSWERS) == {"right", "wrong", "cannot tell"}
@@ -98,8 +111,10 @@ def test_the_list_to_settle_has_what_differs_and_nothing_else(
     assert agreement.main([*paths, "-o", str(tmp_path / "settle.csv"), "--rounds", "100"]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in printed[::2][:3]] == [
-        "anna, ben, labels", "anna, eve, labels", "ben, eve, labels"
-    ]  # fmt: skip
+        "anna, ben, labels",
+        "anna, eve, labels",
+        "ben, eve, labels",
+    ]
     assert printed[-1] == f"3 answers to settle: {tmp_path / 'settle.csv'}"
     with (tmp_path / "settle.csv").open(newline="") as file:
         rows = list(csv.reader(file))

@@ -77,8 +77,11 @@ def test_stratum_weights_are_in_the_error() -> None:
 
 def test_nothing_judged_has_no_diagram() -> None:
     diagrams, errors = reliability(
-        [judged([0.5, 0.6], [-1, -1])], everyone(2), Bootstrap.within(everyone(2), 100, 1), "accuracy",
+        [judged([0.5, 0.6], [-1, -1])],
+        everyone(2),
+        Bootstrap.within(everyone(2), 100, 1),
+        "accuracy",
         {"all": np.ones(2, np.bool_)},
-    )  # fmt: skip
+    )
     assert diagrams.empty
     assert errors == []

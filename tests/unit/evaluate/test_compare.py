@@ -24,7 +24,7 @@ from tests.unit.evaluate.simulated import (
     simulate,
     write_scores,
     write_sheet,
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")

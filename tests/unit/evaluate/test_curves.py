@@ -19,14 +19,26 @@ from producer.settings import load
 from tests.unit.evaluate.simulated import Simulated, simulate
 
 COLUMNS = {
-    "curves": thresholds.CURVES, "top1": thresholds.TOP1, "coverage": risk.COVERAGE, "risk": risk.RISK,
-    "reliability": calibration.RELIABILITY, "denoising": denoising.DENOISING, "dilution": dilution.DILUTION,
+    "curves": thresholds.CURVES,
+    "top1": thresholds.TOP1,
+    "coverage": risk.COVERAGE,
+    "risk": risk.RISK,
+    "reliability": calibration.RELIABILITY,
+    "denoising": denoising.DENOISING,
+    "dilution": dilution.DILUTION,
     "threshold_choice": thresholds.CHOICE,
-}  # fmt: skip
+}
 CHEAP = ("--rounds", "100", "--step", "0.1")
 FURTHER = (
-    "--accuracy", "0.6", "--coverage", "0.5", "--ensemble", "conditional:0.8,0.5:0.6", "--ensemble", "ensemble:1,1",
-)  # fmt: skip
+    "--accuracy",
+    "0.6",
+    "--coverage",
+    "0.5",
+    "--ensemble",
+    "conditional:0.8,0.5:0.6",
+    "--ensemble",
+    "ensemble:1,1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +100,11 @@ def test_the_summary_says_all_that_one_needs_to_repeat_it(written: Path, experim
 
 def test_ensembles_of_the_talk_the_sure_caption_and_those_given_are_in_every_table(written: Path) -> None:
     expected = [
-        *(ensemble.name for ensemble in ENSEMBLES), "Img x 0.8 + Text x 0.8, text ≥ 0.3", "conditional 0.8/0.5",
+        *(ensemble.name for ensemble in ENSEMBLES),
+        "Img x 0.8 + Text x 0.8, text ≥ 0.3",
+        "conditional 0.8/0.5",
         "Img x 1 + Text x 1",
-    ]  # fmt: skip
+    ]
     for name in COLUMNS:
         assert list(pd.read_csv(written / f"{name}.csv")["ensemble"].unique()) == expected, name
 
@@ -153,12 +167,14 @@ def test_a_confirmed_pre_label_is_accuracy(tmp_path: Path) -> None:
     true = experiment.truth
     confirmed = [
         replace(
-            post, prelabel=post.stratum, labels=(post.stratum or "",),
+            post,
+            prelabel=post.stratum,
+            labels=(post.stratum or "",),
             right=(post.stratum or "",) if post.stratum == true[post.post_id] else (),
             wrong=() if post.stratum == true[post.post_id] else (post.stratum or "",),
         )
         for post in sheet.posts
-    ]  # fmt: skip
+    ]
     Sheet(sheet.sample, (), tuple(confirmed)).write(experiment.sheet)
     curves.main(arguments(experiment, tmp_path / "out"))
     assert summary(tmp_path / "out")["measure"] == "accuracy"

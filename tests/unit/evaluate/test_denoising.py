@@ -64,8 +64,12 @@ def test_who_could_not_tell_or_marked_nothing_is_on_neither_side() -> None:
 
 def test_without_pictures_of_no_place_there_is_nothing_to_say() -> None:
     table, separations = denoising(
-        [judged([0.5, 0.6], [1, 0])], [mark(), mark()], everyone(2), Bootstrap.within(everyone(2), 100, 1), GRIDS  # type: ignore[arg-type]
-    )  # fmt: skip
+        [judged([0.5, 0.6], [1, 0])],
+        [mark(), mark()],
+        everyone(2),
+        Bootstrap.within(everyone(2), 100, 1),
+        GRIDS,  # type: ignore[arg-type]
+    )
     assert tuple(table.columns) == DENOISING
     assert table.empty
     assert separations == []

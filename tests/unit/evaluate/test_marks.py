@@ -10,9 +10,14 @@ HEADER = "post_id,city,stratum,prelabel,labels,right,wrong,true_places,no_place,
 
 
 def marks(
-    labels: tuple[str, ...] = ("bridge", "bar"), right: tuple[str, ...] = (), wrong: tuple[str, ...] = (),
-    true_places: tuple[str, ...] = (), no_place: bool = False, cannot_tell: bool = False, prelabel: str | None = None,
-) -> PostMarks:  # fmt: skip
+    labels: tuple[str, ...] = ("bridge", "bar"),
+    right: tuple[str, ...] = (),
+    wrong: tuple[str, ...] = (),
+    true_places: tuple[str, ...] = (),
+    no_place: bool = False,
+    cannot_tell: bool = False,
+    prelabel: str | None = None,
+) -> PostMarks:
     return PostMarks("1", "london", "bridge", prelabel, labels, right, wrong, true_places, no_place, cannot_tell)
 
 
@@ -32,9 +37,7 @@ def marks(
         (marks(("bridge",), wrong=("bridge",), true_places=("sky",), prelabel="bridge"), "wrong wrong right"),
     ],
 )
-def test_a_label_is_judged_by_what_was_marked_and_never_wrong_for_want_of_marks(
-    post: PostMarks, verdicts: str
-) -> None:  # fmt: skip
+def test_a_label_is_judged_by_what_was_marked_and_never_wrong_for_want_of_marks(post: PostMarks, verdicts: str) -> None:
     assert [post.verdict(place) for place in ("bridge", "bar", "sky")] == verdicts.split()
 
 

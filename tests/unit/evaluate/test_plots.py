@@ -23,13 +23,23 @@ def curves(top: float = 1.6, scale: str = "raw", ensembles: tuple[str, ...] = ("
             kept = round(100 * max(0.0, 1 - threshold / 1.2))
             rows.append(
                 {
-                    "measure": "accuracy", "scale": scale, "ensemble": name, "group": "all", "stratum": "",
-                    "weighting": "balanced", "threshold": threshold, "correct": kept // 2,
-                    "incorrect": kept - kept // 2, "unjudged": 0, "not_classified": 100 - kept,
-                    "accuracy": 0.5 if kept else np.nan, "ci_low": 0.4,
-                    "ci_high": 0.6, "recovered": kept / 100,
+                    "measure": "accuracy",
+                    "scale": scale,
+                    "ensemble": name,
+                    "group": "all",
+                    "stratum": "",
+                    "weighting": "balanced",
+                    "threshold": threshold,
+                    "correct": kept // 2,
+                    "incorrect": kept - kept // 2,
+                    "unjudged": 0,
+                    "not_classified": 100 - kept,
+                    "accuracy": 0.5 if kept else np.nan,
+                    "ci_low": 0.4,
+                    "ci_high": 0.6,
+                    "recovered": kept / 100,
                 }
-            )  # fmt: skip
+            )
     table = pd.DataFrame(rows)
     others = [table.assign(group="with_caption"), table.assign(stratum="bridge"), table.assign(weighting="frequency")]
     return pd.concat([table, *(each.assign(accuracy=0.123) for each in others)], ignore_index=True)
@@ -98,10 +108,13 @@ def test_text_between_dollars_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_class_without_a_cluster_s_gain_comes_last() -> None:
     table = pd.DataFrame(
         {
-            "ensemble": "OnlyImg", "cluster": ["a|b", "c|d|e|f", ""], "posts": [9, 5, 14],
-            "label_probability": [0.3, 0.2, 0.3], "cluster_probability": [0.5, 0.25, 0.4],
+            "ensemble": "OnlyImg",
+            "cluster": ["a|b", "c|d|e|f", ""],
+            "posts": [9, 5, 14],
+            "label_probability": [0.3, 0.2, 0.3],
+            "cluster_probability": [0.5, 0.25, 0.4],
         }
-    )  # fmt: skip
+    )
     figure: Any = plots.dilution(table)
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["c, d, e … (5)", "a, b (9)"]

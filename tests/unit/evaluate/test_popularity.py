@@ -122,8 +122,9 @@ def test_dealing_counts_is_shuffling_posts() -> None:
     names = ["p0", "p1", "p2", "p3"]
     (found,) = distances(
         counters({"a": dict(zip(names, one.tolist(), strict=True)), "b": dict(zip(names, two.tolist(), strict=True))}),
-        seed=3, rounds=4_000,
-    )  # fmt: skip
+        seed=3,
+        rounds=4_000,
+    )
     posts = np.repeat(np.arange(4), one + two)
     chance = np.random.default_rng(5)
     shuffled = []
@@ -276,11 +277,13 @@ def test_dates_are_told_where_they_are_known(write: Write) -> None:
     assert "Posts from 2017-03-28 to 2017-06-30." in html
     assert "Their dates are not known.</p>" in html
     assert [(row["city"], row["first_day"], row["last_day"]) for row in write.table("cities.csv")] == [
-        ("newyork", "2017-03-28", "2017-06-30"), ("sydney", "", ""),
-    ]  # fmt: skip
+        ("newyork", "2017-03-28", "2017-06-30"),
+        ("sydney", "", ""),
+    ]
     assert [(row["weekday"], row["hour"], row["share"]) for row in write.table("hours.csv")] == [
-        ("Tuesday", "22", "1.0"), ("Friday", "23", "1.0"),
-    ]  # fmt: skip
+        ("Tuesday", "22", "1.0"),
+        ("Friday", "23", "1.0"),
+    ]
 
 
 def test_dates_of_which_an_earlier_version_counted_none_are_not_guessed(write: Write) -> None:

@@ -105,9 +105,15 @@ def test_settings_seeds_model_label_set_fingerprint_and_versions_are_there(writt
     text = text_of(written.read_text("utf-8"))
     info = Scores.open(of_b.scores).info
     for known in (
-        "simulated with ten@0123abcd", info.ids_sha256, Sample.open(of_b.sample).sha256, "seed 205", "rounds=100",
-        "scikit-learn", "matplotlib", "experiment B",
-    ):  # fmt: skip
+        "simulated with ten@0123abcd",
+        info.ids_sha256,
+        Sample.open(of_b.sample).sha256,
+        "seed 205",
+        "rounds=100",
+        "scikit-learn",
+        "matplotlib",
+        "experiment B",
+    ):
         assert known in text, known
 
 
@@ -134,9 +140,11 @@ def test_agreement_is_never_called_accuracy(of_a: Simulated, written: Path, tmp_
     assert "everything here is agreement" in text
     assert "agreement ≥ 30 %" in text
     for said in (
-        "Agreement, not accuracy.", "For accuracy let a person confirm", "The findings are about accuracy",
+        "Agreement, not accuracy.",
+        "For accuracy let a person confirm",
+        "The findings are about accuracy",
         "accuracy=0.3",  # the flag
-    ):  # fmt: skip
+    ):
         assert said in text, said
         text = text.replace(said, "")
     assert "accuracy" not in text.lower()

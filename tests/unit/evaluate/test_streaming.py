@@ -31,15 +31,20 @@ def write_folder(folder: Path, parts: int) -> Path:
     for number in range(parts):
         image, text = chance.normal(size=(2, PART_POSTS, PLACES)).astype(np.float32)
         here = ids[number * PART_POSTS : (number + 1) * PART_POSTS]
-        part = ScorePart(
-            here, ["rome"] * PART_POSTS, [None] * PART_POSTS, every.astype(np.int32), image, text, every
-        )  # fmt: skip
+        part = ScorePart(here, ["rome"] * PART_POSTS, [None] * PART_POSTS, every.astype(np.int32), image, text, every)
         parquet.write_table(to_table(part), folder / part_name(number))
     described = {
-        "version": 1, "encoder": "made up", "places": "100@0", "categories": categories, "synonyms": [categories[:2]],
-        "image_logit_scale": 1, "text_logit_scale": 1, "threshold": 0.5, "complete": True,
+        "version": 1,
+        "encoder": "made up",
+        "places": "100@0",
+        "categories": categories,
+        "synonyms": [categories[:2]],
+        "image_logit_scale": 1,
+        "text_logit_scale": 1,
+        "threshold": 0.5,
+        "complete": True,
         "dataset": {"path": "/data", "posts": len(ids), "ids_sha256": "ab"},
-    }  # fmt: skip
+    }
     (folder / "scores.json").write_text(json.dumps(described))
     rows = (f"{post_id},{categories[number % 10]}\n" for number, post_id in enumerate(ids))
     (folder / "prelabels.csv").write_text("post_id,place\n" + "".join(rows))
@@ -81,9 +86,12 @@ def save(scores: Path, output: Path) -> None:
     [(draw_a, 300), (draw_b, 30), (draw_c, 30), (dilute, 30), (save, 30)],  # pre-labels are read whole: README
 )
 def test_memory_does_not_grow_with_the_scores(
-    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    go_through: Callable[[Path, Path], None], kept: int,
-) -> None:  # fmt: skip
+    folders: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    go_through: Callable[[Path, Path], None],
+    kept: int,
+) -> None:
     monkeypatch.setattr(counts, "chart", lambda *_: b"")  # its memory would hide that of the scores
     few, many = folders
     go_through(few, tmp_path / "warm")  # modules are loaded once

@@ -46,9 +46,13 @@ def test_the_thresholds_are_round_numbers() -> None:
 def test_accuracy_over_thresholds_by_hand_and_by_scikit_learn(whole: Opened) -> None:
     """From the cosines and the truth, in plain Python, for the picture and for both weighted 0.8 and 0.2."""
     frame = table(
-        whole.answers, whole.strata, whole.bootstrap, "accuracy", {"all": np.ones(1_000, np.bool_)},
+        whole.answers,
+        whole.strata,
+        whole.bootstrap,
+        "accuracy",
+        {"all": np.ones(1_000, np.bool_)},
         {"raw": grid(1.6, 0.1), "normalised": grid(1.0, 0.1)},
-    )  # fmt: skip
+    )
     true = [next(iter(post.right), "") for post in whole.truth.posts]
     for name, of_image, of_text in (("OnlyImg", 1.0, 0.0), ("Img x 0.8 + Text x 0.2", 0.8, 0.2)):
         labels, raw, normalised = [], [], []

@@ -92,15 +92,20 @@ def test_shares_are_of_the_classified_posts_and_places_come_by_number_then_name(
     assert city.posts == 6
     assert (city.classified.k, city.classified.n) == (4, 6)
     assert [(figures.place, figures.share.k, figures.share.n) for figures in city.places] == [
-        ("tower", 2, 4), ("alley", 1, 4), ("bridge", 1, 4),
-    ]  # fmt: skip
+        ("tower", 2, 4),
+        ("alley", 1, 4),
+        ("bridge", 1, 4),
+    ]
 
 
 def test_the_mean_sentiment_is_of_those_posts_that_have_one() -> None:
     (city,) = of_posts(
-        {"sentiment": 0.5}, {"sentiment": -0.1}, {"sentiment": None}, {"place": None, "sentiment": 1},
+        {"sentiment": 0.5},
+        {"sentiment": -0.1},
+        {"sentiment": None},
+        {"place": None, "sentiment": 1},
         {"place": "tower", "sentiment": None},
-    )  # fmt: skip
+    )
     bridge, tower = city.places
     assert bridge.sentiment.mean == pytest.approx(0.2)
     assert bridge.sentiment.n == 2
@@ -149,8 +154,10 @@ def test_days_that_hold_fewer_posts_than_the_hours_tell_no_dates() -> None:
 
 def test_cities_come_by_name() -> None:
     assert [city.city for city in of_posts({"city": "sydney"}, {"city": "london"}, {})] == [
-        "london", "newyork", "sydney",
-    ]  # fmt: skip
+        "london",
+        "newyork",
+        "sydney",
+    ]
 
 
 def test_nothing_counted_is_nothing() -> None:

@@ -171,12 +171,15 @@ def test_json_is_valid_without_nan(say: Say) -> None:
     assert newyork["places"][1] == {
         "place": LONGEST,
         "share": {
-            "k": 1, "n": 3, "share": 1 / 3,
-            "low": pytest.approx(0.0615, abs=1e-4), "high": pytest.approx(0.7923, abs=1e-4),
+            "k": 1,
+            "n": 3,
+            "share": 1 / 3,
+            "low": pytest.approx(0.0615, abs=1e-4),
+            "high": pytest.approx(0.7923, abs=1e-4),
         },
         "quotient": pytest.approx(4 / 3),
         "sentiment": {"mean": None, "n": 0},
-    }  # fmt: skip
+    }
     assert newyork["hours"][22]["share"]["k"] == 4
     assert (newyork["posts"], newyork["classified"]["k"]) == (4, 3)
     assert (newyork["first_day"], newyork["last_day"], london["first_day"]) == ("2017-03-28", "2017-03-28", None)
@@ -187,8 +190,10 @@ def test_csv_has_a_row_per_place_unrounded(say: Say) -> None:
     out, _ = say(POSTS, "--csv", "--top", "1")
     rows = list(csv.DictReader(io.StringIO(out)))
     assert [(row["city"], row["place"], row["posts"], row["of"], row["not_classified"]) for row in rows] == [
-        ("newyork", "bridge", "2", "3", "1"), ("newyork", LONGEST, "1", "3", "1"), ("sydney", "bridge", "1", "1", "0"),
-    ]  # fmt: skip
+        ("newyork", "bridge", "2", "3", "1"),
+        ("newyork", LONGEST, "1", "3", "1"),
+        ("sydney", "bridge", "1", "1", "0"),
+    ]
     assert math.isclose(float(rows[0]["share"]), 2 / 3)
     assert (rows[1]["sentiment_mean"], rows[1]["sentiment_n"]) == ("", "0")
 
@@ -206,8 +211,9 @@ def test_mixed_stamps_are_warned_of_on_stderr(say: Say, flags: list[str]) -> Non
     first, *stamps = err.splitlines()
     assert first.startswith("warning: these counters mix labels of different encoders")
     assert [line.split()[:2] + [line.split()[2].split("|")[0]] for line in stamps] == [
-        ["1", "posts", "another"], ["2", "posts", "conse/efficientnet-lite0+minilm-l6"],
-    ]  # fmt: skip
+        ["1", "posts", "another"],
+        ["2", "posts", "conse/efficientnet-lite0+minilm-l6"],
+    ]
 
 
 def test_names_that_look_like_markup_are_printed_as_they_are(say: Say) -> None:

@@ -19,8 +19,11 @@ def test_a_letter_says_where_its_post_lay_and_what_was_wrong() -> None:
     letter = Letter.of(dead())
 
     assert (letter.post_id, letter.coordinates, letter.stage, letter.reason) == (
-        "17", "posts/3/4711", "decode", "truncated_image",
-    )  # fmt: skip
+        "17",
+        "posts/3/4711",
+        "decode",
+        "truncated_image",
+    )
     assert (letter.error, letter.message, letter.attempts) == ("SomeError", "why", 1)
     assert letter.names == {"17", "posts/3/4711"}
 

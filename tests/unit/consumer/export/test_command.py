@@ -97,10 +97,17 @@ def test_a_failure_leaves_whole_files_and_nothing_else(tmp_path: Path) -> None:
         (True, 70, 70, [(1, 40, 50)], "exported: 50"),
     ],
     ids=[
-        "all is there", "nothing was exported", "less was exported", "all was exported", "another partition was",
-        "nothing older is left", "something older is left", "what is older is no loss", "what was written since",
+        "all is there",
+        "nothing was exported",
+        "less was exported",
+        "all was exported",
+        "another partition was",
+        "nothing older is left",
+        "something older is left",
+        "what is older is no loss",
+        "what was written since",
     ],
-)  # fmt: skip
+)
 def test_labels_that_expired_unexported_are_said(
     since: bool,
     wanted: int,

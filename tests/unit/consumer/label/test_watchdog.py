@@ -21,9 +21,8 @@ def test_a_block_that_outlives_its_limit_ends_the_process() -> None:
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert ended.stderr == (
-        "ended by the watchdog: publishing a batch for more than 0.1 s; "
-        "a restart goes on from the committed offsets\n"
-    )  # fmt: skip
+        "ended by the watchdog: publishing a batch for more than 0.1 s; a restart goes on from the committed offsets\n"
+    )
 
 
 def test_blocks_that_end_in_time_are_left_alone_and_so_is_what_follows() -> None:

@@ -171,9 +171,17 @@ class Line:
         source: Any = self.source
         try:
             Worker(
-                self.settings, self.classifier, source, self.sink, self.inference,
-                self.metrics, Health(60), Live(), self.limits, self.stop,
-            ).run()  # fmt: skip
+                self.settings,
+                self.classifier,
+                source,
+                self.sink,
+                self.inference,
+                self.metrics,
+                Health(60),
+                Live(),
+                self.limits,
+                self.stop,
+            ).run()
         finally:
             self.inference.close()
 
