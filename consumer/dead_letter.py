@@ -92,7 +92,7 @@ class LeftOut:
 
 
 def left_out_of(record: Any) -> LeftOut | None:
-    """What `consumer.unpack` has left out of a record; None: nothing. It travels where checksums used to."""
+    """What `consumer.kafka.unpack` has left out of a record; None: nothing. It travels where checksums used to."""
     found = getattr(record, "checksum", None)
     return found if isinstance(found, LeftOut) else None
 

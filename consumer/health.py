@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import Field
 
-from producer.errors import CommandError
-from producer.logs import event
-from producer.settings import Settings
+from producer.base.errors import CommandError
+from producer.base.logs import event
+from producer.base.settings import Settings
 
 log = logging.getLogger(__name__)
 

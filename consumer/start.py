@@ -7,8 +7,8 @@ import sys
 import threading
 from typing import Any
 
-from producer.errors import CommandError
-from producer.logs import LogSettings, event, setup
+from producer.base.errors import CommandError
+from producer.base.logs import LogSettings, event, setup
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
-from producer.entry import Refused
+from producer.dataset.entry import Refused
 from producer.post import Post
 
 log = logging.getLogger(__name__)

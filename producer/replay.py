@@ -22,13 +22,13 @@ from pydantic_settings import CliPositionalArg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from producer.connect import bootstrap_timeout_ms, close_at_once, connect
-from producer.dataset import Dataset, entries_after, open_dataset
-from producer.entry import Entry, Refused
-from producer.errors import CommandError, UsageError
+from producer.base.connect import bootstrap_timeout_ms, close_at_once, connect
+from producer.base.errors import CommandError, UsageError
+from producer.base.settings import TopicSettings, load
+from producer.dataset.dataset import Dataset, entries_after, open_dataset
+from producer.dataset.entry import Entry, Refused
 from producer.in_flight import InFlight, Sent, Tally
 from producer.post import Post
-from producer.settings import TopicSettings, load
 from producer.topics import DEFAULT_MAX_REQUEST_SIZE, admin_client, describe
 
 log = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from kafka.admin import ConfigResource, KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 from pydantic import Field
 
-from producer.connect import bootstrap_timeout_ms, connect
-from producer.errors import CommandError
-from producer.settings import KafkaSettings, TopicSettings, load
+from producer.base.connect import bootstrap_timeout_ms, connect
+from producer.base.errors import CommandError
+from producer.base.settings import KafkaSettings, TopicSettings, load
 
 log = logging.getLogger(__name__)
 

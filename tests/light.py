@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from consumer.classify.classifier import Classifier
 from consumer.classify.ensemble import Decision
 from consumer.classify.places import Place, Places
-from consumer.label.command import Build, main
+from consumer.label.label import Build, main
 from consumer.label.settings import LabelSettings
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 COLOURS = ("red", "green", "blue")
 PLACES = Places("colours", tuple(Place(colour, colour) for colour in COLOURS))

@@ -4,9 +4,9 @@ import time
 
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 
+from consumer.kafka.offsets import ends_of
 from consumer.label.group import build_consumer
 from consumer.label.settings import LabelSettings
-from consumer.offsets import ends_of
 from producer.topics import admin_client
 
 GROUP_SUFFIX = "-limit"

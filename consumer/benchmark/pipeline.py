@@ -11,8 +11,9 @@ from prometheus_client import CollectorRegistry
 
 from consumer.benchmark.memory import Watched, watching
 from consumer.classify.classifier import Classifier
-from consumer.classify.openmp import release_threads
+from consumer.classify.compute.openmp import release_threads
 from consumer.health import Health
+from consumer.kafka.watchdog import Watchdog
 from consumer.label.batch import Batch, Working
 from consumer.label.encode import Inference
 from consumer.label.live import Live
@@ -20,7 +21,6 @@ from consumer.label.preflight import check_topics
 from consumer.label.publish import Outgoing, Sink
 from consumer.label.read import Source
 from consumer.label.settings import LabelSettings
-from consumer.label.watchdog import Watchdog
 from consumer.label.worker import Worker
 from consumer.metrics import LabelMetrics
 

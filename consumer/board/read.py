@@ -18,10 +18,10 @@ from pydantic import ValidationError
 
 from consumer.board.settings import BoardSettings
 from consumer.board.wall import Wall
-from consumer.groupless import build_consumer
+from consumer.kafka.groupless import build_consumer
 from consumer.labeled_post import LabeledPost
-from producer.connect import bootstrap_timeout_ms, connect
-from producer.logs import event
+from producer.base.connect import bootstrap_timeout_ms, connect
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 

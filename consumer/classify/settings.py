@@ -8,15 +8,15 @@ import torch
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from consumer.classify import calibration, nvjpeg
 from consumer.classify.classifier import Classifier, unobserved
-from consumer.classify.encoder import Encoder
-from consumer.classify.engine import Engine, Precision
+from consumer.classify.compute import calibration, nvjpeg
+from consumer.classify.compute.engine import Engine, Precision
+from consumer.classify.encoders.encoder import Encoder
 from consumer.classify.ensemble import Decision, Ensemble
-from consumer.classify.pictures import PictureLimits
+from consumer.classify.pictures.decode import PictureLimits
 from consumer.classify.places import TEMPLATES, Places, Templates
-from producer.errors import CommandError
-from producer.settings import Settings
+from producer.base.errors import CommandError
+from producer.base.settings import Settings
 
 MAX_PIXELS = 178_956_970
 """Pillow itself refuses larger pictures."""
@@ -140,10 +140,10 @@ def _encoder(settings: ClassifySettings, device: str) -> Encoder:
             raise CommandError("CALIBRATION, COMPILE and JPEG_DECODER are for ENCODER open_clip, not for conse")
         if settings.precision != "fp32":
             raise CommandError(f"PRECISION {settings.precision}: ENCODER conse computes in fp32 only")
-        from consumer.classify.conse import Conse
+        from consumer.classify.encoders.conse import Conse
 
         return Conse(device, settings.engine)
-    from consumer.classify.open_clip import OpenClip
+    from consumer.classify.encoders.open_clip import OpenClip
 
     fitted_to = calibration.load(settings.calibration, settings.limits()) if settings.calibration else None
     return OpenClip(

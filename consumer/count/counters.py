@@ -10,8 +10,8 @@ from importlib.resources import files
 import redis
 
 from consumer.count.tally import Tally
-from producer.errors import CommandError
-from producer.logs import event
+from producer.base.errors import CommandError
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 

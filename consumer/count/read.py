@@ -12,17 +12,17 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
-from consumer.behind import Behind, Partitions
 from consumer.count.known import LabeledRecord
 from consumer.count.settings import CounterSettings
 from consumer.count.store import Offsets
-from consumer.groupless import build_consumer
+from consumer.kafka.groupless import build_consumer
+from consumer.kafka.lag import Behind, Partitions
+from consumer.kafka.offsets import Ends, ends_of
 from consumer.labeled_post import LabeledPost
 from consumer.metrics import CountMetrics
-from consumer.offsets import Ends, ends_of
-from producer.connect import bootstrap_timeout_ms, connect
-from producer.errors import CommandError
-from producer.logs import event
+from producer.base.connect import bootstrap_timeout_ms, connect
+from producer.base.errors import CommandError
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 

@@ -7,19 +7,19 @@ from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 from pydantic import Field
 
-from consumer.count.cities import load_zones
-from consumer.count.command import wait_for_redis
+from consumer.count.count import wait_for_redis
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
 from consumer.count.store import Store, TopicChanged
 from consumer.count.switch import AnotherRecount, Rebuild
 from consumer.count.tally import tally
+from consumer.count.zones import load_zones
 from consumer.metrics import CountMetrics
-from producer.connect import connect
-from producer.errors import CommandError
-from producer.logs import setup
-from producer.settings import load
+from producer.base.connect import connect
+from producer.base.errors import CommandError
+from producer.base.logs import setup
+from producer.base.settings import load
 
 log = logging.getLogger(__name__)
 

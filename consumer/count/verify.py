@@ -9,18 +9,18 @@ import redis
 from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
-from consumer.count.cities import load_zones
-from consumer.count.command import wait_for_redis
+from consumer.count.count import wait_for_redis
 from consumer.count.counters import Counters, offsets_of
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
 from consumer.count.store import first_below
 from consumer.count.tally import Tally
+from consumer.count.zones import load_zones
 from consumer.metrics import CountMetrics
-from producer.errors import CommandError
-from producer.logs import setup
-from producer.settings import load
+from producer.base.errors import CommandError
+from producer.base.logs import setup
+from producer.base.settings import load
 
 log = logging.getLogger(__name__)
 

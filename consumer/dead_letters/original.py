@@ -8,11 +8,11 @@ from kafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 
 from consumer.dead_letter import left_out_of, short_key
 from consumer.dead_letters.letter import Letter
-from consumer.groupless import build_consumer
-from consumer.offsets import ROUND_TRIP_MS, topic_id_of
-from producer.connect import connect
-from producer.errors import CommandError
-from producer.settings import TopicSettings
+from consumer.kafka.groupless import build_consumer
+from consumer.kafka.offsets import ROUND_TRIP_MS, topic_id_of
+from producer.base.connect import connect
+from producer.base.errors import CommandError
+from producer.base.settings import TopicSettings
 
 
 class NotThere(Exception):

@@ -9,12 +9,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from consumer.groupless import build_consumer
-from consumer.offsets import ROUND_TRIP_MS, ends_of
-from producer.connect import connect
-from producer.errors import CommandError
-from producer.logs import event
-from producer.settings import KafkaSettings
+from consumer.kafka.groupless import build_consumer
+from consumer.kafka.offsets import ROUND_TRIP_MS, ends_of
+from producer.base.connect import connect
+from producer.base.errors import CommandError
+from producer.base.logs import event
+from producer.base.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from kafka.errors import TopicAlreadyExistsError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from consumer.dead_letters.read import read_whole
-from consumer.offsets import ends_of
-from producer.errors import CommandError
-from producer.settings import TopicSettings
+from consumer.kafka.offsets import ends_of
+from producer.base.errors import CommandError
+from producer.base.settings import TopicSettings
 from producer.topics import Topic
 
 

@@ -22,13 +22,13 @@ from consumer.dead_letters.letter import Letter
 from consumer.dead_letters.original import NotThere, Originals
 from consumer.dead_letters.read import read_whole
 from consumer.dead_letters.settings import ChosenSettings
-from consumer.hanging import init_transactions, is_fenced
-from consumer.label.watchdog import Watchdog
+from consumer.kafka.orphans import init_transactions, is_fenced
+from consumer.kafka.watchdog import Watchdog
 from consumer.start import check_checksum, stop_on_signals
-from producer.connect import bootstrap_timeout_ms, close_at_once, connect, keep_asking_for_coordinator
-from producer.errors import CommandError, UsageError
-from producer.logs import setup
-from producer.settings import load
+from producer.base.connect import bootstrap_timeout_ms, close_at_once, connect, keep_asking_for_coordinator
+from producer.base.errors import CommandError, UsageError
+from producer.base.logs import setup
+from producer.base.settings import load
 from producer.topics import Topic, admin_client, describe
 
 MAX_ATTEMPTS = 3

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from consumer.export.settings import ExportSettings
 from consumer.export.write import UNFINISHED, sync
-from producer.errors import CommandError, UsageError
+from producer.base.errors import CommandError, UsageError
 from producer.post import format_time
 
 ABOUT = "_export.json"

@@ -9,9 +9,9 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from consumer.export.ranges import Range, next_cut
-from consumer.offsets import ROUND_TRIP_MS
-from producer.errors import CommandError
-from producer.logs import event
+from consumer.kafka.offsets import ROUND_TRIP_MS
+from producer.base.errors import CommandError
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 

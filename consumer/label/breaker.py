@@ -6,7 +6,7 @@ It sees only posts that were labelled and those that died of what may be our fau
 from collections import deque
 from collections.abc import Iterable
 
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 WINDOW = 1000
 """Posts that the ratio is taken over, once that many are seen."""

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumer.classify.classifier import Classifier, Decoded
-from consumer.classify.cores import each_alone
-from consumer.classify.decoders import AT_ONCE
-from consumer.classify.encoder import EncoderBug
+from consumer.classify.compute.cores import each_alone
+from consumer.classify.encoders.encoder import EncoderBug
 from consumer.classify.label import Label
+from consumer.classify.pictures.pool import AT_ONCE
 from consumer.dead_letter import DeadLetter
 from consumer.label.batch import Batch
 from consumer.label.decode import decode
 from consumer.label.trial import MOST_DEATHS
 from consumer.metrics import LabelMetrics
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 from producer.post import Post
 
 CAPTION_OUTCOME = {"encoded": "done", "skipped": "skipped", "none": "no_caption"}

@@ -7,11 +7,11 @@ from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient
 
-from consumer.bounded import Consumer
+from consumer.kafka.bounded_consumer import Consumer
+from consumer.kafka.offsets import ROUND_TRIP_MS
+from consumer.kafka.unpack import LARGEST
 from consumer.label.settings import LabelSettings
-from consumer.offsets import ROUND_TRIP_MS
-from consumer.unpack import LARGEST
-from producer.connect import bootstrap_timeout_ms
+from producer.base.connect import bootstrap_timeout_ms
 
 
 class Reassigned(Exception):

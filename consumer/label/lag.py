@@ -11,9 +11,9 @@ from math import inf, nan
 from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
-from consumer.behind import Behind, Partitions
+from consumer.kafka.lag import Behind, Partitions
+from consumer.kafka.offsets import ROUND_TRIP_MS, append_time
 from consumer.metrics import LabelMetrics
-from consumer.offsets import ROUND_TRIP_MS, append_time
 
 MOST_LOOKS = 1000
 """Remembered looks at one partition; beyond it every second one is forgotten, so that a post counts as younger."""

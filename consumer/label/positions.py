@@ -10,11 +10,11 @@ from dataclasses import replace
 from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
-from consumer.label.note import Note
+from consumer.kafka.offsets import ROUND_TRIP_MS, Ends, ends_of, topic_id_of
+from consumer.label.offset_metadata import Note
 from consumer.label.published import Published
 from consumer.metrics import LabelMetrics
-from consumer.offsets import ROUND_TRIP_MS, Ends, ends_of, topic_id_of
-from producer.logs import event
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from kafka import KafkaAdminClient
 
 from consumer.label.settings import LabelSettings
-from producer.connect import connect
-from producer.errors import CommandError
-from producer.logs import event
+from producer.base.connect import connect
+from producer.base.errors import CommandError
+from producer.base.logs import event
 from producer.topics import (
     COMPRESSION,
     DEAD_LETTER_MARGIN,

@@ -14,14 +14,14 @@ from kafka import KafkaProducer
 from kafka.errors import AuthorizationError, KafkaError
 
 from consumer.dead_letter import DeadLetter, LeftOut, to_record
-from consumer.hanging import init_transactions, left_behind
+from consumer.kafka.orphans import init_transactions, left_behind
 from consumer.label.batch import Batch
 from consumer.label.group import build_admin
 from consumer.label.preflight import Topics
 from consumer.label.settings import LabelSettings
 from consumer.labeled_post import LabeledPost
-from producer.connect import bootstrap_timeout_ms, close_at_once, connect, keep_asking_for_coordinator
-from producer.logs import event
+from producer.base.connect import bootstrap_timeout_ms, close_at_once, connect, keep_asking_for_coordinator
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class Sink:
         self._open = False
 
     def check(self) -> None:
-        """Make sure, before a transaction begins, that nothing of the last one hangs: see `consumer/hanging.py`.
+        """Make sure, before a transaction begins, that nothing of the last one hangs: see `consumer/kafka/orphans.py`.
 
         Raises:
             LeadersChanged: it may.

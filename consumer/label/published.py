@@ -14,10 +14,10 @@ from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from consumer.dead_letter import SOURCE, short_key
-from consumer.groupless import build_consumer
+from consumer.kafka.groupless import build_consumer
+from consumer.kafka.offsets import ROUND_TRIP_MS
 from consumer.label.settings import LabelSettings
-from consumer.offsets import ROUND_TRIP_MS
-from producer.connect import connect
+from producer.base.connect import connect
 
 LABELS_BACK = (2, 16, 256, 4096)
 """Offsets from the labels' end within which this group's last one is looked for, one after the other: a marker,

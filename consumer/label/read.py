@@ -11,7 +11,10 @@ from dataclasses import replace
 from kafka import TopicPartition
 from kafka.errors import CorruptRecordError, UnsupportedCodecError
 
-from consumer.bounded import POLL_BYTES
+from consumer.kafka.bounded_consumer import POLL_BYTES
+from consumer.kafka.offsets import ROUND_TRIP_MS, Ends, ends_of
+from consumer.kafka.unpack import LARGEST
+from consumer.kafka.watchdog import Watchdog
 from consumer.label.batch import Batch, ClosedBy, Collected, Working
 from consumer.label.group import Reassigned, Rebalances, TooSlow, build_admin, build_consumer
 from consumer.label.lag import Lag
@@ -19,13 +22,10 @@ from consumer.label.positions import Positions
 from consumer.label.published import Published
 from consumer.label.settings import LabelSettings
 from consumer.label.trial import Trials
-from consumer.label.watchdog import Watchdog
 from consumer.metrics import LabelMetrics
-from consumer.offsets import ROUND_TRIP_MS, Ends, ends_of
-from consumer.unpack import LARGEST
-from producer.connect import connect
-from producer.errors import CommandError
-from producer.logs import event
+from producer.base.connect import connect
+from producer.base.errors import CommandError
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 

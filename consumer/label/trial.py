@@ -13,9 +13,9 @@ from contextlib import suppress
 from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
-from consumer.label.note import Note
-from consumer.offsets import ROUND_TRIP_MS
-from producer.logs import event
+from consumer.kafka.offsets import ROUND_TRIP_MS
+from consumer.label.offset_metadata import Note
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 

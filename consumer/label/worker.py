@@ -23,8 +23,9 @@ from kafka.errors import (
 
 from consumer.classify.classifier import Classifier
 from consumer.dead_letter import DeadLetter
-from consumer.hanging import is_fenced
 from consumer.health import Health
+from consumer.kafka.orphans import is_fenced
+from consumer.kafka.watchdog import Watchdog
 from consumer.label.batch import Batch
 from consumer.label.breaker import Breaker
 from consumer.label.encode import Inference, InFlight
@@ -33,11 +34,10 @@ from consumer.label.live import Live
 from consumer.label.publish import PUBLISH_LIMIT, Outcome, Sink
 from consumer.label.read import POLL_SLICE, Source, Stuck
 from consumer.label.settings import LabelSettings
-from consumer.label.watchdog import Watchdog
 from consumer.labeled_post import LabeledPost, SourceRecord
 from consumer.metrics import LabelMetrics
-from producer.errors import CommandError
-from producer.logs import event
+from producer.base.errors import CommandError
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import sys
 
 from deploy.contracts.schemas import write
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 if __name__ == "__main__":
     try:

@@ -17,7 +17,7 @@ from pydantic_core import core_schema
 from consumer.dead_letter import ATTEMPTS, LEFT_OUT, PREFIX, REASON, REASONS, SOURCE, SOURCE_TOPIC_ID, STAGES
 from consumer.labeled_post import LabeledPost
 from deploy.contracts.compatibility import Change, changes
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 from producer.post import MAX_CITY, _JsonPost
 
 FOLDER = Path(__file__).parent

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from deploy.local.process import HOST, Process, free_ports, tail
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 Say = Callable[[str], None]
 """Takes one line of progress."""

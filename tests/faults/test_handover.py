@@ -12,7 +12,7 @@ from deploy.local.stack import Stack
 from tests.conftest import PATIENCE, MakeTopics, StartCli, Topics, wait_until
 from tests.faults.invariants import aborted, ids, is_all_committed, is_settled, members
 from tests.faults.pool import Pool
-from tests.integration.count.conftest import metric
+from tests.integration.consumer.count.conftest import metric
 from tests.wire import picture, post, read_all, write
 
 GREY = (90, 100, 90)

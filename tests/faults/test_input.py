@@ -15,7 +15,7 @@ from tests.conftest import wait_until
 from tests.faults.feed import AT_LEAST, Feed
 from tests.faults.invariants import came_out, ids
 from tests.faults.pool import NAMES, Pool
-from tests.integration.count.conftest import metric
+from tests.integration.consumer.count.conftest import metric
 from tests.wire import post, write
 
 KEPT = 100

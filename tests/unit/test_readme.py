@@ -11,24 +11,24 @@ from pydantic_settings import BaseSettings
 from consumer.__main__ import COMMANDS as CONSUMER
 from consumer.benchmark.settings import BenchmarkSettings
 from consumer.board.settings import BoardSettings
-from consumer.classify.command import ClassifyCommand
+from consumer.cities.popularity import PopularityPageSettings
+from consumer.classify.classify import ClassifyCommand
+from consumer.count.popularity import PopularitySettings
 from consumer.count.recount import RecountSettings
-from consumer.count.report import PopularitySettings
 from consumer.count.settings import CountSettings
 from consumer.count.verify import VerifySettings
+from consumer.dead_letters.list_and_show import ListSettings, ShowSettings
 from consumer.dead_letters.replay import ReplaySettings as DeadLetterReplaySettings
-from consumer.dead_letters.report import ListSettings, ShowSettings
-from consumer.evaluate.agreement import AgreementSettings
-from consumer.evaluate.compare import CompareSettings
-from consumer.evaluate.curves import CurvesSettings
-from consumer.evaluate.popularity import PopularityPageSettings
-from consumer.evaluate.prelabel import PrelabelSettings
-from consumer.evaluate.report import ReportSettings
-from consumer.evaluate.sample_a import SampleASettings
-from consumer.evaluate.sample_b import SampleBSettings
-from consumer.evaluate.sample_c import SampleCSettings
-from consumer.evaluate.score import ScoreSettings
-from consumer.evaluate.sheet import SheetSettings
+from consumer.evaluate.curves.compare import CompareSettings
+from consumer.evaluate.curves.curves import CurvesSettings
+from consumer.evaluate.marks.agreement import AgreementSettings
+from consumer.evaluate.marks.sheet import SheetSettings
+from consumer.evaluate.report.report import ReportSettings
+from consumer.evaluate.samples.sample_a import SampleASettings
+from consumer.evaluate.samples.sample_b import SampleBSettings
+from consumer.evaluate.samples.sample_c import SampleCSettings
+from consumer.evaluate.scores.prelabel import PrelabelSettings
+from consumer.evaluate.scores.score import ScoreSettings
 from consumer.export.settings import ExportSettings
 from consumer.label.settings import LabelSettings
 from consumer.metrics import CountMetrics, LabelMetrics

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 import consumer.health
 from consumer.health import Health, serve
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 Address = str
 

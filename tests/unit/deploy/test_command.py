@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from deploy.local.command import _command, _run, run, up
-from producer.errors import UsageError
+from producer.base.errors import UsageError
 from tests.conftest import ROOT, wait_until
 
 

@@ -13,8 +13,8 @@ from consumer.count.settings import CountSettings
 from consumer.label.publish import PUBLISH_LIMIT
 from consumer.label.settings import LabelSettings
 from deploy.local.kafka_jars import VERSION
-from producer.settings import KafkaSettings
-from producer.settings import load as load_settings
+from producer.base.settings import KafkaSettings
+from producer.base.settings import load as load_settings
 from producer.topics import CreateSettings
 from tests.unit.deploy.compose import FILE, ROOT, health_check, load, own, services
 

@@ -19,9 +19,9 @@ from consumer.labeled_post import LabeledPost
 from deploy.contracts import schemas
 from deploy.contracts.compatibility import changes
 from deploy.contracts.schemas import CONTRACTS, FOLDER, Contract, Schema, problem_with, text_of, write
-from producer.errors import CommandError
+from producer.base.errors import CommandError
+from producer.base.settings import TopicSettings
 from producer.post import BadRecord, Post
-from producer.settings import TopicSettings
 from tests.labels import golden, labeled, labeled_value
 from tests.tools import require
 

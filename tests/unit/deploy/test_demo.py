@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from deploy import demo
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 from tests.labels import labeled_value
 from tests.unit.deploy.compose import ROOT
 

@@ -12,8 +12,8 @@ from consumer import __version__
 from consumer.count.settings import CountSettings
 from consumer.label.publish import PUBLISH_LIMIT
 from consumer.label.settings import LabelSettings
-from producer.settings import KafkaSettings
-from producer.settings import load as load_settings
+from producer.base.settings import KafkaSettings
+from producer.base.settings import load as load_settings
 from producer.topics import CreateSettings
 from tests.tools import require
 from tests.unit.deploy.compose import ROOT

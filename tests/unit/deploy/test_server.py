@@ -7,7 +7,7 @@ import pytest
 
 from deploy.local.process import HOST, free_ports
 from deploy.local.server import Server, StartError
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 
 class Script(Server):

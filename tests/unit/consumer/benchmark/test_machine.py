@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from consumer.benchmark.command import machine
+from consumer.benchmark.benchmark import machine
 from consumer.benchmark.settings import BenchmarkSettings
-from producer.errors import CommandError
-from producer.settings import load
+from producer.base.errors import CommandError
+from producer.base.settings import load
 
 
 @pytest.mark.parametrize(

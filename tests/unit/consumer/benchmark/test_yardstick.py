@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from consumer.classify.classifier import Classifier
+from consumer.classify.encoders.open_clip import OpenClip
 from consumer.classify.ensemble import Decision
-from consumer.classify.open_clip import OpenClip
 from producer.post import Post
 from tests.light import PLACES, LightEncoder
-from tests.unit.classify.conftest import TINY
+from tests.unit.consumer.classify.conftest import TINY
 from tests.wire import picture
 
 

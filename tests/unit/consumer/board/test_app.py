@@ -23,7 +23,7 @@ from consumer.board.wall import Shown, Wall
 from consumer.count.counters import Counters
 from consumer.count.tally import tally
 from consumer.labeled_post import SourceRecord
-from producer.settings import load
+from producer.base.settings import load
 from tests.labels import labeled, labeled_value
 
 AWAY = "The broker does not answer; trying again."

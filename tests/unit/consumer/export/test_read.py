@@ -10,7 +10,7 @@ from kafka.errors import CorruptRecordError
 from consumer.export import read as reading
 from consumer.export.ranges import Range
 from consumer.export.read import read, split
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 Polled = tuple[Sequence[int], int]  # offsets of the records, and the position afterwards
 

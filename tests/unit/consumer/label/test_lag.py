@@ -11,7 +11,7 @@ import pytest
 from kafka import OffsetAndMetadata, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from consumer.behind import Behind
+from consumer.kafka.lag import Behind
 from consumer.label import lag
 from consumer.label.lag import Lag, Waiting
 from consumer.metrics import LabelMetrics

@@ -10,13 +10,13 @@ import pytest
 from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from consumer.behind import Behind
+from consumer.kafka.lag import Behind
+from consumer.kafka.watchdog import Watchdog
 from consumer.label import read
 from consumer.label.batch import Batch
 from consumer.label.group import Reassigned
 from consumer.label.read import Source
 from consumer.label.settings import LabelSettings
-from consumer.label.watchdog import Watchdog
 from consumer.metrics import LabelMetrics
 from tests.unit.consumer.label.records import Record, record
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from consumer.label.batch import Batch
-from consumer.label.note import Note
+from consumer.label.offset_metadata import Note
 from consumer.label.trial import MOST_DEATHS
 from tests.unit.consumer.label.records import record
 from tests.unit.consumer.label.test_read import Broker, Line, at, places

@@ -19,6 +19,7 @@ from consumer.classify.classifier import Classifier
 from consumer.classify.ensemble import Decision
 from consumer.dead_letter import DeadLetter
 from consumer.health import Health
+from consumer.kafka.watchdog import Watchdog
 from consumer.label.batch import Batch, Working
 from consumer.label.encode import Inference
 from consumer.label.group import Reassigned
@@ -27,11 +28,10 @@ from consumer.label.preflight import Topics
 from consumer.label.publish import PUBLISH_LIMIT, LeadersChanged, Outcome, Outgoing, Sink
 from consumer.label.read import MOST_IN_FLIGHT, POLL_LIMIT
 from consumer.label.settings import LabelSettings
-from consumer.label.watchdog import Watchdog
 from consumer.label.worker import MOST_FAILURES, Hanging, Worker
 from consumer.labeled_post import LabeledPost
 from consumer.metrics import LabelMetrics
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 from tests.conftest import wait_until
 from tests.light import PLACES, LightEncoder
 from tests.unit.consumer.label import test_read

@@ -1,0 +1,94 @@
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError, SaslAuthenticationFailedError
+from kafka.producer.sender import Sender
+
+from producer.base.connect import bootstrap_timeout_ms, connect, keep_asking_for_coordinator
+from producer.base.errors import CommandError
+from producer.base.settings import KafkaSettings
+
+
+def settings(startup_timeout: float) -> KafkaSettings:
+    return KafkaSettings.model_validate({"bootstrap_servers": "broker:9", "startup_timeout": startup_timeout})
+
+
+def test_a_broker_that_comes_up_is_waited_for() -> None:
+    answers: list[Exception | str] = [KafkaTimeoutError("no"), OSError("refused"), "client"]
+
+    def build() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert connect(settings(10), build) == "client"
+
+
+def test_after_the_startup_timeout_one_line_says_what_to_do() -> None:
+    def build() -> str:
+        raise KafkaTimeoutError("nobody there")
+
+    with pytest.raises(
+        CommandError, match=r"^no Kafka broker answers at broker:9 \(tried for 0.3 s; set BOOTSTRAP_SERVERS"
+    ):
+        connect(settings(0.3), build)
+
+
+def test_a_refusal_is_not_waited_for() -> None:
+    attempts = []
+
+    def build() -> str:
+        attempts.append(1)
+        raise SaslAuthenticationFailedError("wrong password")
+
+    with pytest.raises(CommandError, match="^the broker at broker:9 refused: .*wrong password"):
+        connect(settings(30), build)
+    assert len(attempts) == 1
+
+
+@pytest.mark.parametrize(("startup_timeout", "attempt"), [(30, 5000), (2, 2000)])
+def test_one_attempt_is_shorter_than_all(startup_timeout: float, attempt: int) -> None:
+    assert bootstrap_timeout_ms(settings(startup_timeout)) == attempt
+
+
+def test_a_commit_whose_coordinator_refuses_the_connection_is_sent_again() -> None:
+    asked: list[str] = []
+
+    class Transactions:
+        """As much of kafka-python's TransactionManager as its sender uses to send one commit."""
+
+        transactional_id = "posts-a"
+
+        def is_completing(self) -> bool:
+            return False
+
+        def next_request_handler(self, has_incomplete: bool) -> Any:
+            return commit
+
+        def coordinator(self, kind: Any) -> str:
+            return "coordinator-2"
+
+        def lookup_coordinator_for_request(self, handler: Any) -> None:
+            asked.append("who coordinates")
+
+        def retry(self, handler: Any) -> None:
+            assert handler is commit
+            asked.append("again")
+
+    def refused(node: str, timeout_ms: float) -> bool:
+        raise KafkaConnectionError("111 ECONNREFUSED")
+
+    commit = SimpleNamespace(request="EndTxn", coordinator_type=1, needs_coordinator=lambda: True)
+    client = SimpleNamespace(await_ready=refused, cluster=None)
+    accumulator = SimpleNamespace(has_incomplete=False)
+    sender = Sender(client, None, accumulator, transaction_manager=Transactions(), metrics=None)
+    producer = SimpleNamespace(_sender=sender)
+
+    sender._maybe_send_pending_request()
+    assert asked == ["who coordinates"]  # the fault of kafka-python: when this fails, the mend may go
+    asked.clear()
+    keep_asking_for_coordinator(producer)
+    sender._maybe_send_pending_request()
+    assert asked == ["who coordinates", "again"]
