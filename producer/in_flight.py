@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 MAX_POSTS = 1000
 MAX_BYTES = 64 * 1024 * 1024
-"""How much may be in flight: kafka-python's producer has no memory bound (DESIGN, section 4, fact 14)."""
+"""How much may be in flight: kafka-python's producer has no memory bound (consumer/kafka/README.md, fact 14)."""
 
 
 class Sent(Protocol):

@@ -1,6 +1,6 @@
 """The command `evaluate popularity`: which places each city photographs, when, and in what mood, as a page to read.
 
-The figures are computed in `city_figures.py` and `corrected.py`, drawn in `city_plots.py`.
+The figures are computed in `figures.py` and `corrected.py`, drawn in `plots.py`.
 """
 
 import math

@@ -1,6 +1,6 @@
 """The worker in its consumer group: how its clients are set, and how it learns that partitions were given out anew.
 
-The traps of kafka-python that shape this file are listed in the design notes and named where they apply.
+The traps of kafka-python that shape this file are listed in `consumer/kafka/README.md`.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """Stage `publish`: the transactional producer. Labels, dead letters and the batch's offsets become visible together.
 
-The traps of kafka-python that shape this file are listed in the design notes and named where they apply.
+The traps of kafka-python that shape this file are listed in `consumer/kafka/README.md`.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """Stage `read`: the consumer. It polls, closes batches, and goes back to what is committed when it must.
 
-The traps of kafka-python that shape this file are listed in the design notes and named where they apply.
+The traps of kafka-python that shape this file are listed in `consumer/kafka/README.md`.
 """
 
 import logging

@@ -111,7 +111,7 @@ def _fetch(jars: Path, java_home: Path) -> None:
 
 @contextmanager
 def _java_home(home: Path) -> Iterator[None]:
-    """Without any Java, jgo would download a JDK (DESIGN.md, section 6)."""
+    """Without any Java, jgo would download a JDK."""
     before = os.environ.get("JAVA_HOME")
     os.environ["JAVA_HOME"] = str(home)
     try:

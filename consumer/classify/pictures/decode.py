@@ -1,6 +1,6 @@
 """From the bytes of a post to a picture that is certain to be usable: RGB, upright, completely decoded.
 
-Runs in a decoder process (`decoder.py`); everybody else asks `decoders.py`.
+Runs in a decoder process (`process.py`); everybody else asks `pool.py`.
 """
 
 import io

@@ -1,6 +1,6 @@
 """Pictures are decoded in processes of their own: what a stranger sends may crash, stall or fill one, and no more.
 
-A process is started by hand rather than forked, beside threads of Kafka and OpenMP, and knows neither (`decoder.py`).
+A process is started by hand rather than forked, beside threads of Kafka and OpenMP, and knows neither (`process.py`).
 """
 
 import atexit

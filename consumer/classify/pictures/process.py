@@ -1,4 +1,4 @@
-"""The decoder process: encoded pictures in, levels out, through two pipes. See `decoders.py` for who asks, and why.
+"""The decoder process: encoded pictures in, levels out, through two pipes. See `pool.py` for who asks, and why.
 
 It imports Pillow and NumPy alone, holds no secret and no connection, and ends when its pipes do. The kernel ends it
 where a picture takes too long, and lets it have no more memory than the limits need.

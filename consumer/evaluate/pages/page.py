@@ -20,7 +20,7 @@ from producer.base.settings import Settings
 
 MISSING = "–"
 _environment = Environment(
-    loader=PackageLoader("consumer.evaluate"),
+    loader=PackageLoader("consumer.evaluate.pages"),
     autoescape=True,  # captions, cities and categories are others' text
     trim_blocks=True,
     lstrip_blocks=True,

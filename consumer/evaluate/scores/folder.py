@@ -1,6 +1,6 @@
 """The score folder as it is read: cosines of pictures and captions with every place, in Parquet parts.
 
-What is in ``scores.json`` is defined here, what is in a part in `score_parts.py`; `score_writer.py` writes them.
+What is in ``scores.json`` is defined here, what is in a part in `parts.py`; `writer.py` writes them.
 """
 
 import csv
