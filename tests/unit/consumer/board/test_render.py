@@ -69,7 +69,7 @@ def test_quotients_lean_alike_in_both_directions_and_end() -> None:
 
 def test_the_board_has_the_sheets_colours() -> None:
     here = (Path(consumer.board.__path__[0]) / "static" / "board.css").read_text("utf-8")
-    sheet = (Path(consumer.evaluate.__path__[0]) / "templates" / "sheet.css").read_text("utf-8")
+    sheet = (Path(consumer.evaluate.__path__[0]) / "pages" / "templates" / "sheet.css").read_text("utf-8")
     for theirs, ours in zip(blocks(sheet), blocks(here), strict=True):
         shared = {name: value for name, value in theirs.items() if name in ours}
         assert {"--paper", "--card", "--ink", "--soft", "--line", "--edge", "--accent"} <= set(shared)
