@@ -30,7 +30,7 @@ COORDINATOR_PAUSE = 0.05
 
 
 def connect(settings: KafkaSettings, build: Callable[[], T]) -> T:
-    """Build a Kafka client, retrying for STARTUP_TIMEOUT: its constructor connects and raises after a while.
+    """Build a Kafka client, retrying for STARTUP_TIMEOUT: its constructor connects (consumer/kafka/README.md, fact 12).
 
     Raises:
         CommandError: the broker cannot be reached, or refuses who we are.
