@@ -153,7 +153,7 @@ def to_record(
 ) -> tuple[bytes | None, bytes | None, Headers]:
     """Key, value and headers of the dead letter's record.
 
-    kafka-python can send neither a null value under a null key nor a null header value: these become ``b""``.
+    A null value under a null key, and a null header value, become ``b""`` (consumer/kafka/README.md, fact 36).
     A record that is itself a replayed dead letter keeps its first topic, partition and offset, and counts up.
 
     Args:

@@ -55,8 +55,8 @@ class InFlight:
     Attributes:
         tally: is kept up to date.
         lost: why a send failed; that post and all behind it stay unsettled. Whatever the error is, it ends the replay:
-            when the broker refuses one batch, kafka-python 3.0.12 fails every batch that waits behind it too (probed
-            with MESSAGE_TOO_LARGE), so it would not be that post's own failure.
+            when the broker refuses one batch, every batch that waits behind it fails too
+            (consumer/kafka/README.md, fact 33), so it would not be that post's own failure.
     """
 
     tally: Tally

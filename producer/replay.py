@@ -154,8 +154,8 @@ def _chosen_cities(settings: ReplaySettings, dataset: Dataset) -> set[str] | Non
 def _record_limit(settings: ReplaySettings) -> int:
     """The largest record that may be sent, in bytes: MAX_REQUEST_SIZE, or the topic's own limit where that is less.
 
-    What is too large is then refused here, post by post: kafka-python 3.0.12 fails good records together with a
-    bad one when the broker refuses their batch.
+    What is too large is then refused here, post by post; the broker would refuse good records of its batch as well
+    (consumer/kafka/README.md, fact 33).
 
     Raises:
         CommandError: no broker, or no topic.

@@ -25,11 +25,8 @@ LABEL_NEEDS = 64 * 1024
 """Below this record limit, in bytes, a label may not fit."""
 
 COMPRESSION = "producer"
-"""The input's ``compression.type``: batches stay as their senders packed them, and the broker (Kafka 4.4) skims them.
-
-With any other one it makes objects of every record and header: 3.7 kB, packed of 20 million headers, ended a broker of
-2 GiB, and a larger number ends any. Workers unpack batches as a stream.
-"""
+"""The input's ``compression.type``: batches stay as their senders packed them. With any other one a small batch can end
+the broker (consumer/kafka/README.md, fact 24); workers unpack batches as a stream."""
 
 WEEK_MS = 7 * 24 * 3600 * 1000
 

@@ -238,7 +238,7 @@ class Reader:
         try:
             polled: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=POLL_MS, max_records=CHUNK)
         except (CorruptRecordError, UnsupportedCodecError) as error:
-            # Read again from the same offset it would fail again, for ever (kafka-python 3.0.12).
+            # Read again it would fail for ever (consumer/kafka/README.md, fact 21).
             positions = ",".join(f"{number}@{self._position(number)}" for number in sorted(self._stands))
             raise CommandError(
                 f"a record of {self._topic} cannot be read at or after one of the offsets {positions}: {error}"

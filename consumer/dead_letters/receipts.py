@@ -1,8 +1,8 @@
 """Which dead letters were replayed: one receipt each, written in the transaction that replays it, and never deleted.
 
 Why not offsets of a consumer group: a replay may choose, so what is done is no prefix of the topic; and a broker
-forgets the offsets of a group without members after `offsets.retention.minutes`, seven days by default: the next replay
-would send everything again. They lie in a topic of their own, so that the dead-letter topic holds dead letters only.
+forgets them after a week (consumer/kafka/README.md, fact 37). They lie in a topic of their own, so that the dead-letter
+topic holds dead letters only.
 """
 
 import contextlib

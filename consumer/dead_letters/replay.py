@@ -123,7 +123,7 @@ def main(argv: list[str]) -> int:
 def returning(record: Any, partitions: int) -> Returning:
     """The record that goes back: key, value and headers as they are, and ``placestream-attempts``.
 
-    kafka-python can send neither a null value under a null key nor a null header value: these become ``b""``.
+    A null value under a null key, and a null header value, become ``b""`` (consumer/kafka/README.md, fact 36).
 
     Args:
         record: the dead letter, as kafka-python's consumer returned it.

@@ -1,7 +1,7 @@
 """kafka-python's consumer with polls that are bounded in bytes, and batches that `consumer.kafka.unpack` iterates over.
 
-kafka-python 3.0.12 bounds a poll by the number of its records alone, and unpacks a compressed batch whole: 600 MB out
-of 19 kB. It has no place to put other batches in, so its fetcher is replaced.
+kafka-python does neither (consumer/kafka/README.md, fact 22), and has no place to put other batches in, so its fetcher
+is replaced.
 """
 
 import itertools

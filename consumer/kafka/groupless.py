@@ -26,7 +26,7 @@ def build_consumer(settings: KafkaSettings, client_id: str, **further: Any) -> C
         client_id=client_id,
         bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
         isolation_level="read_committed",
-        auto_offset_reset="none",  # "earliest" would silently jump over expired records
+        auto_offset_reset="none",  # else expired records go unsaid (consumer/kafka/README.md, fact 9)
         enable_auto_commit=False,
         metrics_enabled=False,
         **further,

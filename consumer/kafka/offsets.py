@@ -33,8 +33,8 @@ def topic_id_of(admin: KafkaAdminClient, topic: str) -> str:
 def ends_of(admin: KafkaAdminClient, topic: str) -> Ends:
     """The ends of every partition of a topic.
 
-    The ends of a read_committed consumer are the last *stable* offsets: one open transaction of a dead worker
-    hides committed records behind it. These are read_uncommitted.
+    They are read_uncommitted: an open transaction hides what lies behind it from the ends of a read_committed consumer
+    (consumer/kafka/README.md, fact 10).
 
     Raises:
         KafkaError: the broker did not answer, or has no such topic.
@@ -60,8 +60,7 @@ def append_time(admin: KafkaAdminClient, partition: TopicPartition, offset: int)
     """When the record at an offset, or the first one after it, entered the log.
 
     The broker sends its batch as it lies in the log, and of that nothing but the header is read. To ask for the offset
-    of a timestamp would send less, but the broker unpacks the whole batch for it: a bomb of 200 MB, 6 kB in the log,
-    was an OutOfMemoryError to one with 512 MB (probed).
+    of a timestamp would send less, but could end the broker (consumer/kafka/README.md, fact 27).
 
     Returns:
         Seconds since 1970; None where the broker did not put it down, or where there is no such record.

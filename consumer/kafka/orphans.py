@@ -1,10 +1,7 @@
 """Transactions that their coordinator has forgotten: they hide what lies behind them and, worse, come back to life.
 
-Apache Kafka 4.4.0 (seen with one node): when a broker comes up and a transaction is to be ended before its topics have
-a leader, the coordinator takes the partitions for deleted, skips their markers and calls the transaction complete. It
-stays open in the log. A forgotten *abort* is undone by the next commit of the same transactional id (probed: 10 records
-of a killed producer became visible). A forgotten *commit* keeps its labels from every reader and its offsets from the
-whole group. So whoever promises exactly once ends both before writing: the coordinator still knows what it decided.
+A killed Kafka 4.4 leaves them open in the log (consumer/kafka/README.md, fact 18). Whoever promises exactly once ends
+them before writing: the coordinator still knows what it decided.
 """
 
 import logging
@@ -189,7 +186,7 @@ def _active(admin: Any, topics: Sequence[str]) -> list[tuple[TopicPartition, Pro
 
 
 def _end(admin: Any, partition: TopicPartition, state: ProducerState, is_commit: bool) -> None:
-    # The coordinator's epoch as Kafka's own tool gives it; kafka-python's default of -1 is refused.
+    # The coordinator's epoch as Kafka's own tool gives it (consumer/kafka/README.md, fact 32).
     spec = AbortTransactionSpec(partition, state.producer_id, state.producer_epoch, max(0, state.coordinator_epoch))
     if is_commit:
         _write_commit_marker(admin, spec)
@@ -198,7 +195,7 @@ def _end(admin: Any, partition: TopicPartition, state: ProducerState, is_commit:
 
 
 def _write_commit_marker(admin: Any, spec: AbortTransactionSpec) -> None:
-    """`KafkaAdminClient.abort_transaction` with the other marker, which kafka-python 3.0.12 does not offer."""
+    """`KafkaAdminClient.abort_transaction` with the other marker (consumer/kafka/README.md, fact 32)."""
 
     async def write() -> None:
         leader = next(iter(await admin._async_get_leader_for_partitions([spec.topic_partition])))

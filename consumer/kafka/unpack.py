@@ -1,7 +1,7 @@
 """The records of a batch one by one, whatever its sender has packed: none too large to hold, and none that raises.
 
-kafka-python 3.0.12 raises, for ever, at a record that it cannot read although the broker took it, and makes objects of
-every header. Here it comes without what is too much of it, and `consumer.dead_letter.left_out_of` tells what that was.
+kafka-python raises, for ever, at a record that it cannot read (consumer/kafka/README.md, fact 23). Here it comes
+without what is too much of it, and `consumer.dead_letter.left_out_of` tells what that was.
 """
 
 import hashlib
@@ -154,7 +154,7 @@ class Batch:
         left_out: LeftOut | None = None,
     ) -> DefaultRecord:
         offset = self._base + delta
-        if not self._expected <= offset <= self._last:
+        if not self._expected <= offset <= self._last:  # consumer/kafka/README.md, fact 25
             raise ValueError(f"it says that its offset is {offset}")
         self._expected = offset + 1
         timestamp = self._first_timestamp + since if self._appended_at is None else self._appended_at

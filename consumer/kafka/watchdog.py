@@ -1,4 +1,4 @@
-"""The watchdog: ends the process when a publish hangs, for kafka-python's commit and abort wait without limit."""
+"""The watchdog: ends the process when a publish hangs (consumer/kafka/README.md, fact 11)."""
 
 import contextlib
 import os

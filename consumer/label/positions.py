@@ -82,8 +82,7 @@ class Positions:
     def after(self, offset: int) -> OffsetAndMetadata:
         """The offset to commit after a record.
 
-        It carries the topic's id: an offset that was committed for a topic since deleted says nothing of its
-        successor, although it may well lie within its log.
+        It carries the topic's id: of another topic it says nothing (consumer/kafka/README.md, fact 17).
         """
         return self.at(offset + 1, Note())
 

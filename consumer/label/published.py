@@ -1,8 +1,6 @@
 """What came out already, read from the outputs themselves: a broker may forget committed offsets, but no label.
 
-Kafka 4.4.0, killed and restarted, may serve a group from offsets that it has loaded only in part: the end of a load
-that an earlier leader epoch began counts as the end of the present one (probed). It answers with offsets of long ago
-then, for a second, or for good where the group wrote in the meantime.
+A killed Kafka 4.4 may serve old ones (consumer/kafka/README.md, fact 19).
 """
 
 import time
@@ -109,7 +107,7 @@ class Published:
         """The last committed record of each output partition that this group has made of its input partition."""
         try:
             ends = self._consumer.end_offsets(list(inputs), timeout_ms=ROUND_TRIP_MS)
-        except KeyError as missing:  # so kafka-python 3.0.12 calls a partition that its metadata lacks
+        except KeyError as missing:  # not in its metadata (consumer/kafka/README.md, fact 34)
             raise UnknownTopicOrPartitionError(
                 f"{missing}: the input has grown, and this output has not, or not long ago"
             ) from None

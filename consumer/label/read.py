@@ -132,8 +132,8 @@ class Source:
     def check(self, batch: Batch) -> None:
         """Make sure that the batch may still be published.
 
-        A batch of an earlier generation would be refused, but one with generation -1 (taken after an eviction)
-        would be committed unfenced by the broker: both are stale.
+        One of an earlier generation would be refused, but one of generation -1 committed unfenced
+        (consumer/kafka/README.md, fact 4).
 
         Raises:
             Reassigned: it is stale.
@@ -163,8 +163,8 @@ class Source:
     def resync(self) -> None:
         """Forget what is collected and go on from what is committed, or from the beginning: see `Positions`.
 
-        A partition that is kept over a rebalance keeps its position in memory: without this, records that were
-        read and dropped would never come again. The reassigned flag goes down only when all of it has ended well.
+        Without this, records that were read and dropped would not come again (consumer/kafka/README.md, fact 2). The
+        reassigned flag goes down only when all of it has ended well.
 
         Raises:
             KafkaError: the broker did not answer; ask again.
@@ -267,13 +267,13 @@ class Source:
                     timeout_ms=max(0, int(seconds * 1000)), max_records=self._batch_size - len(self._collected)
                 )
         except (CorruptRecordError, UnsupportedCodecError) as error:
-            # Polled again from the same position this consumer would spin for ever (kafka-python 3.0.12).
+            # Polled again this consumer would spin for ever (consumer/kafka/README.md, fact 21).
             raise CommandError(
                 f"a record of {self._settings.input_topic} cannot be read at or after one of the offsets "
                 f"{self._lag.positions()}: {error}"
             ) from None
         group = self._consumer.group_metadata()
-        # After the metadata is taken: records of the very poll during which the flag rose are stale as well.
+        # After the metadata is taken (consumer/kafka/README.md, fact 5).
         self._raise_if_reassigned()
         if not found:
             return False

@@ -51,7 +51,7 @@ REJOIN_AFTER = 8
 HIDDEN_AFTER = 5.0
 """Seconds without a record, short of the end, after which the reason is looked for."""
 MOST_FAILURES = 5
-"""How often the same batch may be refused by a broker that answers before the worker gives up."""
+"""Refusals of one batch, by a broker that answers, before the worker gives up (consumer/kafka/README.md, fact 16)."""
 
 
 LONGEST_TURN = 2.0

@@ -37,7 +37,7 @@ class Kafka:
         return [
             self.java,
             f"-Xmx{heap}",
-            "-XX:+ExitOnOutOfMemoryError",  # else it lives on without some of its threads, and answers nobody
+            "-XX:+ExitOnOutOfMemoryError",  # else it answers nobody (consumer/kafka/README.md, fact 26)
             "-XX:+UseSerialGC",  # starts faster and takes less memory than the default collector
             "-XX:TieredStopAtLevel=1",  # starts in about two thirds of the time on two cores
             "-XX:-UsePerfData",  # a file in the system's temporary folder that a kill leaves behind

@@ -30,7 +30,7 @@ COORDINATOR_PAUSE = 0.05
 
 
 def connect(settings: KafkaSettings, build: Callable[[], T]) -> T:
-    """Build a Kafka client, retrying for STARTUP_TIMEOUT: its constructor connects and raises after a while.
+    """Build a Kafka client, retrying for STARTUP_TIMEOUT: its constructor connects (consumer/kafka/README.md, fact 12).
 
     Raises:
         CommandError: the broker cannot be reached, or refuses who we are.
@@ -58,8 +58,8 @@ def connect(settings: KafkaSettings, build: Callable[[], T]) -> T:
 def close_at_once(producer: KafkaProducer) -> None:
     """Close a producer whose sends are settled or given up.
 
-    kafka-python 3.0.12's own `close(timeout=0)` flushes first: with sends outstanding it raises, leaves its sender
-    running and complains again when the interpreter ends. So the sender is told to drop them before.
+    `close(timeout=0)` alone would flush first, and leave the sender running (consumer/kafka/README.md, fact 29). So the
+    sender is told to drop them before.
     """
     producer._sender.force_close()
     producer._sender.join(5.0)
@@ -70,9 +70,8 @@ def close_at_once(producer: KafkaProducer) -> None:
 def keep_asking_for_coordinator(producer: KafkaProducer) -> None:
     """Let a transactional producer outlive its coordinator.
 
-    When the connection to the coordinator is refused, kafka-python 3.0.12 looks for another one but forgets the
-    request it wanted to send: offsets or commit then wait without limit (`Sender._maybe_send_pending_request`; probed
-    with one node of three killed). Its `await_ready` raises where that code expects False, which it handles well.
+    When the connection is refused, kafka-python forgets its request (consumer/kafka/README.md, fact 30): its
+    `await_ready` raises where `Sender._maybe_send_pending_request` expects False, which it handles well.
     """
     client = producer._sender._client
     await_ready = client.await_ready

@@ -35,7 +35,7 @@ def event(log: logging.Logger, level: int, message: str, **fields: Any) -> None:
 
 
 class _Masked(logging.Formatter):
-    """Hides the settings' secrets in every line: at level debug kafka-python 3.0.12 logs passwords as they are."""
+    """Hides the settings' secrets in every line; at level debug they would show (consumer/kafka/README.md, fact 35)."""
 
     def __init__(self, inner: logging.Formatter, settings: LogSettings) -> None:
         super().__init__()

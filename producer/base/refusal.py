@@ -1,4 +1,4 @@
-"""Why a broker refuses a connection. kafka-python 3.0.12 keeps trying, and then says only that it cannot bootstrap."""
+"""Why a broker refuses a connection: kafka-python does not say (consumer/kafka/README.md, fact 35)."""
 
 import ssl
 from typing import Any
@@ -67,8 +67,8 @@ def _explain(error: Exception, server: str) -> str | None:
 def _hear_the_last_word(manager: Any) -> None:
     """Let connections give out what came right before their end.
 
-    A broker that refuses a password says so and closes. kafka-python 3.0.12 reads both at once, and then drops what was
-    said (`KafkaTCPTransport._read_from_sock`).
+    A broker that refuses a password says so and closes. kafka-python reads both at once, and drops what was said
+    (`KafkaTCPTransport._read_from_sock`; consumer/kafka/README.md, fact 35).
     """
     build = manager._build_transport
 

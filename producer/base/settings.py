@@ -76,7 +76,7 @@ class KafkaSettings(Settings):
         options: dict[str, Any] = {
             "bootstrap_servers": [server.strip() for server in self.bootstrap_servers.split(",")],
             "security_protocol": self.security_protocol,
-            # 30 s, the default, would keep a client away from a broker that is long back, beyond every timeout.
+            # 30 s, the default, is longer than every timeout of a send (consumer/kafka/README.md, fact 28).
             "reconnect_backoff_max_ms": 1000,
         }
         if self.sasl_mechanism and self.sasl_password:
