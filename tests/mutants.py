@@ -327,7 +327,7 @@ MUTANTS = (
     Mutant(
         "dead-are-ended",
         "what hangs of a worker that does not come back is ended by another of its group",
-        (Edit(PUBLISH, "                if self._is_of_the_dead(name):\n", "                if False:\n"),),
+        (Edit(PUBLISH, "                if self._is_orphaned(name):\n", "                if False:\n"),),
         (
             f"{TEST_PUBLISH}::"
             "test_what_the_dead_left_is_ended_after_a_leader_changed_and_once_more_when_it_must_have_timed_out",

@@ -14,7 +14,7 @@ from kafka import KafkaProducer
 from kafka.errors import AuthorizationError, KafkaError
 
 from consumer.dead_letter import DeadLetter, LeftOut, to_record
-from consumer.kafka.orphans import init_transactions, left_behind
+from consumer.kafka.orphans import init_transactions, orphaned_ids
 from consumer.label.batch import Batch
 from consumer.label.group import build_admin
 from consumer.label.preflight import Topics
@@ -82,7 +82,7 @@ class Sink:
         self._look_again_at = math.inf  # in monotonic seconds
         self._admin = connect(settings, lambda: build_admin(settings))
         self._producer = connect(settings, self._build_own)
-        connect(settings, self.end_what_the_dead_left)
+        connect(settings, self.abort_orphaned_transactions)
 
     def outgoing(self, batch: Batch, outcomes: Sequence[Outcome]) -> tuple[list[Outgoing], list[Outcome]]:
         """The records to send, and the outcomes they stand for: a label too large for its topic is a dead letter."""
@@ -120,7 +120,7 @@ class Sink:
             raise LeadersChanged("an output's partition has another leader, or the same one anew")
         if time.monotonic() > self._look_again_at:
             self._look_again_at = math.inf
-            self.end_what_the_dead_left()
+            self.abort_orphaned_transactions()
 
     def recover(self) -> None:
         """After a failure: a new producer under the same transactional id, which ends what may be open.
@@ -133,25 +133,25 @@ class Sink:
             close_at_once(self._producer)
             self._producer = self._build_own()
             self._open = False
-            self.end_what_the_dead_left()
+            self.abort_orphaned_transactions()
 
-    def end_what_the_dead_left(self) -> None:
-        """End what hangs of workers of the group that do not come back: it hides labels and offsets of who follows.
+    def abort_orphaned_transactions(self) -> None:
+        """End the transactions of workers of the group that do not come back: they hide what follows them.
 
         Raises:
             KafkaError: the broker does not answer; call again.
         """
         try:
-            for name in left_behind(self._admin, [*self._outputs, self._settings.input_topic, OFFSETS_TOPIC]):
-                if self._is_of_the_dead(name):
+            for name in orphaned_ids(self._admin, [*self._outputs, self._settings.input_topic, OFFSETS_TOPIC]):
+                if self._is_orphaned(name):
                     close_at_once(self._build(name))
                 else:
                     event(log, logging.WARNING, "a transaction hangs that is not of this group's dead", of=name)
         except AuthorizationError as error:
             event(log, logging.WARNING, "may not look for transactions that the broker forgot", why=error)
 
-    def _is_of_the_dead(self, transactional_id: str) -> bool:
-        """Whether it is of a worker of this group that is not there; living ones end theirs by themselves."""
+    def _is_orphaned(self, transactional_id: str) -> bool:
+        """Whether its worker, of this group, is gone; living workers end their own transactions."""
         group = self._settings.group_id
         others = {each["group_id"] for each in self._admin.list_groups()} - {group}
         if any(each.startswith(f"{group}-") and transactional_id.startswith(f"{each}-") for each in others):

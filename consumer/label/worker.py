@@ -193,7 +193,7 @@ class Worker:
                 with self._watchdog.limit(2 * PUBLISH_LIMIT, "going back to the committed offsets"):
                     self._sink.recover()
                     if failures:
-                        self._sink.end_what_the_dead_left()
+                        self._sink.abort_orphaned_transactions()
                     if isinstance(cause, Stuck) or failures >= REJOIN_AFTER:
                         self._source.rejoin()
                     self._source.resync()

@@ -146,7 +146,7 @@ class FailingSink(Sink):
     def recover(self) -> None:
         self.recoveries += 1
 
-    def end_what_the_dead_left(self) -> None:
+    def abort_orphaned_transactions(self) -> None:
         pass
 
 
