@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import CorruptRecordError, KafkaError, UnsupportedCodecError, for_code
-from pydantic import ValidationError
+from kafka.errors import (
+    CorruptRecordError,
+    InvalidTopicError,
+    KafkaError,
+    UnknownTopicOrPartitionError,
+    UnsupportedCodecError,
+)
 from rich.console import Console
 from rich.progress import Progress
 
@@ -17,8 +22,8 @@ from consumer.count.settings import CounterSettings
 from consumer.count.store import Offsets
 from consumer.kafka.groupless import build_consumer
 from consumer.kafka.lag import Behind, Partitions
-from consumer.kafka.offsets import Ends, ends_of
-from consumer.labeled_post import LabeledPost
+from consumer.kafka.offsets import Ends, ends_of, look_up, topic_id_of
+from consumer.labeled_post import LabeledPost, parse_or_skip
 from consumer.metrics import CountMetrics
 from producer.base.connect import bootstrap_timeout_ms, connect
 from producer.base.errors import CommandError
@@ -247,21 +252,17 @@ class Reader:
 
     def _look(self) -> None:
         self._looked_at = time.monotonic()
-        (described,) = self._admin.describe_topics([self._topic])
-        if (self._until is None and len(described["partitions"]) != len(self._stands)) or str(
-            described.get("topic_id")
-        ) != self.topic_id:
+        topic_id, partitions = look_up(self._admin, self._topic)
+        if topic_id != self.topic_id or (self._until is None and len(partitions) != len(self._stands)):
             raise KafkaError(f"topic {self._topic} has changed")
 
     def _topic_id(self) -> str:
-        (described,) = self._admin.describe_topics([self._topic])
-        if described["error_code"] in (3, 17):
+        try:
+            return topic_id_of(self._admin, self._topic)
+        except (UnknownTopicOrPartitionError, InvalidTopicError):
             raise CommandError(
                 f"topic {self._topic} does not exist at this broker; `python -m producer topics` creates it"
-            )
-        if described["error_code"]:
-            raise for_code(described["error_code"])(f"topic {self._topic}")
-        return str(described["topic_id"])
+            ) from None
 
     def _partition(self, number: int) -> TopicPartition:
         return TopicPartition(self._topic, number)
@@ -278,20 +279,10 @@ class Reader:
         return records if self._until is None else [r for r in records if r.offset < self._until[number]]
 
     def _read(self, record: Any) -> LabeledPost | None:
-        try:
-            return LabeledPost.model_validate_json(record.value or b"")
-        except ValidationError as error:
+        post = parse_or_skip(LabeledPost.from_record, record)
+        if post is None:
             self._metrics.unreadable.inc()
-            event(
-                log,
-                logging.WARNING,
-                "no labelled post; passed over",
-                topic=self._topic,
-                partition=record.partition,
-                offset=record.offset,
-                why=error.errors()[0]["msg"],
-            )
-            return None
+        return post
 
 
 def _admin(settings: CounterSettings) -> KafkaAdminClient:

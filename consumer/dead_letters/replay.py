@@ -22,6 +22,7 @@ from consumer.dead_letters.letter import Letter
 from consumer.dead_letters.original import NotThere, Originals
 from consumer.dead_letters.read import read_whole
 from consumer.dead_letters.settings import ChosenSettings
+from consumer.kafka.offsets import topic_id_of
 from consumer.kafka.orphans import init_transactions, is_fenced
 from consumer.kafka.watchdog import Watchdog
 from consumer.start import check_checksum, stop_on_signals
@@ -171,7 +172,7 @@ def why_not(settings: ReplaySettings, back: Returning, limit: int | None, replay
 
 def _replay(settings: ReplaySettings, admin: Any, ids: set[str], tally: Tally, stop: threading.Event) -> None:
     topics, receipts_topic = _topics(settings, admin)
-    posts, topic_id = topics[settings.input_topic], receipts.topic_id(admin, settings.dead_letter_topic)
+    posts, topic_id = topics[settings.input_topic], topic_id_of(admin, settings.dead_letter_topic)
     producer = None if settings.dry_run else connect(settings, lambda: _producer(settings, admin, receipts_topic))
     originals = Originals(settings, admin)
     clean = False

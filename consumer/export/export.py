@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
@@ -24,6 +23,7 @@ from consumer.export.table import Row, to_row
 from consumer.export.write import Unfinished
 from consumer.kafka.groupless import build_consumer
 from consumer.kafka.offsets import ROUND_TRIP_MS, ends_of, topic_id_of
+from consumer.labeled_post import parse_or_skip
 from consumer.start import check_checksum
 from producer.base.connect import connect
 from producer.base.errors import CommandError
@@ -139,20 +139,10 @@ def _rows(records: Sequence[Any], about: About, tally: Tally) -> list[Row]:
     for record in records:
         if about.since is not None and record.timestamp < about.since.timestamp() * 1000:
             continue  # times of writing need not grow with the offsets
-        try:
-            rows.append(to_row(record))
-        except ValueError as error:
+        if row := parse_or_skip(to_row, record):
+            rows.append(row)
+        else:
             tally.unreadable += 1
-            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-            event(
-                log,
-                logging.WARNING,
-                "no labelled post; passed over",
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-                why=why,
-            )
     return rows
 
 
