@@ -160,7 +160,7 @@ MUTANTS = (
     Mutant(
         "sends-are-waited-for",
         "every send has arrived before offsets and commit",
-        (Edit(PUBLISH, "        _wait_for_all(sent)\n", ""),),
+        (Edit(PUBLISH, "        wait_for_all(sent)\n", ""),),
         (
             "tests/unit/consumer/label/test_publish.py::test_nothing_is_committed_when_a_send_has_failed",
             f"{SENDS}::test_a_send_that_expires_in_an_otherwise_healthy_transaction_loses_nothing",

@@ -14,33 +14,23 @@ from kafka import KafkaProducer
 from kafka.errors import AuthorizationError, KafkaError
 
 from consumer.dead_letter import DeadLetter, LeftOut, to_record
-from consumer.kafka.orphans import init_transactions, orphaned_ids
+from consumer.kafka.orphans import orphaned_ids
+from consumer.kafka.transactions import TRANSACTION_TIMEOUT_MS, build_producer, record_size, wait_for_all
 from consumer.label.batch import Batch
 from consumer.label.group import build_admin
 from consumer.label.preflight import Topics
 from consumer.label.settings import LabelSettings
 from consumer.labeled_post import LabeledPost
-from producer.base.connect import bootstrap_timeout_ms, close_at_once, connect, keep_asking_for_coordinator
+from producer.base.connect import close_at_once, connect
 from producer.base.logs import event
 
 log = logging.getLogger(__name__)
-
-REQUEST_TIMEOUT_MS = 10_000
-DELIVERY_TIMEOUT_MS = 12_000
-TRANSACTION_TIMEOUT_MS = 15_000
-PUBLISH_LIMIT = 45.0
-"""Seconds after which the watchdog ends the process: commit and abort wait without limit.
-
-They must grow in this order: a request gives up before its record, the record before its transaction, all before the
-watchdog."""
 
 LOOK_AGAIN = 2 * TRANSACTION_TIMEOUT_MS / 1000
 """Seconds after a start or a leader's change until every transaction of before has timed out, and hangs if ever."""
 
 OFFSETS_TOPIC = "__consumer_offsets"
 """Kafka's own topic of committed offsets: they are part of the transactions, and hang with them."""
-RECORD_OVERHEAD = 256
-"""Bytes that a record batch adds around one record, generously."""
 
 Outcome = LabeledPost | DeadLetter
 
@@ -61,9 +51,8 @@ class Outgoing:
 
     @property
     def size(self) -> int:
-        """Upper bound of the record's size in bytes, as a topic's limit counts it."""
-        headers = sum(len(name.encode()) + len(value) + 10 for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + headers + RECORD_OVERHEAD
+        """Upper bound of the record's size in bytes."""
+        return record_size(self.key, self.value, self.headers)
 
 
 class Sink:
@@ -104,7 +93,7 @@ class Sink:
         sent = [
             self._producer.send(out.topic, out.value, out.key, out.headers, partition=out.partition) for out in records
         ]
-        _wait_for_all(sent)
+        wait_for_all(sent)
         self._producer.send_offsets_to_transaction(batch.offsets, batch.group)
         self._producer.commit_transaction()
         self._open = False
@@ -175,29 +164,8 @@ class Sink:
         return producer
 
     def _build(self, name: str) -> KafkaProducer:
-        producer = KafkaProducer(
-            **self._settings.kafka(),
-            allow_auto_create_topics=False,
-            client_id=name,
-            transactional_id=name,
-            bootstrap_timeout_ms=bootstrap_timeout_ms(self._settings),
-            acks="all",
-            max_request_size=self._topics.largest_limit + RECORD_OVERHEAD,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-            delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
-            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-            max_block_ms=REQUEST_TIMEOUT_MS,
-            retry_backoff_ms=5,  # 100, the default, makes every transaction cost 110 ms instead of 10
-            batch_size=512 * 1024,
-            metrics_enabled=False,
-        )
-        try:
-            keep_asking_for_coordinator(producer)
-            init_transactions(producer, self._admin, name, [*self._outputs, OFFSETS_TOPIC])
-        except KafkaError:
-            close_at_once(producer)
-            raise
-        return producer
+        topics = [*self._outputs, OFFSETS_TOPIC]
+        return build_producer(self._settings, self._admin, name, topics, self._topics.largest_limit)
 
     @property
     def _outputs(self) -> list[str]:
@@ -241,20 +209,3 @@ class Sink:
             label.to_value(),
             label.headers(self._settings.group_id, traceparent),
         )
-
-
-def _wait_for_all(sent: Sequence[Any]) -> None:
-    """Wait until every send has ended; raise the first failure.
-
-    A commit can return normally although records of its transaction are lost: a batch that expires fails only its
-    futures. So all of them must have succeeded before offsets and commit.
-    """
-    deadline = time.monotonic() + DELIVERY_TIMEOUT_MS / 1000 + 2
-    failure: Exception | None = None
-    for future in sent:
-        try:
-            future.get(timeout=max(0.0, deadline - time.monotonic()))
-        except KafkaError as error:
-            failure = failure or error
-    if failure is not None:
-        raise failure

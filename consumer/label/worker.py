@@ -25,13 +25,14 @@ from consumer.classify.classifier import Classifier
 from consumer.dead_letter import DeadLetter
 from consumer.health import Health
 from consumer.kafka.orphans import is_fenced
+from consumer.kafka.transactions import PUBLISH_LIMIT
 from consumer.kafka.watchdog import Watchdog
 from consumer.label.batch import Batch
 from consumer.label.breaker import Breaker
 from consumer.label.encode import Inference, InFlight
 from consumer.label.group import Reassigned, TooSlow
 from consumer.label.live import Live
-from consumer.label.publish import PUBLISH_LIMIT, Outcome, Sink
+from consumer.label.publish import Outcome, Sink
 from consumer.label.read import POLL_SLICE, Source, Stuck
 from consumer.label.settings import LabelSettings
 from consumer.labeled_post import LabeledPost, SourceRecord
