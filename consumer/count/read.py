@@ -14,8 +14,6 @@ from kafka.errors import (
     UnknownTopicOrPartitionError,
     UnsupportedCodecError,
 )
-from rich.console import Console
-from rich.progress import Progress
 
 from consumer.count.known import LabeledRecord
 from consumer.count.settings import CounterSettings
@@ -23,6 +21,7 @@ from consumer.count.store import Offsets
 from consumer.kafka.groupless import build_consumer
 from consumer.kafka.lag import Behind, Partitions
 from consumer.kafka.offsets import Ends, ends_of, look_up, topic_id_of
+from consumer.kafka.read_to_end import POLL_MS, Silence, offsets_bar
 from consumer.labeled_post import LabeledPost, parse_or_skip
 from consumer.metrics import CountMetrics
 from producer.base.connect import bootstrap_timeout_ms, connect
@@ -31,11 +30,8 @@ from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 
-POLL_MS = 500
 CHUNK = 2_000
 """Most records that one script adds to Redis."""
-HIDDEN_AFTER = 5.0
-"""Seconds without a record, short of the end, after which that is said."""
 LOOK_EVERY = 30.0
 """Seconds between two looks whether the topic has grown partitions or is another one."""
 
@@ -76,8 +72,8 @@ class Reader:
         self._stands: dict[int, int | None] = {}  # partition -> offset in Redis; None: nothing counted yet
         self._known_to: dict[int, int | None] = {}  # likewise, of the cities that came first
         self._expired_below: dict[int, int] = {}  # partition -> offset below which expired records are reported
-        self._looked_at = self._read_at = time.monotonic()
-        self._said_waiting = False
+        self._looked_at = time.monotonic()
+        self._silence = Silence()
 
     def go_on_from(self, stored: Mapping[int, int], known_to: Mapping[int, int] | None = None) -> None:
         """Seek every partition to its stored offset, or to the beginning of the topic.
@@ -138,7 +134,7 @@ class Reader:
                     end=offset,
                 )
         self._behind.restart(Partitions(starts, ends.latest))
-        self._read_at = time.monotonic()
+        self._silence.end()
 
     def stands_at(self, stored: Mapping[int, int]) -> bool:
         """Whether Redis still stands where this reader left it.
@@ -163,7 +159,7 @@ class Reader:
         if not after:
             self._measure_lag()
             return None
-        self._read_at = time.monotonic()
+        self._silence.end()
         labeled = [
             LabeledRecord(number, record.offset, post)
             for number, records in wanted.items()
@@ -192,14 +188,12 @@ class Reader:
         self.stop_at(until)
         self.go_on_from({})
         first = {number: self._position(number) for number in until}
-        console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task(doing, total=sum(max(0, end - first[number]) for number, end in until.items()))
+        with offsets_bar(doing, sum(max(0, end - first[number]) for number, end in until.items())) as advance:
             while not self.is_at_end():
                 if chunk := self.next_chunk():
                     yield chunk
                     self.counted(chunk)
-                    bar.update(task, completed=sum((self._stands[n] or first[n]) - first[n] for n in until))
+                    advance(sum(end - (chunk.before[number] or first[number]) for number, end in chunk.after.items()))
 
     def ends(self) -> Ends:
         """First and next offset of every partition, now.
@@ -221,16 +215,9 @@ class Reader:
         """Whether everything up to the offsets of `stop_at` is read; without them there is no end."""
         if self._until is None:
             return False
-        behind = [number for number, end in self._until.items() if self._position(number) < end]
-        if behind and not self._said_waiting and time.monotonic() - self._read_at > HIDDEN_AFTER:
-            self._said_waiting = True
-            event(
-                log,
-                logging.WARNING,
-                "short of the end, but nothing comes: a producer's transaction is open, or the broker is away",
-                topic=self._topic,
-                partitions=behind,
-            )
+        behind = [self._partition(number) for number, end in self._until.items() if self._position(number) < end]
+        if behind:
+            self._silence.check(behind)
         return not behind
 
     def close(self) -> None:
