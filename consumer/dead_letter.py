@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from consumer.kafka.origin import Origin
+
 Headers = list[tuple[str, bytes]]
 
 STAGES = {
@@ -29,7 +31,7 @@ PREFIX = "__connect.errors."
 ATTEMPTS = "placestream-attempts"
 REASON = "placestream-reason"
 SOURCE = "placestream-source"
-"""``/placestream/<group>/<topic>/<partition>/<offset>`` of the record that died, also when it was a replayed one."""
+"""The `Origin`: the record that died, also when it was a replayed one."""
 SOURCE_TOPIC_ID = "placestream-source-topic-id"
 """The id of the topic that `SOURCE` names: a topic created anew under the same name has another one."""
 LEFT_OUT = {
@@ -184,7 +186,7 @@ def to_record(
         (f"{PREFIX}exception.class.name", dead.error.encode()),
         (f"{PREFIX}exception.message", _cut(dead.message)),
         (REASON, dead.reason.encode()),
-        (SOURCE, f"/placestream/{group_id}/{record.topic}/{record.partition}/{record.offset}".encode()),
+        (SOURCE, str(Origin.of(group_id, record)).encode()),
     ]
     if topic_id:
         headers.append((SOURCE_TOPIC_ID, topic_id.encode()))

@@ -160,7 +160,7 @@ MUTANTS = (
     Mutant(
         "sends-are-waited-for",
         "every send has arrived before offsets and commit",
-        (Edit(PUBLISH, "        _wait_for_all(sent)\n", ""),),
+        (Edit(PUBLISH, "        wait_for_all(sent)\n", ""),),
         (
             "tests/unit/consumer/label/test_publish.py::test_nothing_is_committed_when_a_send_has_failed",
             f"{SENDS}::test_a_send_that_expires_in_an_otherwise_healthy_transaction_loses_nothing",
@@ -327,7 +327,7 @@ MUTANTS = (
     Mutant(
         "dead-are-ended",
         "what hangs of a worker that does not come back is ended by another of its group",
-        (Edit(PUBLISH, "                if self._is_of_the_dead(name):\n", "                if False:\n"),),
+        (Edit(PUBLISH, "                if self._is_orphaned(name):\n", "                if False:\n"),),
         (
             f"{TEST_PUBLISH}::"
             "test_what_the_dead_left_is_ended_after_a_leader_changed_and_once_more_when_it_must_have_timed_out",

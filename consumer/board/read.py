@@ -12,14 +12,13 @@ from kafka.errors import (
     KafkaError,
     OffsetOutOfRangeError,
     UnknownTopicOrPartitionError,
-    for_code,
 )
-from pydantic import ValidationError
 
 from consumer.board.settings import BoardSettings
 from consumer.board.wall import Wall
 from consumer.kafka.groupless import build_consumer
-from consumer.labeled_post import LabeledPost
+from consumer.kafka.offsets import look_up
+from consumer.labeled_post import LabeledPost, parse_or_skip
 from producer.base.connect import bootstrap_timeout_ms, connect
 from producer.base.logs import event
 
@@ -101,20 +100,17 @@ class Reader:
         polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=CHUNK)
         if is_due:  # who may look may not read for that: only the poll says
             self._wall.say(None)
-        for partition, records in polled.items():
+        for records in polled.values():
             self._heard_at = time.monotonic()
             for record in records:
-                self._show(partition.partition, record)
+                if post := parse_or_skip(LabeledPost.from_record, record):
+                    self._wall.add(record.partition, record.offset, post, record.value)
 
     def _look(self) -> None:
         """Make sure that the broker answers, and that every partition of the topic as it is now is read."""
-        (described,) = self._admin.describe_topics([self._topic])
-        if described["error_code"]:
-            raise for_code(described["error_code"])(f"topic {self._topic}")
-        topic_id = str(described["topic_id"])
+        topic_id, found = look_up(self._admin, self._topic)
         if topic_id != self._topic_id:
             self._known = {}
-        found = [TopicPartition(self._topic, each["partition_index"]) for each in described["partitions"]]
         new = [partition for partition in found if partition not in self._known]
         if new:
             begins = self._begins(new)
@@ -138,21 +134,6 @@ class Reader:
     def _offsets(self, partitions: list[TopicPartition], when: Any) -> dict[TopicPartition, int]:
         found = self._admin.list_partition_offsets(dict.fromkeys(partitions, when), timeout_ms=ANSWER_MS)
         return {partition: each.offset for partition, each in found.items()}
-
-    def _show(self, partition: int, record: Any) -> None:
-        value = record.value or b""
-        try:
-            self._wall.add(partition, record.offset, LabeledPost.model_validate_json(value), value)
-        except ValidationError as error:
-            event(
-                log,
-                logging.WARNING,
-                "no labelled post; passed over",
-                topic=self._topic,
-                partition=partition,
-                offset=record.offset,
-                why=error.errors()[0]["msg"],
-            )
 
     def _explain(self, error: Exception) -> str:
         if isinstance(error, UnknownTopicOrPartitionError):

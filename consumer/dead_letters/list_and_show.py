@@ -22,6 +22,7 @@ from consumer.dead_letters import receipts
 from consumer.dead_letters.letter import MISSING, Letter, printable
 from consumer.dead_letters.read import read_whole
 from consumer.dead_letters.settings import ChosenSettings, DeadLetterSettings
+from consumer.kafka.offsets import topic_id_of
 from producer.base.errors import CommandError
 from producer.base.logs import setup
 from producer.base.settings import load
@@ -129,9 +130,7 @@ def _dead_letters(settings: DeadLetterSettings) -> Iterator[tuple[Iterator[Any],
                 f"topic {topic} does not exist at {settings.bootstrap_servers}; `python -m producer topics` creates it"
             )
         try:
-            known = (
-                receipts.read(settings, admin, receipts.topic_id(admin, topic)) if replayed_topic in found else set()
-            )
+            known = receipts.read(settings, admin, topic_id_of(admin, topic)) if replayed_topic in found else set()
             yield read_whole(settings, admin, topic, "reading dead letters"), known
         except KafkaError as error:
             raise CommandError(f"the broker was lost: {error}") from None

@@ -43,16 +43,6 @@ def topic_of(settings: TopicSettings) -> str:
     return f"{settings.dead_letter_topic}-replayed"
 
 
-def topic_id(admin: Any, topic: str) -> str:
-    """The id of a topic that exists, which a topic of the same name that is created later does not have.
-
-    Raises:
-        KafkaError: the broker does not answer.
-    """
-    (described,) = admin.describe_topics([topic])
-    return str(described["topic_id"])
-
-
 def create(admin: Any, name: str, dead_letters: Topic) -> None:
     """Create the topic of the receipts, as durable as the dead letters themselves.
 

@@ -6,15 +6,12 @@ and the next run begins there.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
-from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import Progress
 
 from consumer.export.folder import About, go_on, locked
 from consumer.export.ranges import Range, file_name, files_of, missing
@@ -24,6 +21,8 @@ from consumer.export.table import Row, to_row
 from consumer.export.write import Unfinished
 from consumer.kafka.groupless import build_consumer
 from consumer.kafka.offsets import ROUND_TRIP_MS, ends_of, topic_id_of
+from consumer.kafka.read_to_end import offsets_bar
+from consumer.labeled_post import parse_or_skip
 from consumer.start import check_checksum
 from producer.base.connect import connect
 from producer.base.errors import CommandError
@@ -106,7 +105,7 @@ def _export(
     if not gaps:
         return
     consumer = connect(settings, lambda: build_consumer(settings, "placestream-export"))
-    with closing(consumer), _progress(gaps) as advance:
+    with closing(consumer), offsets_bar("exporting", sum(gap.offsets for gap in gaps)) as advance:
         for gap in gaps:
             fill(settings, about, gap, read(consumer, about.topic, gap), tally, advance)
 
@@ -139,20 +138,10 @@ def _rows(records: Sequence[Any], about: About, tally: Tally) -> list[Row]:
     for record in records:
         if about.since is not None and record.timestamp < about.since.timestamp() * 1000:
             continue  # times of writing need not grow with the offsets
-        try:
-            rows.append(to_row(record))
-        except ValueError as error:
+        if row := parse_or_skip(to_row, record):
+            rows.append(row)
+        else:
             tally.unreadable += 1
-            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-            event(
-                log,
-                logging.WARNING,
-                "no labelled post; passed over",
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-                why=why,
-            )
     return rows
 
 
@@ -190,12 +179,3 @@ def check_reach(about: About, wanted: Range, earliest: int, files: Iterable[Rang
             f"the files reach to offset {reach} of {about.topic}/{wanted.partition}, which ends at {wanted.end}: "
             "the topic has lost records; take another folder"
         )
-
-
-@contextmanager
-def _progress(gaps: Iterable[Range]) -> Iterator[Callable[[int], None]]:
-    """What to call with the number of offsets that are done; a bar on a terminal."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("exporting", total=sum(gap.offsets for gap in gaps))
-        yield lambda offsets: bar.advance(task, offsets)

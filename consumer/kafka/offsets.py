@@ -21,13 +21,23 @@ class Ends:
     latest: dict[TopicPartition, int]
 
 
-def topic_id_of(admin: KafkaAdminClient, topic: str) -> str:
-    """The topic's id, which a topic created anew under the same name does not share.
+def look_up(admin: KafkaAdminClient, topic: str) -> tuple[str, list[TopicPartition]]:
+    """The topic's id, which a topic created anew under the same name does not share, and its partitions.
 
     Raises:
         KafkaError: the broker did not answer, or has no such topic.
     """
-    return str(_described(admin, topic)["topic_id"])
+    (described,) = admin.describe_topics([topic])
+    if described["error_code"]:
+        raise for_code(described["error_code"])(f"topic {topic}")
+    return str(described["topic_id"]), [
+        TopicPartition(topic, each["partition_index"]) for each in described["partitions"]
+    ]
+
+
+def topic_id_of(admin: KafkaAdminClient, topic: str) -> str:
+    """The topic's id alone; raises as `look_up` does."""
+    return look_up(admin, topic)[0]
 
 
 def ends_of(admin: KafkaAdminClient, topic: str) -> Ends:
@@ -39,8 +49,7 @@ def ends_of(admin: KafkaAdminClient, topic: str) -> Ends:
     Raises:
         KafkaError: the broker did not answer, or has no such topic.
     """
-    described = _described(admin, topic)
-    partitions = [TopicPartition(topic, partition["partition_index"]) for partition in described["partitions"]]
+    _, partitions = look_up(admin, topic)
     earliest = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST), timeout_ms=ROUND_TRIP_MS)
     latest = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST), timeout_ms=ROUND_TRIP_MS)
     return Ends(
@@ -85,10 +94,3 @@ def append_time(admin: KafkaAdminClient, partition: TopicPartition, offset: int)
         return None
     *_, magic, _, attributes, _, _, last = HEADER.unpack_from(answer.records)
     return last / 1000 if magic >= 2 and attributes & BY_THE_BROKER else None
-
-
-def _described(admin: KafkaAdminClient, topic: str) -> Any:
-    (described,) = admin.describe_topics([topic])
-    if described["error_code"]:
-        raise for_code(described["error_code"])(f"topic {topic}")
-    return described

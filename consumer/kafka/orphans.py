@@ -109,7 +109,7 @@ def look(admin: Any, transactional_id: str, topics: Sequence[str]) -> Before:
     return Before(state, {partition: start for partition, (start, _) in found.items()})
 
 
-def left_behind(admin: Any, topics: Sequence[str]) -> list[str]:
+def orphaned_ids(admin: Any, topics: Sequence[str]) -> list[str]:
     """The transactional ids of which a transaction is open in a partition, although their coordinator knows of none.
 
     Every marker is written before a coordinator calls a transaction complete. So what was open before it said that

@@ -16,11 +16,12 @@ from consumer.classify.compute.openmp import release_threads
 from consumer.classify.pictures.pool import decoders
 from consumer.classify.settings import build_classifier
 from consumer.health import Health, serve
+from consumer.kafka.transactions import PUBLISH_LIMIT
 from consumer.kafka.watchdog import Watchdog
 from consumer.label.encode import Inference
 from consumer.label.live import Live
 from consumer.label.preflight import check_replica, check_topics
-from consumer.label.publish import PUBLISH_LIMIT, Sink
+from consumer.label.publish import Sink
 from consumer.label.read import Source
 from consumer.label.settings import LabelSettings
 from consumer.label.worker import Worker

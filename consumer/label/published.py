@@ -14,6 +14,7 @@ from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 from consumer.dead_letter import SOURCE, short_key
 from consumer.kafka.groupless import build_consumer
 from consumer.kafka.offsets import ROUND_TRIP_MS
+from consumer.kafka.origin import Origin
 from consumer.label.settings import LabelSettings
 from producer.base.connect import connect
 
@@ -49,10 +50,10 @@ class Out:
         """
         headers = dict(record.headers)  # the last of a repeated name counts
         source = headers.get(SOURCE) or headers.get("ce_source", b"") + b"/" + headers.get("ce_id", b"")
-        before, _, offset = source.decode(errors="replace").rpartition("/")
-        if before != f"/placestream/{group_id}/{partition.topic}/{partition.partition}" or not offset.isdigit():
+        origin = Origin.parse(source.decode(errors="replace"))
+        if origin is None or origin != Origin(group_id, partition.topic, partition.partition, origin.offset):
             return None
-        return cls(int(offset), record.key, record.timestamp)
+        return cls(origin.offset, record.key, record.timestamp)
 
 
 class Published:

@@ -25,13 +25,14 @@ from consumer.classify.classifier import Classifier
 from consumer.dead_letter import DeadLetter
 from consumer.health import Health
 from consumer.kafka.orphans import is_fenced
+from consumer.kafka.transactions import PUBLISH_LIMIT
 from consumer.kafka.watchdog import Watchdog
 from consumer.label.batch import Batch
 from consumer.label.breaker import Breaker
 from consumer.label.encode import Inference, InFlight
 from consumer.label.group import Reassigned, TooSlow
 from consumer.label.live import Live
-from consumer.label.publish import PUBLISH_LIMIT, Outcome, Sink
+from consumer.label.publish import Outcome, Sink
 from consumer.label.read import POLL_SLICE, Source, Stuck
 from consumer.label.settings import LabelSettings
 from consumer.labeled_post import LabeledPost, SourceRecord
@@ -193,7 +194,7 @@ class Worker:
                 with self._watchdog.limit(2 * PUBLISH_LIMIT, "going back to the committed offsets"):
                     self._sink.recover()
                     if failures:
-                        self._sink.end_what_the_dead_left()
+                        self._sink.abort_orphaned_transactions()
                     if isinstance(cause, Stuck) or failures >= REJOIN_AFTER:
                         self._source.rejoin()
                     self._source.resync()

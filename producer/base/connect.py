@@ -9,7 +9,6 @@ from typing import TypeVar
 from kafka import KafkaProducer
 from kafka.errors import (
     AuthorizationError,
-    KafkaConnectionError,
     KafkaError,
     SaslAuthenticationFailedError,
     UnsupportedSaslMechanismError,
@@ -24,9 +23,6 @@ log = logging.getLogger(__name__)
 
 HOPELESS = (AuthorizationError, SaslAuthenticationFailedError, UnsupportedSaslMechanismError)
 """What no waiting mends."""
-
-COORDINATOR_PAUSE = 0.05
-"""Seconds between two looks for a coordinator: until the cluster has another one, the dead one is the answer."""
 
 
 def connect(settings: KafkaSettings, build: Callable[[], T]) -> T:
@@ -65,25 +61,6 @@ def close_at_once(producer: KafkaProducer) -> None:
     producer._sender.join(5.0)
     with contextlib.suppress(KafkaError):
         producer.close(timeout=0)
-
-
-def keep_asking_for_coordinator(producer: KafkaProducer) -> None:
-    """Let a transactional producer outlive its coordinator.
-
-    When the connection is refused, kafka-python forgets its request (consumer/kafka/README.md, fact 30): its
-    `await_ready` raises where `Sender._maybe_send_pending_request` expects False, which it handles well.
-    """
-    client = producer._sender._client
-    await_ready = client.await_ready
-
-    def is_ready(node_id: object, timeout_ms: float) -> bool:
-        try:
-            return bool(await_ready(node_id, timeout_ms=timeout_ms))
-        except KafkaConnectionError:
-            time.sleep(COORDINATOR_PAUSE)  # on the producer's own thread
-            return False
-
-    client.await_ready = is_ready
 
 
 def bootstrap_timeout_ms(settings: KafkaSettings) -> int:

@@ -10,7 +10,7 @@ import yaml
 
 from consumer import __version__
 from consumer.count.settings import CountSettings
-from consumer.label.publish import PUBLISH_LIMIT
+from consumer.kafka.transactions import PUBLISH_LIMIT
 from consumer.label.settings import LabelSettings
 from producer.base.settings import KafkaSettings
 from producer.base.settings import load as load_settings

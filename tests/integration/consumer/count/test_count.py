@@ -10,8 +10,8 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import NewTopic
 from prometheus_client import CollectorRegistry
 
-from consumer.count import read
 from consumer.count.read import Reader
+from consumer.kafka import read_to_end
 from consumer.metrics import CountMetrics
 from deploy.local.redis_server import RedisServer, find_server
 from tests.conftest import Background, wait_until
@@ -174,7 +174,7 @@ def test_what_expired_uncounted_is_shown_once(counting: Counting) -> None:
 def test_an_open_transaction_short_of_the_end_is_waited_for_and_said(
     counting: Counting, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(read, "HIDDEN_AFTER", 0.5)
+    monkeypatch.setattr(read_to_end, "HIDDEN_AFTER", 0.5)
     (post,) = some_posts(1)
     with (
         closing(counting.transactional_producer()) as producer,

@@ -6,8 +6,8 @@ from kafka import TopicPartition
 from kafka.admin import AbortTransactionSpec, PartitionProducerState, ProducerState, TransactionState
 from kafka.errors import ClusterAuthorizationFailedError, TransactionalIdNotFoundError
 
-from consumer.kafka import orphans as hanging
-from consumer.kafka.orphans import init_transactions, left_behind
+from consumer.kafka import orphans
+from consumer.kafka.orphans import init_transactions, orphaned_ids
 
 MARKED = AbortTransactionSpec(TopicPartition("posts", 1), 7, 3, 2)
 
@@ -59,7 +59,7 @@ def committed(monkeypatch: pytest.MonkeyPatch) -> list[AbortTransactionSpec]:
         assert admin.initialised
         written.append(spec)
 
-    monkeypatch.setattr(hanging, "_write_commit_marker", commit)
+    monkeypatch.setattr(orphans, "_write_commit_marker", commit)
     return written
 
 
@@ -131,11 +131,11 @@ def test_another_worker_that_has_just_initialised_the_id_is_given_time_to_end_it
             admin.start = -1  # it has written its markers
 
     # not time.sleep itself: a watchdog of an earlier test sleeps in its thread
-    monkeypatch.setattr(hanging, "time", SimpleNamespace(sleep=others_work))
+    monkeypatch.setattr(orphans, "time", SimpleNamespace(sleep=others_work))
 
     init_transactions(admin, admin, "ours", ["posts"])
 
-    assert waited == [hanging.OTHERS]
+    assert waited == [orphans.OTHERS]
     assert committed == []
     assert admin.aborted == ([] if decided == TransactionState.COMPLETE_COMMIT else [MARKED])
 
@@ -153,7 +153,7 @@ def test_another_worker_that_has_just_initialised_the_id_is_given_time_to_end_it
 def test_what_is_open_although_its_coordinator_knows_of_nothing_was_left_behind(
     state: TransactionState, found: list[str]
 ) -> None:
-    assert left_behind(Admin(state), ["posts"]) == found
+    assert orphaned_ids(Admin(state), ["posts"]) == found
 
 
 @pytest.mark.parametrize("then", [-1, 50], ids=["committed meanwhile", "and the next one has begun"])
@@ -167,4 +167,4 @@ def test_a_living_producer_between_two_transactions_left_nothing_behind(then: in
 
     admin.list_transactions = meanwhile  # type: ignore[method-assign]
 
-    assert left_behind(admin, ["posts"]) == []
+    assert orphaned_ids(admin, ["posts"]) == []

@@ -30,7 +30,7 @@ class Found:
 
 
 def label(offset: int, of: int, group: str = "placestream") -> Found:
-    headers = [("ce_source", f"/placestream/{group}/posts/0".encode()), ("ce_id", str(of).encode())]
+    headers = [("ce_source", f"/placestream/{group}".encode()), ("ce_id", f"posts/0/{of}".encode())]
     return Found("labeled-posts", 0, offset, str(of).encode(), headers)
 
 

@@ -19,13 +19,14 @@ from consumer.classify.classifier import Classifier
 from consumer.classify.ensemble import Decision
 from consumer.dead_letter import DeadLetter
 from consumer.health import Health
+from consumer.kafka.transactions import PUBLISH_LIMIT
 from consumer.kafka.watchdog import Watchdog
 from consumer.label.batch import Batch, Working
 from consumer.label.encode import Inference
 from consumer.label.group import Reassigned
 from consumer.label.live import Live
 from consumer.label.preflight import Topics
-from consumer.label.publish import PUBLISH_LIMIT, LeadersChanged, Outcome, Outgoing, Sink
+from consumer.label.publish import LeadersChanged, Outcome, Outgoing, Sink
 from consumer.label.read import MOST_IN_FLIGHT, POLL_LIMIT
 from consumer.label.settings import LabelSettings
 from consumer.label.worker import MOST_FAILURES, Hanging, Worker
@@ -146,7 +147,7 @@ class FailingSink(Sink):
     def recover(self) -> None:
         self.recoveries += 1
 
-    def end_what_the_dead_left(self) -> None:
+    def abort_orphaned_transactions(self) -> None:
         pass
 
 

@@ -1,11 +1,7 @@
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
-from kafka.errors import KafkaConnectionError, KafkaTimeoutError, SaslAuthenticationFailedError
-from kafka.producer.sender import Sender
+from kafka.errors import KafkaTimeoutError, SaslAuthenticationFailedError
 
-from producer.base.connect import bootstrap_timeout_ms, connect, keep_asking_for_coordinator
+from producer.base.connect import bootstrap_timeout_ms, connect
 from producer.base.errors import CommandError
 from producer.base.settings import KafkaSettings
 
@@ -51,44 +47,3 @@ def test_a_refusal_is_not_waited_for() -> None:
 @pytest.mark.parametrize(("startup_timeout", "attempt"), [(30, 5000), (2, 2000)])
 def test_one_attempt_is_shorter_than_all(startup_timeout: float, attempt: int) -> None:
     assert bootstrap_timeout_ms(settings(startup_timeout)) == attempt
-
-
-def test_a_commit_whose_coordinator_refuses_the_connection_is_sent_again() -> None:
-    asked: list[str] = []
-
-    class Transactions:
-        """As much of kafka-python's TransactionManager as its sender uses to send one commit."""
-
-        transactional_id = "posts-a"
-
-        def is_completing(self) -> bool:
-            return False
-
-        def next_request_handler(self, has_incomplete: bool) -> Any:
-            return commit
-
-        def coordinator(self, kind: Any) -> str:
-            return "coordinator-2"
-
-        def lookup_coordinator_for_request(self, handler: Any) -> None:
-            asked.append("who coordinates")
-
-        def retry(self, handler: Any) -> None:
-            assert handler is commit
-            asked.append("again")
-
-    def refused(node: str, timeout_ms: float) -> bool:
-        raise KafkaConnectionError("111 ECONNREFUSED")
-
-    commit = SimpleNamespace(request="EndTxn", coordinator_type=1, needs_coordinator=lambda: True)
-    client = SimpleNamespace(await_ready=refused, cluster=None)
-    accumulator = SimpleNamespace(has_incomplete=False)
-    sender = Sender(client, None, accumulator, transaction_manager=Transactions(), metrics=None)
-    producer = SimpleNamespace(_sender=sender)
-
-    sender._maybe_send_pending_request()
-    assert asked == ["who coordinates"]  # the fault of kafka-python: when this fails, the mend may go
-    asked.clear()
-    keep_asking_for_coordinator(producer)
-    sender._maybe_send_pending_request()
-    assert asked == ["who coordinates", "again"]
