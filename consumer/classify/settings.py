@@ -11,8 +11,8 @@ from pydantic_settings import NoDecode
 from consumer.classify.classifier import Classifier, unobserved
 from consumer.classify.compute import calibration, nvjpeg
 from consumer.classify.compute.engine import Engine, Precision
+from consumer.classify.decision import GATE, WEIGHTS, Decision, EnsembleKind
 from consumer.classify.encoders.encoder import Encoder
-from consumer.classify.ensemble import Decision, Ensemble
 from consumer.classify.pictures.decode import PictureLimits
 from consumer.classify.places import TEMPLATES, Places, Templates
 from producer.base.errors import CommandError
@@ -62,11 +62,11 @@ class ClassifySettings(Settings):
     jpeg_decoder: Literal["pillow", "nvjpeg"] = Field(
         "pillow", description="what decodes JPEGs; nvjpeg does it on the GPU, an extra"
     )
-    ensemble: Ensemble = Field("conditional", description="whether picture, both, or both where needed decide")
+    ensemble: EnsembleKind = Field("conditional", description="whether picture, both, or both where needed decide")
     weights: Annotated[
         tuple[Weight, Weight], NoDecode, BeforeValidator(_split_weights), AfterValidator(_check_weights)
-    ] = Field((0.8, 0.8), description="of picture and caption in the ensemble, two numbers: 0.8,0.8")
-    gate: Share = Field(0.6, description="confidence above which the picture needs no caption (conditional)")
+    ] = Field(WEIGHTS, description="of picture and caption in the ensemble, two numbers: 0.8,0.8")
+    gate: Share = Field(GATE, description="confidence above which the picture needs no caption (conditional)")
     threshold: Share | None = Field(
         None,
         description="confidence below which a post is not classified (default: open_clip 0.3, conse 0.26)",

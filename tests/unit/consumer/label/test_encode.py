@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from consumer.classify.classifier import Classifier, Decoded
-from consumer.classify.ensemble import Decision
+from consumer.classify.decision import Decision
 from consumer.classify.label import Label
 from consumer.dead_letter import DeadLetter
 from consumer.label.batch import Batch
