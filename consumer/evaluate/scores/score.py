@@ -8,7 +8,8 @@ from pydantic import AliasChoices, Field
 from pydantic_settings import SettingsConfigDict
 
 from consumer.classify.classifier import Classifier, Decoded
-from consumer.classify.settings import ClassifySettings, build_classifier
+from consumer.classify.factory import build_classifier
+from consumer.classify.settings import ClassifySettings
 from consumer.classify.survive import one_line, survive
 from consumer.evaluate.scores.ahead import Failure, Ready, batches
 from consumer.evaluate.scores.folder import FAILED, ScoreInfo

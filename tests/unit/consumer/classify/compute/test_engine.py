@@ -22,9 +22,10 @@ from consumer.classify.compute.engine import CHECKSUMS, Precision, Tower, cache_
 from consumer.classify.decision import Decision
 from consumer.classify.encoders.conse import Conse
 from consumer.classify.encoders.open_clip import OpenClip
+from consumer.classify.factory import build_classifier
 from consumer.classify.pictures.decode import PictureLimits
 from consumer.classify.places import Places
-from consumer.classify.settings import ClassifySettings, build_classifier
+from consumer.classify.settings import ClassifySettings
 from producer.base.errors import CommandError
 from producer.base.settings import load
 from producer.photographs import PHOTOGRAPHS
