@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
-from consumer.classify.ensemble import Decision
+from consumer.classify.decision import Decision, EnsembleKind
 from consumer.classify.label import Label, Ranking
 from consumer.kafka.origin import Origin
 from producer.base.logs import event
@@ -46,10 +46,21 @@ class PartRecord(_Record):
 class DecisionRecord(_Record):
     """The settings that decided: whatever changes a label shows in the data."""
 
-    ensemble: Literal["only-image", "ensemble", "conditional"]
+    ensemble: EnsembleKind
     weights: tuple[float, float]
     gate: float
     threshold: float
+
+    @classmethod
+    def of(cls, decision: Decision) -> "DecisionRecord":
+        """The record of a decision."""
+        return cls(
+            ensemble=decision.ensemble, weights=decision.weights, gate=decision.gate, threshold=decision.threshold
+        )
+
+    def to_decision(self) -> Decision:
+        """The decision of the record."""
+        return Decision(ensemble=self.ensemble, weights=self.weights, gate=self.gate, threshold=self.threshold)
 
 
 class SourceRecord(_Record):
@@ -126,9 +137,7 @@ class LabeledPost(_Record):
             sentiment=label.sentiment,
             created_at=post.created_at,
             labeled_at=now,
-            decision=DecisionRecord(
-                ensemble=decision.ensemble, weights=decision.weights, gate=decision.gate, threshold=decision.threshold
-            ),
+            decision=DecisionRecord.of(decision),
             encoder=encoder,
             places=places,
             source=source,

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.classify.classifier import Classifier
-from consumer.classify.ensemble import Decision
+from consumer.classify.decision import Decision
 from consumer.classify.places import Place, Places
 from consumer.label.label import Build, main
 from consumer.label.settings import LabelSettings

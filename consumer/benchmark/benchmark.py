@@ -21,7 +21,7 @@ from consumer.benchmark.report import Figures
 from consumer.benchmark.settings import BenchmarkSettings
 from consumer.benchmark.topics import fill, own_topics
 from consumer.classify.classifier import Classifier
-from consumer.classify.settings import build_classifier, chosen_device
+from consumer.classify.factory import build_classifier, chosen_device
 from consumer.start import check_checksum
 from producer.base.settings import load
 from producer.post import Post

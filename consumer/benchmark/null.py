@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import torch
 
 from consumer.classify.classifier import Classifier, Decoded
-from consumer.classify.ensemble import Decision
+from consumer.classify.decision import Decision
 from consumer.classify.label import Label, Ranking
 from consumer.label.settings import LabelSettings
 from consumer.labeled_post import LabeledPost, SourceRecord

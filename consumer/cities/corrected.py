@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.classify.ensemble import reaches
+from consumer.classify.decision import Decision
 from consumer.evaluate.marks.truth import RIGHT, UNJUDGED, check_fit, truth_of
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores.ensembles import Ensemble, Kind, decide, named
+from consumer.evaluate.scores.ensembles import Ensemble, decide
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share
 from producer.base.errors import CommandError
 
@@ -87,9 +86,9 @@ def judge(sample: Sample, marks: Path, stamp: str, moved: Path | None = None) ->
     scores = sample.scores(moved)
     check_fit(scores.folder, scores.info, sample)
     truth = truth_of(sample, marks, allow_unmarked=True, categories=scores.info.categories)
-    ensemble, threshold = _parse(decision)
-    decided = decide(ensemble, scores.of([post.post_id for post in sample.posts]), scores.info)
-    labels = np.where(reaches(decided.confidence, threshold), decided.label, -1)
+    counted = _decision(decision)
+    decided = decide(Ensemble.of(counted), scores.of([post.post_id for post in sample.posts]), scores.info)
+    labels = np.where(counted.classifies(decided.confidence), decided.label, -1)
     verdicts = truth.of(labels)
     unjudged = int(((verdicts == UNJUDGED) & (labels >= 0)).sum())
     labels = np.where(verdicts == UNJUDGED, -1, labels)
@@ -142,11 +141,8 @@ def correct(
     return found
 
 
-def _parse(decision: str) -> tuple[Ensemble, float]:
-    """The settings that `stamp_of` wrote: ``conditional weights=0.8/0.8 gate=0.6 threshold=0.3``."""
-    kind, *settings = decision.split(" ")
-    values = dict(setting.split("=", 1) for setting in settings)
-    if kind not in ("only-image", "ensemble", "conditional"):
-        raise CommandError(f"the counted labels were decided by {kind!r}, which this version does not know")
-    of_image, of_text = map(float, values["weights"].split("/"))
-    return named(cast(Kind, kind), (of_image, of_text), float(values["gate"])), float(values["threshold"])
+def _decision(name: str) -> Decision:
+    try:
+        return Decision.parse(name)
+    except ValueError:
+        raise CommandError(f"the counted labels were decided by {name!r}, which this version does not know") from None

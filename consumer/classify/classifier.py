@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.classify.captions import readable
+from consumer.classify.decision import Decision, ranked, softmax
 from consumer.classify.encoders.encoder import Encoder, EncoderBug, NotFinite
-from consumer.classify.ensemble import Decision, ranked, softmax
 from consumer.classify.label import Label, Ranking
 from consumer.classify.pictures.decode import PictureError, PictureLimits
 from consumer.classify.pictures.levels import levels as levels_of

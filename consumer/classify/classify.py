@@ -12,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from consumer.classify.classifier import Classifier, Decoded
+from consumer.classify.factory import build_classifier
 from consumer.classify.label import Label, Ranking
 from consumer.classify.pictures.decode import PictureError
-from consumer.classify.settings import ClassifySettings, build_classifier
+from consumer.classify.settings import ClassifySettings
 from producer.base.errors import UsageError
 from producer.base.settings import load
 from producer.post import Post

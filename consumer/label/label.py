@@ -13,8 +13,8 @@ from prometheus_client import REGISTRY
 from consumer import __version__
 from consumer.classify.classifier import Classifier
 from consumer.classify.compute.openmp import release_threads
+from consumer.classify.factory import build_classifier
 from consumer.classify.pictures.pool import decoders
-from consumer.classify.settings import build_classifier
 from consumer.health import Health, serve
 from consumer.kafka.transactions import PUBLISH_LIMIT
 from consumer.kafka.watchdog import Watchdog

@@ -36,7 +36,7 @@ class Device:
         self._copies: Any = torch.cuda.Stream(self.torch) if self.torch.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def tower(self, encode: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
-        """What encodes a batch, compiled if that is wanted. ``reduce-overhead`` would ask for one thread for ever."""
+        """What encodes a batch, compiled if that is wanted. ``reduce-overhead`` would tie it to one thread."""
         return torch.compile(encode, dynamic=False) if self.compiled else encode
 
     def plain(self) -> "Device":

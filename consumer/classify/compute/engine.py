@@ -67,7 +67,7 @@ def check(engine: Engine, precision: Precision, device: str, compiled: bool = Fa
         engine: what computes.
         precision: of the arithmetic.
         device: as torch calls it.
-        compiled: whether torch shall compile the towers.
+        compiled: whether torch compiles the towers.
         calibrated: whether there are pictures that int8 can be fitted to.
 
     Raises:

@@ -1,4 +1,4 @@
-"""JPEGs decoded on the GPU, by TorchCodec and NVIDIA's nvJPEG. Not run yet."""
+"""JPEGs decoded on the GPU, by TorchCodec and NVIDIA's nvJPEG."""
 
 import io
 import threading
@@ -35,7 +35,7 @@ def decoder(device: str) -> Callable[[bytes], torch.Tensor]:
 
     def decode(data: bytes) -> torch.Tensor:
         if not hasattr(threads, "stream"):
-            # TorchCodec waits for its stream: that shall not be the model's.
+            # TorchCodec waits for its stream, which must not be the model's.
             threads.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(threads.stream):
             levels: torch.Tensor = decode_jpeg(data, mode="RGB", device=device)

@@ -25,7 +25,7 @@ def plain_jpeg(data: bytes, limits: PictureLimits, decoder: Callable[[bytes], to
     long.
 
     Returns:
-        None for anything else, and where the decoder fails: `pictures.decode` shall judge then.
+        None for anything else, and where the decoder fails: `pictures.decode` judges then.
     """
     if not data.endswith(b"\xff\xd9"):
         return None

@@ -19,7 +19,7 @@ from consumer.evaluate.marks.marks import model_name
 from consumer.evaluate.marks.truth import RIGHT, UNJUDGED, Judged, Truth, check_fit, truth_of, was_pooled
 from consumer.evaluate.samples.folder import Sample
 from consumer.evaluate.scores import ensembles
-from consumer.evaluate.scores.ensembles import ENSEMBLES, Ensemble, proposed_by
+from consumer.evaluate.scores.ensembles import CONDITIONAL, ENSEMBLES, Ensemble, proposed_by
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, effective_number, percentiles, unless_flat
 from producer.base.errors import CommandError, UsageError
@@ -68,7 +68,7 @@ class CompareSettings(Settings):
     folders: CliPositionalArg[list[Path]] = Field(description="score folders, and the sample folder as the last")
     marks: Path | None = Field(None, description="the filled sheet, a CSV; without it: the pre-labels of a sample-a")
     allow_unmarked: bool = Field(False, description="leave out posts that nobody marked")
-    ensemble: str = Field("conditional 0.8/0.8", description="how they decide: a name of the curves, or as --ensemble")
+    ensemble: str = Field(CONDITIONAL.name, description="how they decide: a name of the curves, or as --ensemble")
     coverage: float = Field(0.5, gt=0, lt=1, description="share of posts that each model classifies at equal coverage")
     rounds: int = Field(1_000, ge=100, description="rounds of the bootstrap")
     seed: int = Field(205, ge=0, description="of the bootstrap")

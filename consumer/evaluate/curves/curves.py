@@ -9,7 +9,7 @@ import math
 import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -32,8 +32,7 @@ from consumer.evaluate.curves.risk import coverage_table, risk_table
 from consumer.evaluate.curves.thresholds import Wish
 from consumer.evaluate.marks.truth import Judged, Scale, Truth, check_fit, truth_of, was_pooled
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores import ensembles
-from consumer.evaluate.scores.ensembles import ENSEMBLES, GATE, Ensemble, FurtherEnsembles, proposed_by
+from consumer.evaluate.scores.ensembles import BOTH, ENSEMBLES, Ensemble, FurtherEnsembles, proposed_by
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.scores.parts import ScorePart
 from consumer.evaluate.stats.intervals import Bootstrap, Strata
@@ -87,8 +86,7 @@ class CurvesSettings(FurtherEnsembles):
 
     def all_ensembles(self) -> tuple[Ensemble, ...]:
         """Those of the talk, one whose caption must be sure, and the further ones; each name once."""
-        sure = ensembles.named("ensemble", (0.8, 0.8), GATE, self.text_threshold)
-        return self.with_further(*ENSEMBLES, sure)
+        return self.with_further(*ENSEMBLES, replace(BOTH, text_threshold=self.text_threshold))
 
     def wishes(self) -> list[Wish]:
         """What thresholds are to be chosen for."""
@@ -234,7 +232,7 @@ def summary(settings: CurvesSettings, scores: Scores, sample: Sample, truth: Tru
             "no_place": sum(post.no_place for post in truth.posts),
             "cannot_tell": sum(post.cannot_tell for post in truth.posts),
         },
-        "ensembles": [asdict(ensemble) for ensemble in settings.all_ensembles()],
+        "ensembles": [{"name": each.name} | asdict(each) for each in settings.all_ensembles()],
         "groups": list(curves.tables["risk"]["group"].unique()),
         "weightings": Strata.from_sample(sample).weightings,
         "ece": [asdict(each) for each in curves.calibration],

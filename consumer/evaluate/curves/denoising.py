@@ -9,7 +9,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from consumer.classify.ensemble import reaches
 from consumer.evaluate.marks.marks import PostMarks
 from consumer.evaluate.marks.truth import Judged, Scale
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share, share_interval
@@ -74,10 +73,11 @@ def denoising(
         for scale, thresholds in grids.items():
             for judged in answers:
                 scores = np.nan_to_num(judged.on(scale), nan=-1.0)
+                kept, at = judged.classified(scale, thresholds), {"threshold": thresholds}
                 for weighting in strata.weightings:
                     weights = strata.weights(weighting)
                     names = {"scale": scale, "ensemble": judged.ensemble.name, "weighting": weighting}
-                    blocks.append(_shares(scores, thresholds, nothing, places, weights, bootstrap) | names)
+                    blocks.append(_shares(kept, nothing, places, weights, bootstrap) | at | names)
                     found = auroc(scores, nothing, places, weights, bootstrap)
                     counts = int(nothing.sum()), int(places.sum())
                     separations.append(Separation(scale, judged.ensemble.name, weighting, *found, *counts))
@@ -108,14 +108,12 @@ def auroc(
 
 
 def _shares(
-    scores: NDArray[np.float64],
-    thresholds: NDArray[np.float64],
+    kept: NDArray[np.bool_],
     nothing: NDArray[np.bool_],
     places: NDArray[np.bool_],
     weights: NDArray[np.float64],
     bootstrap: Bootstrap,
 ) -> dict[str, Any]:
-    kept = reaches(scores[:, None], thresholds)
     of_nothing = np.broadcast_to(nothing[:, None], kept.shape)
     of_places = np.broadcast_to(places[:, None], kept.shape)
     rejected = share_interval(bootstrap, weights, of_nothing & ~kept, of_nothing)
@@ -123,4 +121,4 @@ def _shares(
     columns = ("rejected", "rejected_low", "rejected_high", "kept", "kept_low", "kept_high")
     shares = dict(zip(columns, (*rejected, *places_kept), strict=True))
     counts = {"no_place": int(nothing.sum()), "places": int(places.sum())}
-    return {"threshold": thresholds, **shares, **counts}
+    return {**shares, **counts}

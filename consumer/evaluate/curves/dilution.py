@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from consumer.classify.ensemble import reaches, winner
-from consumer.evaluate.scores.ensembles import Decided, Ensemble, decide, image_probabilities, text_probabilities
+from consumer.classify.decision import classifies, winner
+from consumer.evaluate.scores.ensembles import Ensemble, distributions
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
 
@@ -65,9 +65,9 @@ def dilution(
     """
     totals: dict[str, Diluted] = {}
     for part in parts if info.synonyms else ():
-        image, text = image_probabilities(part, info), text_probabilities(part, info)
         for ensemble in ensembles:
-            found = of_part(deciding(ensemble, decide(ensemble, part, info), image, text), info, threshold)
+            deciding, _ = distributions(ensemble, part, info)
+            found = of_part(deciding[np.isfinite(deciding[:, 0])], info, threshold)
             totals[ensemble.name] = totals[ensemble.name] + found if ensemble.name in totals else found
     names = ["|".join(cluster) for cluster in info.synonyms]
     rows = []
@@ -75,17 +75,6 @@ def dilution(
         rows.append((ensemble_name, "", threshold, *_row(total, slice(None))))
         rows += [(ensemble_name, name, threshold, *_row(total, slice(i, i + 1))) for i, name in enumerate(names)]
     return pd.DataFrame(rows, columns=list(DILUTION))
-
-
-def deciding(
-    ensemble: Ensemble, decided: Decided, image: NDArray[np.float64], text: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The distribution over places by which each post that can be decided was decided: ``[m, P]`` of ``[n, P]``."""
-    if ensemble.kind == "only-text":
-        return text[decided.label >= 0]
-    of_image, of_text = ensemble.weights
-    both = (of_image * image + of_text * text) / (of_image + of_text)
-    return np.where(decided.by_image[:, None], image, both)
 
 
 def of_part(distributions: NDArray[np.float64], info: ScoreInfo, threshold: float) -> Diluted:
@@ -98,8 +87,8 @@ def of_part(distributions: NDArray[np.float64], info: ScoreInfo, threshold: floa
     lone = distributions[:, alone].max(axis=1, initial=0.0)
     cluster, label = np.stack([*sums, lone], axis=1), np.stack([*best, lone], axis=1)
     likeliest, rows = winner(cluster)[0], np.arange(len(cluster))
-    missed = ~reaches(distributions.max(axis=1, initial=0.0), threshold)
-    found = missed & reaches(cluster[rows, likeliest], threshold)
+    missed = ~classifies(distributions.max(axis=1, initial=0.0), threshold)
+    found = missed & classifies(cluster[rows, likeliest], threshold)
     size = cluster.shape[1]
     return Diluted(
         np.bincount(likeliest, minlength=size),

@@ -11,16 +11,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.classify.ensemble import reaches
 from consumer.evaluate.curves.risk import at_coverage
 from consumer.evaluate.marks.truth import Judged
+from consumer.evaluate.scores.ensembles import BOTH, CONDITIONAL, IMAGE
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share, share_interval, unless_flat
 from consumer.evaluate.stats.measure import Measure
 
 Answer = Literal["holds", "does not", "cannot tell"]
 
-IMAGE, BOTH, CONDITIONAL = "OnlyImg", "Img x 0.8 + Text x 0.8", "conditional 0.8/0.8"
-"""What the findings are about: ``BOTH`` is the talk's ensemble 2."""
 
 FROM = 0.4
 THRESHOLDS = np.round(np.arange(FROM, 1.6 + 1e-9, 0.05), 2)
@@ -66,15 +64,15 @@ def findings(answers: Sequence[Judged], strata: Strata, bootstrap: Bootstrap, me
     """The three verdicts, with every class counting the same as in the talk (in a sample without classes: every post).
 
     Args:
-        answers: `IMAGE`, `BOTH` and `CONDITIONAL` among them.
+        answers: `IMAGE`, `BOTH` (the talk's ensemble 2) and `CONDITIONAL` among them.
         strata: how the posts were drawn.
         bootstrap: the rounds; the same for all ensembles, so that differences are paired.
         measure: what a right label is called.
     """
     by_name = {judged.ensemble.name: judged for judged in answers}
-    image, both, conditional = by_name[IMAGE], by_name[BOTH], by_name[CONDITIONAL]
+    image, both, conditional = (by_name[each.name] for each in (IMAGE, BOTH, CONDITIONAL))
     weights = strata.weights(strata.weightings[0])
-    recovered = min(float(weights @ reaches(judged.raw, FROM)) / weights.sum() for judged in (both, image))
+    recovered = min(float(_recovered(judged, weights, np.array([FROM]))[0]) for judged in (both, image))
     accurate = _by_threshold(both, image, weights, bootstrap)
     accurate_fairly = _by_coverage(both, image, weights, bootstrap, COVERAGES[recovered >= COVERAGES])
     beaten = _by_threshold(conditional, both, weights, bootstrap)
@@ -84,8 +82,9 @@ def findings(answers: Sequence[Judged], strata: Strata, bootstrap: Bootstrap, me
         Finding(
             "ensemble 2 is more accurate from 0.4 on",
             _gains_throughout(accurate),
-            f"{BOTH} minus {IMAGE}: {rule}. Holds: its interval lies above 0, and at no threshold is the difference "
-            f"surely negative. Does not: the interval lies below a gain of {NO_GAIN:.0%}, or at some threshold it is.",
+            f"{BOTH.name} minus {IMAGE.name}: {rule}. Holds: its interval lies above 0, and at no threshold is the "
+            f"difference surely negative. Does not: the interval lies below a gain of {NO_GAIN:.0%}, or at some "
+            "threshold it is.",
             *accurate.interval,
             accurate.numbers,
             accurate_fairly.plain(_gains_throughout(accurate_fairly)),
@@ -94,7 +93,7 @@ def findings(answers: Sequence[Judged], strata: Strata, bootstrap: Bootstrap, me
         Finding(
             "the conditional does not beat it",
             _turned(_gains(beaten)),
-            f"{CONDITIONAL} minus {BOTH}: {rule}. Holds: its interval lies below a gain of {NO_GAIN:.0%}. "
+            f"{CONDITIONAL.name} minus {BOTH.name}: {rule}. Holds: its interval lies below a gain of {NO_GAIN:.0%}. "
             "Does not: the interval lies above 0.",
             *beaten.interval,
             beaten.numbers,
@@ -144,7 +143,7 @@ def _turned(answer: Answer) -> Answer:
 
 
 def _by_threshold(one: Judged, other: Judged, weights: NDArray[np.float64], bootstrap: Bootstrap) -> Difference:
-    known = [reaches(judged.raw[:, None], THRESHOLDS) & judged.known[:, None] for judged in (one, other)]
+    known = [judged.classified("raw", THRESHOLDS) & judged.known[:, None] for judged in (one, other)]
     posts = np.min([each.sum(axis=0) for each in known], axis=0)
     usable = posts >= LEAST
     accuracies, rounds = [], []
@@ -198,27 +197,27 @@ def _surely_less(found: NDArray[np.float64], rounds: NDArray[np.float64]) -> boo
     return bool((found[varies] + np.nanquantile(deviations, 0.95) * spread[varies] < 0).any())
 
 
+def _recovered(judged: Judged, weights: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share of posts that are classified at each raw threshold."""
+    return np.asarray(weights @ judged.classified("raw", thresholds) / weights.sum())
+
+
 def _recovers_fewer(both: Judged, image: Judged, weights: NDArray[np.float64], bootstrap: Bootstrap) -> Finding:
-    at_from, at_to = (reaches(both.raw[:, None], threshold) for threshold in (FROM, TO))
+    at_from, at_to = (both.classified("raw", np.array([threshold])) for threshold in (FROM, TO))
     estimate, low, high = (float(each[0]) for each in share_interval(bootstrap, weights, at_to, at_from))
     verdict: Answer = "cannot tell"
     if at_from.sum() >= LEAST and high < FAR_FEWER:
         verdict = "holds"
     elif at_from.sum() >= LEAST and low > FAR_FEWER:
         verdict = "does not"
-    numbers = [
-        {"threshold": float(threshold)}
-        | {
-            name: float(weights @ reaches(judged.raw, threshold) / weights.sum())
-            for name, judged in (("recovered", both), ("recovered_by_image", image))
-        }
-        for threshold in THRESHOLDS
-    ]
+    shares = (THRESHOLDS, _recovered(both, weights, THRESHOLDS), _recovered(image, weights, THRESHOLDS))
+    keys = ("threshold", "recovered", "recovered_by_image")
+    numbers = [dict(zip(keys, map(float, each), strict=True)) for each in zip(*shares, strict=True)]
     known = at_from.any()
     return Finding(
         "it recovers far fewer images as the threshold grows",
         verdict,
-        f"images that {BOTH} recovers at the raw threshold {TO:g}, as a share of those at {FROM:g}. Holds: its "
+        f"images that {BOTH.name} recovers at the raw threshold {TO:g}, as a share of those at {FROM:g}. Holds: its "
         f"interval lies below {FAR_FEWER:.0%}. Does not: above. Needs no marks.",
         estimate if known else None,
         low if known else None,

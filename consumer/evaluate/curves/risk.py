@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from consumer.classify.ensemble import reaches
+from consumer.classify.decision import reaches
 from consumer.evaluate.marks.truth import Judged
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share, wilson
 from consumer.evaluate.stats.measure import Measure

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from consumer.classify.ensemble import exceeds
-from consumer.evaluate.scores.ensembles import GATE, image_probabilities
+from consumer.classify.decision import GATE, is_sure
+from consumer.evaluate.scores.ensembles import image_probabilities
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
 
@@ -37,5 +37,5 @@ def savings(parts: Iterable[ScorePart], info: ScoreInfo, gates: tuple[float, ...
         sure = image_probabilities(part, info).max(axis=1)[part.has_text]
         posts += len(part)
         captions += len(sure)
-        saved += exceeds(sure[:, None], np.array(gates)).sum(axis=0)
+        saved += is_sure(sure[:, None], np.array(gates)).sum(axis=0)
     return [Saved(gate, posts, captions, int(count)) for gate, count in zip(gates, saved, strict=True)]

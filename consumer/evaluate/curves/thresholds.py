@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from consumer.classify.ensemble import reaches
 from consumer.evaluate.marks.truth import Judged, Scale
-from consumer.evaluate.scores.ensembles import ENSEMBLES, decide
+from consumer.evaluate.scores.ensembles import IMAGE, decide
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, Weighting, share, share_interval, wilson
@@ -108,7 +107,7 @@ def table(
     stack: list[dict[str, Any]] = []
     for scale, thresholds in grids.items():
         for judged in answers:
-            kept = reaches(judged.on(scale)[:, None], thresholds)  # what is not a number is never kept
+            kept = judged.classified(scale, thresholds)
             for group, inside in groups.items():
                 apart = classes if classes is not None and inside.all() else strata
                 blocks = list(_classes(judged, kept, inside, apart))
@@ -122,7 +121,7 @@ def table(
 
 def by_picture(part: ScorePart, info: ScoreInfo) -> Strata:
     """The classes of posts that were drawn from none: their labels by the picture alone, the most frequent first."""
-    label, number, posts = np.unique(decide(ENSEMBLES[0], part, info).label, return_inverse=True, return_counts=True)
+    label, number, posts = np.unique(decide(IMAGE, part, info).label, return_inverse=True, return_counts=True)
     frequent = np.argsort(-posts, kind="stable")
     return Strata(
         tuple(info.categories[each] for each in label[frequent]),
@@ -229,7 +228,7 @@ def _choose(
 ) -> dict[str, object]:
     confidences = judged.confidence[first & np.isfinite(judged.confidence)]
     candidates = np.unique(np.floor(confidences * 1e4) / 1e4)  # four decimals, as a setting has them
-    kept = reaches(judged.confidence[:, None], candidates)
+    kept = judged.classified("normalised", candidates)
     of_first = _counts(judged, kept, weights * first)
     if wish.wanted == "accuracy":
         enough = (first & judged.known) @ kept.astype(np.int64) >= LEAST

@@ -7,6 +7,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from consumer.classify.decision import classifies
 from consumer.evaluate.marks.marks import PostMarks, Sheet, model_name
 from consumer.evaluate.samples.folder import Sample
 from consumer.evaluate.scores.ensembles import ENSEMBLES, Ensemble, decide
@@ -72,6 +73,10 @@ class Judged:
         """Let an ensemble decide the sample's posts, whose scores ``part`` is."""
         decided = decide(ensemble, part, info)
         return cls(ensemble, decided.confidence, decided.raw, truth.of(decided.label))
+
+    def classified(self, scale: Scale, thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which posts are given their label at each threshold, ``[n, thresholds]``; an undecided one never is."""
+        return classifies(self.on(scale)[:, None], thresholds)
 
     def on(self, scale: Scale) -> NDArray[np.float64]:
         """What thresholds of this scale are compared with, ``[n]``."""

@@ -14,7 +14,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from consumer.count.figures import Share
 from producer.base.errors import CommandError
 from producer.base.settings import Settings
 
@@ -146,11 +145,6 @@ def readable(category: str) -> str:
     return category.replace("_", " ").replace("/", " / ")
 
 
-def share(value: Share) -> str:
-    """A share with its interval."""
-    return MISSING if math.isnan(value.share) else f"{percent(value.share)} ({interval(value.low, value.high)})"
-
-
 def _is_nan(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
@@ -172,7 +166,6 @@ _filters: Mapping[str, Any] = {
     "number": number,
     "whole": whole,
     "readable": readable,
-    "share": share,
     "points": points,
 }
 _environment.filters.update(_filters)

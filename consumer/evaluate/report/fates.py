@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from consumer.classify.ensemble import reaches
+from consumer.classify.decision import classifies
 from consumer.evaluate.marks.truth import RIGHT, WRONG, Truth
 from consumer.evaluate.samples.folder import Sample
 from consumer.evaluate.scores.ensembles import Ensemble, decide
@@ -68,7 +68,7 @@ def fates(
         fate = {RIGHT: "correct", WRONG: "incorrect"}.get(int(verdict), "unjudged")
         place = name if post.stratum is None else post.stratum
         columns = of_class.setdefault(place, {})
-        fate = fate if reaches(confidence, threshold) else "not_classified"
+        fate = fate if classifies(confidence, threshold) else "not_classified"
         columns.setdefault(fate, []).append(Labelled(post.post_id, name, float(confidence)))
     ranked = sorted(of_class.items(), key=lambda item: (-sum(map(len, item[1].values())), item[0]))
     for place, columns in ranked[:classes]:

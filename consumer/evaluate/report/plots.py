@@ -12,12 +12,13 @@ from matplotlib.ticker import PercentFormatter
 
 from consumer.evaluate.pages.drawing import DASHES, MARKERS, MUTED, OKABE_ITO, plain, png
 from consumer.evaluate.pages.page import readable
+from consumer.evaluate.scores.ensembles import CONDITIONAL, TALKED_OF
 
 Scale = Literal["raw", "normalised"]
 
 FADED = 0.12
 WIDTH = 9.4
-MAIN = "conditional 0.8/0.8"
+MAIN = CONDITIONAL.name
 """What the worker does unless told otherwise: where one ensemble must do, it is this."""
 FATES = (
     ("correct", "#009e73", ""),
@@ -28,8 +29,6 @@ FATES = (
 """Column, colour and hatch, in the order of the bars."""
 LEAST = 10
 """Judged posts below which a curve over thresholds ends: an accuracy of three posts is noise."""
-TALKED_OF = ("OnlyImg", "Img x 0.8 + Text x 0.8", MAIN)
-"""The ensembles of the talk's findings: only they have bands and classes, for seven of them cover each other."""
 BAR_STEPS: dict[Scale, float] = {"raw": 0.2, "normalised": 0.1}
 
 

@@ -17,7 +17,6 @@ from pydantic_settings import CliPositionalArg
 from consumer.evaluate.curves.compare import COMPARED
 from consumer.evaluate.curves.curves import SUMMARY
 from consumer.evaluate.curves.curves import VERSION as CURVES_VERSION
-from consumer.evaluate.curves.findings import BOTH, CONDITIONAL, IMAGE
 from consumer.evaluate.curves.savings import savings
 from consumer.evaluate.marks.gallery import shown
 from consumer.evaluate.marks.truth import Truth, check_fit, truth_of
@@ -263,7 +262,7 @@ def _shown(found: Found) -> dict[str, list[dict[str, Any]]]:
             & (normalised["weighting"] == usual)
         ],
         "classes": most_frequent(top1)[
-            lambda rows: (rows["group"] == "all") & rows["ensemble"].isin((IMAGE, BOTH, CONDITIONAL))
+            lambda rows: (rows["group"] == "all") & rows["ensemble"].isin(ensembles.TALKED_OF)
         ],
         "threshold_choice": tables["threshold_choice"],
         "dilution": tables["dilution"][tables["dilution"]["cluster"] == ""],

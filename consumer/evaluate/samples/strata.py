@@ -8,7 +8,7 @@ from pydantic import AliasChoices, Field
 from pydantic_settings import CliPositionalArg, SettingsConfigDict
 
 from consumer.evaluate.samples.folder import SampledPost, Stratum
-from consumer.evaluate.scores.ensembles import ENSEMBLES, decide
+from consumer.evaluate.scores.ensembles import IMAGE, decide
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
 from consumer.evaluate.scores.selection import Smallest, rank
@@ -64,7 +64,7 @@ class Strata:
 
 def by_image(part: ScorePart, info: ScoreInfo) -> list[str]:
     """The category that the picture alone gives each post, whatever the confidence."""
-    return [info.categories[label] for label in decide(ENSEMBLES[0], part, info).label]
+    return [info.categories[label] for label in decide(IMAGE, part, info).label]
 
 
 def shortfalls(strata: Sequence[Stratum], settings: StrataSettings) -> list[str]:

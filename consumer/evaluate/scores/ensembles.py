@@ -3,22 +3,20 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
-from consumer.classify.ensemble import Decision, reaches, softmax, winner
+from consumer.classify.decision import GATE, WEIGHTS, Decision, EnsembleKind, reaches, softmax, winner
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
 from producer.base.errors import UsageError
 from producer.base.settings import Settings
 
-Kind = Literal["only-image", "only-text", "ensemble", "conditional"]
-
-GATE = 0.6
+Kind = Literal[EnsembleKind, "only-text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +24,50 @@ class Ensemble:
     """One way to decide.
 
     Attributes:
-        name: as it stands in tables and plots.
-        kind: the caption alone, or as `consumer.classify.ensemble.Decision` has it.
+        kind: the caption alone, or as `consumer.classify.decision.Decision` has it.
         weights: of the picture's and the caption's probabilities.
         gate: confidence above which ``conditional`` needs no caption.
         text_threshold: a caption whose own confidence is below it does not count; None: every caption counts.
     """
 
-    name: str
     kind: Kind
-    weights: tuple[float, float] = (0.8, 0.8)
+    weights: tuple[float, float] = WEIGHTS
     gate: float = GATE
     text_threshold: float | None = None
 
+    @classmethod
+    def of(cls, decision: Decision) -> Self:
+        """The ensemble of a worker's decision, which has a threshold as well."""
+        return cls(decision.ensemble, decision.weights, decision.gate)
 
+    @property
+    def name(self) -> str:
+        """As it stands in tables and plots; the talk's names."""
+        of_image, of_text = self.weights
+        names: dict[Kind, str] = {
+            "only-image": "OnlyImg",
+            "only-text": "OnlyText",
+            "ensemble": f"Img x {of_image:g} + Text x {of_text:g}",
+            "conditional": f"conditional {of_image:g}/{of_text:g}"
+            + (f" (> {self.gate:g})" if self.gate != GATE else ""),
+        }
+        if self.text_threshold is None or self.kind == "only-image":
+            return names[self.kind]
+        return f"{names[self.kind]}, text ≥ {self.text_threshold:g}"
+
+
+IMAGE, BOTH, CONDITIONAL = Ensemble("only-image"), Ensemble("ensemble"), Ensemble("conditional")
 ENSEMBLES: tuple[Ensemble, ...] = (
-    Ensemble("OnlyImg", "only-image"),
-    Ensemble("OnlyText", "only-text"),
-    Ensemble("Img x 0.8 + Text x 0.8", "ensemble", (0.8, 0.8)),
-    Ensemble("Img x 0.8 + Text x 0.2", "ensemble", (0.8, 0.2)),
-    Ensemble("conditional 0.8/0.8", "conditional", (0.8, 0.8)),
-    Ensemble("conditional 0.8/0.2", "conditional", (0.8, 0.2)),
+    IMAGE,
+    Ensemble("only-text"),
+    BOTH,
+    Ensemble("ensemble", (0.8, 0.2)),
+    CONDITIONAL,
+    Ensemble("conditional", (0.8, 0.2)),
 )
 """Those of the talk; the paper's weights beside the notes'."""
+TALKED_OF = tuple(ensemble.name for ensemble in (IMAGE, BOTH, CONDITIONAL))
+"""Those of the talk's findings. Only they have bands and classes in figures: seven would cover each other."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,44 +93,23 @@ def parse(text: str) -> Ensemble:
     Raises:
         UsageError: it is none; the message says what one looks like.
     """
-    kinds: dict[str, Kind] = {
-        "only-image": "only-image",
-        "only-text": "only-text",
-        "ensemble": "ensemble",
-        "conditional": "conditional",
-    }
+    kinds = get_args(Kind)
     parts = text.strip().split(":")
     try:
-        kind = kinds[parts[0]]
-        of_image, of_text = map(float, parts[1].split(",")) if len(parts) > 1 else (0.8, 0.8)
+        of_image, of_text = map(float, parts[1].split(",")) if len(parts) > 1 else WEIGHTS
         gate = float(parts[2]) if len(parts) > 2 else GATE
         text_threshold = float(parts[3]) if len(parts) > 3 else None
         shares = (gate, 0.0 if text_threshold is None else text_threshold)
-        if len(parts) > 4 or not all(0 <= share <= 1 for share in shares):
+        if parts[0] not in kinds or len(parts) > 4 or not all(0 <= share <= 1 for share in shares):
             raise ValueError
         if not (0 <= of_image < np.inf and 0 <= of_text < np.inf and of_image + of_text > 0):
             raise ValueError
-    except (KeyError, ValueError):
+    except ValueError:
         raise UsageError(
             f"--ensemble {text!r}: must be KIND[:IMAGE,TEXT[:GATE[:TEXT_THRESHOLD]]], KIND one of {', '.join(kinds)}; "
             "for example conditional:0.8,0.5:0.6"
         ) from None
-    return named(kind, (of_image, of_text), gate, text_threshold)
-
-
-def named(
-    kind: Kind, weights: tuple[float, float] = (0.8, 0.8), gate: float = GATE, text_threshold: float | None = None
-) -> Ensemble:
-    """An ensemble with the name that the talk would give it."""
-    of_image, of_text = weights
-    names = {
-        "only-image": "OnlyImg",
-        "only-text": "OnlyText",
-        "ensemble": f"Img x {of_image:g} + Text x {of_text:g}",
-        "conditional": f"conditional {of_image:g}/{of_text:g}" + (f" (> {gate:g})" if gate != GATE else ""),
-    }
-    counts = "" if text_threshold is None or kind == "only-image" else f", text ≥ {text_threshold:g}"
-    return Ensemble(names[kind] + counts, kind, weights, gate, text_threshold)
+    return Ensemble(cast(Kind, parts[0]), (of_image, of_text), gate, text_threshold)
 
 
 class FurtherEnsembles(Settings):
@@ -146,17 +144,27 @@ def proposed_by(ensemble: Ensemble, pooled: Collection[str]) -> bool:
     A post gets the label of the picture alone, of the caption alone, or of both as they are weighted.
     """
     if ensemble.kind in ("only-image", "only-text"):
-        deciding = {named(ensemble.kind).name}
+        deciding = {Ensemble(ensemble.kind).name}
     else:
-        deciding = {named("only-image").name, named("ensemble", ensemble.weights).name}
+        deciding = {IMAGE.name, Ensemble("ensemble", ensemble.weights).name}
     return ensemble.name in pooled or deciding <= set(pooled)
 
 
 def decide(ensemble: Ensemble, part: ScorePart, info: ScoreInfo) -> Decided:
-    """What the ensemble makes of the posts, without a threshold.
+    """What the ensemble makes of the posts, without a threshold."""
+    deciding, by_image = distributions(ensemble, part, info)
+    label, confidence = winner(deciding)
+    weight = np.where(by_image | (ensemble.kind == "only-text"), 1.0, sum(ensemble.weights))
+    return Decided(np.where(np.isnan(confidence), -1, label), confidence, confidence * weight, by_image)
 
-    A caption that counts is weighed as in `consumer.classify.ensemble.Decision`; where there is none the picture
-    decides alone (under only-text nothing does).
+
+def distributions(
+    ensemble: Ensemble, part: ScorePart, info: ScoreInfo
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The distribution over places by which each post is decided, ``[n, P]``, and whether it is the picture's, ``[n]``.
+
+    A caption that counts is weighed by `Decision`; where there is none the picture decides alone. Under only-text
+    nothing does: the row is NaN.
     """
     image = image_probabilities(part, info)
     text = text_probabilities(part, info)
@@ -164,14 +172,11 @@ def decide(ensemble: Ensemble, part: ScorePart, info: ScoreInfo) -> Decided:
     if ensemble.text_threshold is not None:
         counts[counts] = reaches(text[counts].max(axis=1), ensemble.text_threshold)
     if ensemble.kind == "only-text":
-        return _only_text(text, counts)
+        return np.where(counts[:, None], text, np.nan), np.zeros(len(part), np.bool_)
     decision = Decision(ensemble=ensemble.kind, weights=ensemble.weights, gate=ensemble.gate, threshold=0.0)
     counts &= ~decision.needs_no_caption(image.max(axis=1))
-    deciding = image.copy()
-    deciding[counts] = decision.combine(image[counts], text[counts])
-    label, confidence = winner(deciding)
-    raw = np.where(counts, confidence * sum(ensemble.weights), confidence)
-    return Decided(label, confidence, raw, ~counts)
+    image[counts] = decision.combine(image[counts], text[counts])
+    return image, ~counts
 
 
 def image_probabilities(part: ScorePart, info: ScoreInfo) -> NDArray[np.float64]:
@@ -182,10 +187,3 @@ def image_probabilities(part: ScorePart, info: ScoreInfo) -> NDArray[np.float64]
 def text_probabilities(part: ScorePart, info: ScoreInfo) -> NDArray[np.float64]:
     """The captions' distributions over places, ``[n, P]``; NaN without a caption."""
     return softmax(part.text.astype(np.float64) * info.text_logit_scale)
-
-
-def _only_text(text: NDArray[np.float64], counts: NDArray[np.bool_]) -> Decided:
-    label = np.full(len(text), -1, np.int64)
-    confidence = np.full(len(text), np.nan)
-    label[counts], confidence[counts] = winner(text[counts])
-    return Decided(label, confidence, confidence.copy(), np.zeros(len(text), np.bool_))

@@ -8,8 +8,9 @@ from pydantic import AliasChoices, Field
 from pydantic_settings import SettingsConfigDict
 
 from consumer.classify.classifier import Classifier, Decoded
-from consumer.classify.encoders.encoder import EncoderBug
-from consumer.classify.settings import ClassifySettings, build_classifier
+from consumer.classify.factory import build_classifier
+from consumer.classify.settings import ClassifySettings
+from consumer.classify.survive import one_line, survive
 from consumer.evaluate.scores.ahead import Failure, Ready, batches
 from consumer.evaluate.scores.folder import FAILED, ScoreInfo
 from consumer.evaluate.scores.progress import progress
@@ -114,40 +115,23 @@ def _score(
 
 
 def score_batch(classifier: Classifier, batch: Sequence[Ready[Decoded] | Failure]) -> list[Row | Failure]:
-    """Scores of the posts that could be decoded; one that the model cannot take alone is a failure.
+    """Scores of the posts that could be decoded; one that the encoder cannot take alone is a failure.
 
     Raises:
-        CommandError: the model fails on a post, and on a picture and caption of our own; or its device is lost.
+        BrokenModel: see `survive`.
     """
     decoded = [outcome.prepared for outcome in batch if isinstance(outcome, Ready)]
-    rows = _rows(classifier, decoded)
-    if any(isinstance(row, Failure) for row in rows):
-        try:
-            classifier.check()
-        except Exception as error:
-            raise CommandError(f"the encoder {classifier.encoder_name} fails on every post: {error!r}") from error
-    following = iter(rows)
-    return [outcome if isinstance(outcome, Failure) else next(following) for outcome in batch]
+    rows = iter(survive(classifier, decoded, lambda part: _rows(classifier, part), _failure))
+    return [outcome if isinstance(outcome, Failure) else next(rows) for outcome in batch]
 
 
-def _rows(classifier: Classifier, batch: list[Decoded]) -> list[Row | Failure]:
-    """A batch that does not fit into memory is halved, as in `label`."""
-    if not batch:
-        return []
-    try:
-        image, text = classifier.similarities(batch)
-    except EncoderBug as error:
-        raise CommandError(f"a bug: {error}") from error
-    except RuntimeError as error:
-        message = " ".join(str(error).split())[:300]
-        if "CUDA error" in message and "out of memory" not in message.lower():
-            raise CommandError(f"the device is lost, run the same command again: {message}") from error
-        if len(batch) == 1:
-            return [Failure(batch[0].post.post_id, "encode_failed", message)]
-    else:
-        return [Row.of(decoded.post, image[index], text[index]) for index, decoded in enumerate(batch)]
-    middle = len(batch) // 2  # outside of `except`: the error holds what the failed attempt had allocated
-    return _rows(classifier, batch[:middle]) + _rows(classifier, batch[middle:])
+def _rows(classifier: Classifier, batch: Sequence[Decoded]) -> list[Row]:
+    similarities = zip(batch, *classifier.similarities(batch), strict=True)
+    return [Row.of(decoded.post, image, text) for decoded, image, text in similarities]
+
+
+def _failure(error: Exception, decoded: Decoded) -> Failure:
+    return Failure(decoded.post.post_id, "encode_failed", one_line(error))
 
 
 def _warn(chosen: Chosen) -> None:

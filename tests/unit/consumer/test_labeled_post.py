@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from consumer.classify.ensemble import Decision
+from consumer.classify.decision import Decision
 from consumer.classify.label import Label, Ranking
 from consumer.labeled_post import LabeledPost, SourceRecord
 from producer.post import Post

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumer.classify.places import PLACES205
-from consumer.evaluate.scores.ensembles import Decided, decide, image_probabilities, named, text_probabilities
+from consumer.evaluate.scores.ensembles import Decided, Ensemble, decide, image_probabilities, text_probabilities
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.scores.parts import ScorePart, joined
 from consumer.evaluate.scores.score import main
@@ -47,7 +47,7 @@ def test_published_labels_and_scores_agree(stack: Stack, topics: Topics, run_cli
     assert sorted(post.post_id for post in published) == sorted(joined(list(scores.parts())).post_ids)
     assert {(post.encoder, post.places) for post in published} == {(scores.info.encoder, scores.info.places)}
     part = scores.of([post.post_id for post in published])
-    decided = decide(named("conditional", gate=GATE), part, scores.info)
+    decided = decide(Ensemble("conditional", gate=GATE), part, scores.info)
     clear = _clear_of_boundaries(part, scores, decided, published[0].decision.threshold)
     assert published[0].decision.threshold == scores.info.threshold
     for row, post in enumerate(published):

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from consumer.classify.classifier import Classifier
+from consumer.classify.decision import Decision
 from consumer.classify.encoders.open_clip import OpenClip
-from consumer.classify.ensemble import Decision
 from producer.post import Post
 from tests.light import PLACES, LightEncoder
 from tests.unit.consumer.classify.conftest import TINY

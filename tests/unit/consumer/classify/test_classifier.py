@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.classify.classifier import Classifier
+from consumer.classify.decision import Decision
 from consumer.classify.encoders.encoder import EncoderBug, NotFinite
-from consumer.classify.ensemble import Decision
 from consumer.classify.label import Label, Ranking
 from consumer.classify.pictures.decode import NotAnImage, PictureLimits
 from consumer.classify.places import Place, Places

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from consumer.classify import classify as command
-from consumer.classify import settings
+from consumer.classify import factory
 from consumer.classify.classify import main
 from consumer.classify.settings import ClassifySettings
 from producer.base.errors import UsageError
@@ -19,7 +19,7 @@ def files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     def choose(_: ClassifySettings, device: str) -> ColourEncoder:
         return ColourEncoder()
 
-    monkeypatch.setattr(settings, "_encoder", choose)
+    monkeypatch.setattr(factory, "_encoder", choose)
     monkeypatch.chdir(tmp_path)
     for colour in ("red", "grey", "blue"):
         (tmp_path / f"{colour}.png").write_bytes(plain(colour))

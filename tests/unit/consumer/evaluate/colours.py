@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from consumer.classify.classifier import Classifier
-from consumer.classify.ensemble import Decision
+from consumer.classify.decision import Decision
 from consumer.evaluate.scores.score import ScoreSettings, main
 from tests.light import COLOURS, PLACES, LightEncoder
 

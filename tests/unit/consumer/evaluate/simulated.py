@@ -19,7 +19,7 @@ from pyarrow import parquet
 from consumer.evaluate.marks.marks import PostMarks, Sheet, model_name
 from consumer.evaluate.marks.truth import Judged, Truth, truth_of
 from consumer.evaluate.samples.folder import Kind, Sample, SampledPost, Stratum, write_sample
-from consumer.evaluate.scores.ensembles import ENSEMBLES, Ensemble, decide
+from consumer.evaluate.scores.ensembles import ENSEMBLES, IMAGE, Ensemble, decide
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.scores.parts import ScorePart, to_table
 from consumer.evaluate.stats.intervals import Bootstrap, Strata
@@ -178,7 +178,7 @@ def _draw(
         ]
         return write_sample(folder, "c", 1, scores, [Stratum(None, len(truth), len(truth))], everything)
     if kind == "b":
-        labels = [CATEGORIES[label] for label in decide(ENSEMBLES[0], part, scores.info).label]
+        labels = [CATEGORIES[label] for label in decide(IMAGE, part, scores.info).label]
     else:
         others = chance.choice(CATEGORIES, len(truth))
         knows = chance.random(len(truth)) < 0.7
@@ -219,10 +219,12 @@ def opened(experiment: Simulated, rounds: int = 200) -> Opened:
     return Opened(scores, sample, truth, part, strata, Bootstrap.within(strata, rounds, 1), answers)
 
 
-def judged(confidence: Sequence[float], verdict: Sequence[int], name: str = "OnlyImg", scale: float = 1.0) -> Judged:
+def judged(
+    confidence: Sequence[float], verdict: Sequence[int], ensemble: Ensemble = IMAGE, scale: float = 1.0
+) -> Judged:
     """Labels by hand: a confidence (nan: undecided) and 1, 0 or -1 for right, wrong or unjudged; raw is scaled."""
     of = np.array(confidence)
-    return Judged(Ensemble(name, "only-image"), of, of * scale, np.array(verdict, np.int8))
+    return Judged(ensemble, of, of * scale, np.array(verdict, np.int8))
 
 
 def everyone(posts: int) -> Strata:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from consumer.classify.classifier import Classifier
-from consumer.classify.ensemble import Decision
+from consumer.classify.decision import Decision
 from consumer.dead_letter import DeadLetter
 from consumer.health import Health
 from consumer.kafka.transactions import PUBLISH_LIMIT

@@ -19,12 +19,13 @@ from consumer.classify.classifier import Classifier
 from consumer.classify.compute import engine
 from consumer.classify.compute.calibration import Calibration
 from consumer.classify.compute.engine import CHECKSUMS, Precision, Tower, cache_folder
+from consumer.classify.decision import Decision
 from consumer.classify.encoders.conse import Conse
 from consumer.classify.encoders.open_clip import OpenClip
-from consumer.classify.ensemble import Decision
+from consumer.classify.factory import build_classifier
 from consumer.classify.pictures.decode import PictureLimits
 from consumer.classify.places import Places
-from consumer.classify.settings import ClassifySettings, build_classifier
+from consumer.classify.settings import ClassifySettings
 from producer.base.errors import CommandError
 from producer.base.settings import load
 from producer.photographs import PHOTOGRAPHS

@@ -11,9 +11,9 @@ from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 
 from consumer.classify.classifier import Classifier
+from consumer.classify.decision import Decision
 from consumer.classify.encoders import conse as module
 from consumer.classify.encoders.conse import Conse
-from consumer.classify.ensemble import Decision
 from consumer.classify.pictures.decode import PictureLimits, decode
 from consumer.classify.pictures.levels import levels
 from consumer.classify.places import Places

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from consumer.evaluate.curves.dilution import DILUTION, deciding, dilution, of_part
-from consumer.evaluate.scores.ensembles import ENSEMBLES, Ensemble, decide, image_probabilities, text_probabilities
+from consumer.evaluate.curves.dilution import DILUTION, dilution, of_part
+from consumer.evaluate.scores.ensembles import ENSEMBLES, Ensemble, decide, distributions
 from consumer.evaluate.scores.folder import Scores
 from tests.unit.consumer.evaluate.simulated import CATEGORIES, SCALE, SYNONYMS, simulate
 
@@ -41,14 +41,15 @@ def test_clusters_by_hand(scores: Scores) -> None:
 
 def test_every_ensemble_is_looked_at_by_its_own_distribution(scores: Scores) -> None:
     for part in scores.parts():
-        image, text = image_probabilities(part, scores.info), text_probabilities(part, scores.info)
-        for ensemble in (*ENSEMBLES, Ensemble("sure", "ensemble", text_threshold=0.4)):
+        for ensemble in (*ENSEMBLES, Ensemble("ensemble", text_threshold=0.4)):
             decided = decide(ensemble, part, scores.info)
-            distributions = deciding(ensemble, decided, image, text)
+            deciding, by_image = distributions(ensemble, part, scores.info)
             known = decided.label >= 0
-            assert distributions.sum(axis=1) == pytest.approx(1)
-            assert distributions.max(axis=1) == pytest.approx(decided.confidence[known])
-            assert (distributions.argmax(axis=1) == decided.label[known]).all()
+            assert np.isnan(deciding[~known]).all()
+            assert deciding[known].sum(axis=1) == pytest.approx(1)
+            assert deciding[known].max(axis=1) == pytest.approx(decided.confidence[known])
+            assert (deciding[known].argmax(axis=1) == decided.label[known]).all()
+            assert by_image.tolist() == decided.by_image.tolist()
 
 
 def test_a_label_above_the_threshold_is_not_missed_even_if_a_cluster_is_likelier(scores: Scores) -> None:

@@ -3,8 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from consumer.evaluate.curves.findings import BOTH, CONDITIONAL, IMAGE, LEAST, Finding, findings
+from consumer.evaluate.curves.findings import LEAST, Finding, findings
 from consumer.evaluate.marks.truth import Judged
+from consumer.evaluate.scores.ensembles import BOTH, CONDITIONAL, IMAGE, Ensemble
 from consumer.evaluate.stats.intervals import Bootstrap
 from tests.unit.consumer.evaluate.simulated import everyone, judged, opened, simulate
 
@@ -17,11 +18,13 @@ def verdicts(*answers: Judged, posts: int = N) -> list[Finding]:
     return findings(answers, strata, Bootstrap.within(strata, 200, 1), "accuracy")
 
 
-def answer(name: str, accuracy: float, raw: tuple[float, float] = (0.4, 1.0), seed: int = 1, posts: int = N) -> Judged:
+def answer(
+    ensemble: Ensemble, accuracy: float, raw: tuple[float, float] = (0.4, 1.0), seed: int = 1, posts: int = N
+) -> Judged:
     """Labels that are right so often whatever their raw score, which is even between two ends."""
     chance = np.random.default_rng(seed)
     right = chance.permutation(np.arange(posts) < accuracy * posts)
-    return judged(np.linspace(*raw, posts).tolist(), right.astype(int).tolist(), name)
+    return judged(np.linspace(*raw, posts).tolist(), right.astype(int).tolist(), ensemble)
 
 
 def test_a_clear_gain_holds_and_a_clear_loss_does_not() -> None:

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score
 
-from consumer.classify.ensemble import softmax
+from consumer.classify.decision import softmax
 from consumer.evaluate.curves.thresholds import (
     CURVES,
     LEAST,

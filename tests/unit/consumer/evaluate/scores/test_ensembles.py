@@ -7,14 +7,13 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from consumer.classify.classifier import Classifier
-from consumer.classify.ensemble import Decision
+from consumer.classify.decision import Decision
 from consumer.classify.places import Place, Places
 from consumer.evaluate.scores.ensembles import (
     ENSEMBLES,
     Ensemble,
     decide,
     image_probabilities,
-    named,
     parse,
     text_probabilities,
 )
@@ -84,18 +83,18 @@ def test_by_hand() -> None:
         decided = decide(ensemble, part, INFO)
         return int(decided.label[0]), *np.round((decided.confidence[0], decided.raw[0]), 5), bool(decided.by_image[0])
 
-    assert winner(named("only-image"), three) == (0, 0.5, 0.5, True)
-    assert winner(named("only-text"), three) == (1, 0.7, 0.7, False)
-    assert winner(named("ensemble"), three) == (1, 0.5, 0.8, False)  # 0.8 · 0.3 + 0.8 · 0.7 = 0.8, of at most 1.6
-    assert winner(named("ensemble", (0.8, 0.2)), three) == (0, 0.42, 0.42, False)  # 0.8 · 0.5 + 0.2 · 0.1
-    assert winner(named("conditional"), three) == (1, 0.5, 0.8, False)
-    assert winner(named("conditional", gate=0.4), three) == (0, 0.5, 0.5, True)
-    assert winner(named("ensemble", text_threshold=0.8), three) == (0, 0.5, 0.5, True)  # the caption is not sure
-    assert winner(named("ensemble", text_threshold=0.6), three) == (1, 0.5, 0.8, False)
+    assert winner(Ensemble("only-image"), three) == (0, 0.5, 0.5, True)
+    assert winner(Ensemble("only-text"), three) == (1, 0.7, 0.7, False)
+    assert winner(Ensemble("ensemble"), three) == (1, 0.5, 0.8, False)  # 0.8 · 0.3 + 0.8 · 0.7 = 0.8, of at most 1.6
+    assert winner(Ensemble("ensemble", (0.8, 0.2)), three) == (0, 0.42, 0.42, False)  # 0.8 · 0.5 + 0.2 · 0.1
+    assert winner(Ensemble("conditional"), three) == (1, 0.5, 0.8, False)
+    assert winner(Ensemble("conditional", gate=0.4), three) == (0, 0.5, 0.5, True)
+    assert winner(Ensemble("ensemble", text_threshold=0.8), three) == (0, 0.5, 0.5, True)  # the caption is not sure
+    assert winner(Ensemble("ensemble", text_threshold=0.6), three) == (1, 0.5, 0.8, False)
 
     silent = from_probabilities(image, None)
-    assert winner(named("ensemble"), silent) == (0, 0.5, 0.5, True)
-    label, confidence, raw, by_image = winner(named("only-text"), silent)
+    assert winner(Ensemble("ensemble"), silent) == (0, 0.5, 0.5, True)
+    label, confidence, raw, by_image = winner(Ensemble("only-text"), silent)
     assert (label, by_image) == (-1, False)
     assert math.isnan(confidence)
     assert math.isnan(raw)
@@ -104,25 +103,25 @@ def test_by_hand() -> None:
 def test_a_caption_below_its_threshold_does_not_speak_alone_either() -> None:
     three = from_probabilities([0.5, 0.3, 0.2], [0.1, 0.7, 0.2])
 
-    assert decide(named("only-text", text_threshold=0.75), three, INFO).label.tolist() == [-1]
+    assert decide(Ensemble("only-text", text_threshold=0.75), three, INFO).label.tolist() == [-1]
 
 
 def test_the_gate_is_open_to_what_exceeds_it_only() -> None:
     part = part_of(np.zeros((1, 2), np.float32), np.array([[1, 0]], np.float32))  # the picture: exactly 0.5
 
-    assert decide(named("conditional", gate=0.5), part, INFO).by_image.tolist() == [False]
-    assert decide(named("conditional", gate=0.4999), part, INFO).by_image.tolist() == [True]
+    assert decide(Ensemble("conditional", gate=0.5), part, INFO).by_image.tolist() == [False]
+    assert decide(Ensemble("conditional", gate=0.4999), part, INFO).by_image.tolist() == [True]
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("only-image", Ensemble("OnlyImg", "only-image")),
+        ("only-image", Ensemble("only-image")),
         ("ensemble:0.8,0.2", ENSEMBLES[3]),
         ("conditional:0.8,0.8", ENSEMBLES[4]),
-        ("conditional:0.8,0.5:0.6", Ensemble("conditional 0.8/0.5", "conditional", (0.8, 0.5))),
-        ("conditional:1,0.5:0.7", Ensemble("conditional 1/0.5 (> 0.7)", "conditional", (1.0, 0.5), 0.7)),
-        ("only-text:1,1:0.6:0.4", Ensemble("OnlyText, text ≥ 0.4", "only-text", (1.0, 1.0), 0.6, 0.4)),
+        ("conditional:0.8,0.5:0.6", Ensemble("conditional", (0.8, 0.5))),
+        ("conditional:1,0.5:0.7", Ensemble("conditional", (1.0, 0.5), 0.7)),
+        ("only-text:1,1:0.6:0.4", Ensemble("only-text", (1.0, 1.0), 0.6, 0.4)),
     ],
 )
 def test_flags_name_ensembles(text: str, expected: Ensemble) -> None:
@@ -139,5 +138,24 @@ def test_other_flags_are_one_clear_line(text: str) -> None:
 
 
 def test_the_talk_s_ensembles_have_names_of_their_own() -> None:
-    assert len({ensemble.name for ensemble in ENSEMBLES}) == len(ENSEMBLES) == 6
-    assert [named(e.kind, e.weights, e.gate, e.text_threshold) for e in ENSEMBLES] == list(ENSEMBLES)
+    assert [ensemble.name for ensemble in ENSEMBLES] == [
+        "OnlyImg",
+        "OnlyText",
+        "Img x 0.8 + Text x 0.8",
+        "Img x 0.8 + Text x 0.2",
+        "conditional 0.8/0.8",
+        "conditional 0.8/0.2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "name"),
+    [
+        (Ensemble("conditional", (1.0, 0.5), 0.7), "conditional 1/0.5 (> 0.7)"),
+        (Ensemble("only-text", text_threshold=0.4), "OnlyText, text ≥ 0.4"),
+        (Ensemble("ensemble", text_threshold=0.3), "Img x 0.8 + Text x 0.8, text ≥ 0.3"),
+        (Ensemble("only-image", text_threshold=0.3), "OnlyImg"),
+    ],
+)
+def test_a_name_tells_what_is_not_the_talk_s(ensemble: Ensemble, name: str) -> None:
+    assert ensemble.name == name

@@ -200,14 +200,26 @@ class Fragile(LightEncoder):
 
     exhausted = False
 
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
     def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
         if self.exhausted or any(picture.float().mean((1, 2)).argmax() == 1 for picture in prepared):
-            raise RuntimeError("out of memory")
+            raise self.error
         return super().encode_images(prepared)
 
 
-def test_a_post_that_the_model_cannot_take_fails_alone(dataset: Path, tmp_path: Path) -> None:
-    assert score(dataset, "-o", tmp_path / "scores", encoder=Fragile()) == 0
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        ValueError("a strange picture"),
+    ],
+)
+def test_a_post_that_the_model_cannot_take_fails_alone(dataset: Path, tmp_path: Path, error: Exception) -> None:
+    assert score(dataset, "-o", tmp_path / "scores", encoder=Fragile(error)) == 0
 
     reasons = Counter(row["reason"] for row in read_failed(tmp_path / "scores"))
     assert reasons == {"encode_failed": 9, "truncated_image": 2}
@@ -215,7 +227,7 @@ def test_a_post_that_the_model_cannot_take_fails_alone(dataset: Path, tmp_path: 
 
 
 def test_a_model_that_takes_nothing_ends_the_run(dataset: Path, tmp_path: Path) -> None:
-    encoder = Fragile()
+    encoder = Fragile(RuntimeError("out of memory"))
     encoder.exhausted = True
 
     with pytest.raises(CommandError, match="the encoder light fails on every post"):

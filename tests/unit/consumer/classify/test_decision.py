@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from consumer.classify.ensemble import Decision, ranked, softmax, winner
+from consumer.classify.decision import Decision, is_sure, ranked, softmax, winner
 
 
 def test_probabilities_are_the_softmax_of_the_logits() -> None:
@@ -41,6 +41,24 @@ def test_when_the_picture_decides_alone(ensemble: str, confidence: float, alone:
 )
 def test_what_is_level_with_the_threshold_reaches_it(confidence: float, has_a_place: bool) -> None:
     assert Decision(threshold=0.3).classifies(confidence) == has_a_place
+
+
+def test_a_decision_s_name_is_read_back() -> None:
+    decision = Decision(ensemble="ensemble", weights=(0.8, 0.25), gate=0.7, threshold=0)
+    assert str(Decision(threshold=0.3)) == "conditional weights=0.8/0.8 gate=0.6 threshold=0.3"
+    assert Decision.parse(str(decision)) == decision
+
+
+@pytest.mark.parametrize(
+    "name", ["", "conditional", "both weights=1/1 gate=0.6 threshold=0.3", f"{Decision(threshold=1)} x=1"]
+)
+def test_a_name_of_another_version_is_no_decision(name: str) -> None:
+    with pytest.raises(ValueError, match="is no decision"):
+        Decision.parse(name)
+
+
+def test_many_gates_are_tried_at_once() -> None:
+    assert is_sure(np.array([[0.5], [0.6]]), np.array([0.4, 0.5])).tolist() == [[True, False], [True, True]]
 
 
 def test_of_level_places_the_first_of_the_label_set_wins() -> None:

@@ -1,13 +1,18 @@
-"""The conditional ensemble: from similarities to probabilities, and from picture and caption to one decision."""
+"""How picture and caption decide: the ensembles, the gate, the threshold, and what rounding may not change."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-Ensemble = Literal["only-image", "ensemble", "conditional"]
+EnsembleKind = Literal["only-image", "ensemble", "conditional"]
+WEIGHTS = (0.8, 0.8)
+"""Of the picture's and the caption's probabilities, unless set otherwise."""
+GATE = 0.6
+"""The confidence above which ``conditional`` needs no caption, unless set otherwise."""
 Numbers = float | NDArray[np.float64]
 
 LEVEL = 1e-9
@@ -17,7 +22,7 @@ its libraries and the number of posts in the batch (about 1e-14 of a probability
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """How picture and caption decide.
+    """The settings that decide a label, and the rules that apply them.
 
     Attributes:
         ensemble: ``only-image``: the picture; ``ensemble``: both, wherever there is a caption;
@@ -27,20 +32,40 @@ class Decision:
         threshold: below this confidence a post is not classified.
     """
 
-    ensemble: Ensemble = "conditional"
-    weights: tuple[float, float] = (0.8, 0.8)
-    gate: float = 0.6
+    ensemble: EnsembleKind = "conditional"
+    weights: tuple[float, float] = WEIGHTS
+    gate: float = GATE
     threshold: float
+
+    def __str__(self) -> str:
+        """Its name in the counters' stamps: ``conditional weights=0.8/0.8 gate=0.6 threshold=0.3``."""
+        weights = "/".join(f"{weight:g}" for weight in self.weights)
+        return f"{self.ensemble} weights={weights} gate={self.gate:g} threshold={self.threshold:g}"
+
+    @classmethod
+    def parse(cls, name: str) -> Self:
+        """The decision of this name.
+
+        Raises:
+            ValueError: the name is of no decision that this version knows.
+        """
+        kinds = "|".join(get_args(EnsembleKind))
+        found = re.fullmatch(rf"({kinds}) weights=(\S+)/(\S+) gate=(\S+) threshold=(\S+)", name)
+        if found is None:
+            raise ValueError(f"{name!r} is no decision")
+        kind, *numbers = found.groups()
+        of_image, of_text, gate, threshold = map(float, numbers)
+        return cls(ensemble=cast(EnsembleKind, kind), weights=(of_image, of_text), gate=gate, threshold=threshold)
 
     def needs_no_caption(self, image_confidence: Numbers) -> NDArray[np.bool_]:
         """Whether a picture with such a confidence decides alone, even if there is a caption."""
         if self.ensemble == "conditional":
-            return exceeds(image_confidence, self.gate)
+            return is_sure(image_confidence, self.gate)
         return np.full(np.shape(image_confidence), self.ensemble == "only-image")
 
     def classifies(self, confidence: Numbers) -> NDArray[np.bool_]:
-        """Whether a place is given with such a confidence: one that reaches the threshold."""
-        return reaches(confidence, self.threshold)
+        """Whether a post with such a confidence is given its place."""
+        return classifies(confidence, self.threshold)
 
     def combine(self, image: NDArray[np.float64], text: NDArray[np.float64]) -> NDArray[np.float64]:
         """The weighted mean of two distributions over places, ``[..., p]``.
@@ -51,14 +76,19 @@ class Decision:
         return (of_image * image + of_text * text) / (of_image + of_text)
 
 
-def reaches(confidence: Numbers, threshold: Numbers) -> NDArray[np.bool_]:
-    """Whether confidences are at least a threshold, or level with it; NaN is not. Both are broadcast."""
-    return np.asarray(confidence >= np.multiply(threshold, 1 - LEVEL))
+def classifies(confidence: Numbers, threshold: Numbers) -> NDArray[np.bool_]:
+    """The rule of the threshold: a confidence that reaches it gives a post its place. Both are broadcast."""
+    return reaches(confidence, threshold)
 
 
-def exceeds(confidence: Numbers, gate: Numbers) -> NDArray[np.bool_]:
-    """Whether confidences are above a gate, and not level with it; NaN is not. Both are broadcast."""
-    return np.asarray(confidence > np.multiply(gate, 1 + LEVEL))
+def is_sure(image_confidence: Numbers, gate: Numbers) -> NDArray[np.bool_]:
+    """The rule of the gate: a picture whose confidence is above it needs no caption. Both are broadcast."""
+    return np.asarray(image_confidence > np.multiply(gate, 1 + LEVEL))
+
+
+def reaches(number: Numbers, least: Numbers) -> NDArray[np.bool_]:
+    """Whether numbers are at least others, or level with them; NaN is not. Both are broadcast."""
+    return np.asarray(number >= np.multiply(least, 1 - LEVEL))
 
 
 def winner(probabilities: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
