@@ -116,9 +116,9 @@ def test_from_the_dataset_to_the_report(dataset: Path, tmp_path: Path, capsys: p
     assert 0 < no_place < POSTS
 
 
-def readme_commands() -> list[list[str]]:
-    """The arguments of the README's ten commands, in their order."""
-    page = (ROOT / "README.md").read_text("utf-8").partition("\n## Repeat the talk's evaluation\n")[2]
+def tutorial_commands() -> list[list[str]]:
+    """The arguments of the tutorial's ten commands, in their order."""
+    page = (ROOT / "consumer/evaluate/README.md").read_text("utf-8").partition("\n## The talk's experiments\n")[2]
     lines = [shlex.split(line, comments=True) for line in page.split("```\n")[1].splitlines()]
     assert all(line[:4] == ["python", "-m", "consumer", "evaluate"] for line in lines)
     return [line[4:] for line in lines]
@@ -139,13 +139,13 @@ def write_checkpoint(path: Path, place: int) -> None:
     torch.save(weights, path)
 
 
-def test_the_readme_s_ten_commands_run_one_after_the_other(
+def test_the_tutorial_s_ten_commands_run_one_after_the_other(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As they stand there, but of a few posts, with the stand-in model, and a person's work between two of them."""
     monkeypatch.chdir(tmp_path)
     further = {"score": ["--encoder", "conse", "--templates", "talk"], "prelabel": ["--device", "cpu"]}
-    commands = readme_commands()
+    commands = tutorial_commands()
     assert len(commands) == 10
     for name, *flags in commands:
         if name == "prelabel":
