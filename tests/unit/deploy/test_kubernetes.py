@@ -99,9 +99,7 @@ def test_kustomize_builds_what_is_looked_at_here(build: str) -> None:
 
 
 @pytest.mark.parametrize(("build", "images"), [("base", {"cpu"}), ("gpu", {"cpu", "cuda"})])
-def test_the_page_s_overlay_builds_with_its_images_and_addresses(
-    build: str, images: set[str], tmp_path: Path
-) -> None:
+def test_the_page_s_overlay_builds_with_its_images_and_addresses(build: str, images: set[str], tmp_path: Path) -> None:
     overlay = re.search(r"`deploy/kubernetes/mine/kustomization.yaml`.*?```yaml\n(.*?)```", PAGE, re.DOTALL)
     assert overlay
     shutil.copytree(FOLDER, tmp_path / "kubernetes")
