@@ -179,7 +179,7 @@ def test_a_command_that_does_not_exist_is_found() -> None:
 @each_page
 def test_every_target_of_make_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    asked = [code.split(" #")[0].split()[1:] for code in codes(page) if re.match(r"make\s+\S", code)]
+    asked = [shlex.split(code, comments=True)[1:] for code in codes(page) if re.match(r"make\s+\S", code)]
 
     assert [
         word for words in asked for word in words if re.fullmatch(r"[a-z][a-z-]*", word) and word not in targets
