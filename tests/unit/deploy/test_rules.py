@@ -11,6 +11,7 @@ from tests.unit.deploy.compose import ROOT
 from tests.unit.deploy.rules import FOLDER, promtool_tests, rules, selectors
 
 ALERTS, RECORDS = rules("alert"), rules("record")
+RUNBOOK = "deploy/prometheus/RUNBOOK.md"
 
 
 def names_of(registry: CollectorRegistry) -> set[str]:
@@ -89,12 +90,12 @@ def test_every_alert_leads_to_its_section_of_the_runbook(alert: str) -> None:
     assert rule["labels"]["severity"] in ("critical", "warning", "info")
     assert {"summary", "description"} < set(rule["annotations"])
     words = re.sub(r"(?<!^)([A-Z])", r" \1", alert.removeprefix("Placestream")).lower()
-    assert rule["annotations"]["runbook_url"] == f"README.md#alert-{words.replace(' ', '-')}"
+    assert rule["annotations"]["runbook_url"] == f"{RUNBOOK}#{words.replace(' ', '-')}"
 
 
-def test_the_readmes_runbook_has_a_section_for_every_alert_and_no_other() -> None:
-    headings = re.findall(r"^#+ Alert: (.*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
-    anchors = {f"README.md#alert-{heading.replace(' ', '-')}" for heading in headings}
+def test_the_runbook_has_a_section_for_every_alert_and_no_other() -> None:
+    headings = re.findall(r"^## (.*)$", (ROOT / RUNBOOK).read_text(encoding="utf-8"), re.MULTILINE)
+    anchors = {f"{RUNBOOK}#{heading.lower().replace(' ', '-')}" for heading in headings}
     assert anchors == {rule["annotations"]["runbook_url"] for rule in ALERTS.values()}
 
 

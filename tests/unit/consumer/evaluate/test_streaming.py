@@ -83,7 +83,7 @@ def save(scores: Path, output: Path) -> None:
 
 @pytest.mark.parametrize(
     ("go_through", "kept"),
-    [(draw_a, 300), (draw_b, 30), (draw_c, 30), (dilute, 30), (save, 30)],  # pre-labels are read whole: README
+    [(draw_a, 300), (draw_b, 30), (draw_c, 30), (dilute, 30), (save, 30)],  # pre-labels are read whole
 )
 def test_memory_does_not_grow_with_the_scores(
     folders: tuple[Path, Path],
