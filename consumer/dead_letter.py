@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from consumer.kafka.origin import Origin
+from consumer.origin import Origin
 
 Headers = list[tuple[str, bytes]]
 

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerialize
 
 from consumer.classify.decision import Decision, EnsembleKind
 from consumer.classify.label import Label, Ranking
-from consumer.kafka.origin import Origin
+from consumer.origin import Origin
 from producer.base.logs import event
 from producer.post import Post, format_time
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consumer.dead_letter import LEFT_OUT, PREFIX, REASON, SOURCE, SOURCE_TOPIC_ID, attempts_of
-from consumer.kafka.origin import Origin, parse_number
+from consumer.origin import Origin, parse_number
 from producer.post import check_parts
 
 MISSING = "–"

@@ -14,8 +14,8 @@ from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 from consumer.dead_letter import SOURCE, short_key
 from consumer.kafka.groupless import build_consumer
 from consumer.kafka.offsets import ROUND_TRIP_MS
-from consumer.kafka.origin import Origin
 from consumer.label.settings import LabelSettings
+from consumer.origin import Origin
 from producer.base.connect import connect
 
 LABELS_BACK = (2, 16, 256, 4096)

@@ -5,7 +5,7 @@ import pytest
 
 from consumer.dead_letter import ATTEMPTS, DeadLetter, LeftOut, to_record
 from consumer.dead_letters.letter import Letter, printable
-from consumer.kafka.origin import Origin
+from consumer.origin import Origin
 from tests.unit.consumer.label.records import Record
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from consumer.kafka.origin import Origin
+from consumer.origin import Origin
 
 
 @pytest.mark.parametrize("group_id", ["placestream", "a/group", "a/b/0/1"])
