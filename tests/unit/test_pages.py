@@ -203,11 +203,9 @@ def test_the_promises_are_shown_by_tests() -> None:
     assert len(re.findall(r"::test_\w+`", promises)) > 20
 
 
-@each_page
-def test_lines_are_at_most_120_wide(page: Path) -> None:
-    lines = text_of(page).splitlines()
-
-    assert [line for line in lines if len(line) > 120 and not line.startswith("|") and page in WRITTEN] == []
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_prose_is_at_most_120_wide(page: Path) -> None:
+    assert [line for line in split(page)[0] if len(line) > 120 and not line.startswith("|")] == []
 
 
 def test_the_readme_is_short() -> None:
@@ -233,7 +231,7 @@ def test_every_command_is_on_a_page() -> None:
             assert f"python -m {role} {command}" in everything, command
     for group, commands in GROUPS.items():
         for command in commands:
-            assert f"{group} {command}" in everything, command
+            assert f"{group} {command}" in everything or f"`{command}" in everything, command
 
 
 def test_every_command_has_its_settings_in_the_table() -> None:
