@@ -103,6 +103,9 @@ class Worker:
         self._metrics, self._health, self._live, self._stop = metrics, health, live, stop
         self._breaker = Breaker(settings.breaker_consecutive, settings.breaker_ratio)
         self._watchdog = watchdog
+        self._has_joined = False  # for the first time
+        self.labeled = 0  # labelled posts committed
+        self.dead = 0  # dead letters committed
         self._pause = 0.0  # seconds before the next recovery
         self._in_flight: deque[InFlight] = deque()
         self._refused: Counter[tuple[str, int, int]] = Counter()  # first record of a batch -> refusals
@@ -111,6 +114,11 @@ class Worker:
         self._said_hidden = False
         self._turned_at = time.monotonic()
         self._waited = 0.0  # seconds for the batch that is in the model
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the model is still busy with a batch, perhaps for good."""
+        return self._inference.is_busy
 
     def run(self) -> None:
         """The loop.
@@ -201,7 +209,7 @@ class Worker:
             except ProducerFencedError as error:
                 raise CommandError(f"fenced: another worker uses replica {self._settings.replica} ({error})") from None
             except Recoverable as error:
-                if isinstance(error, AuthorizationError) and not self._health.ready:
+                if isinstance(error, AuthorizationError) and not self._has_joined:
                     raise CommandError(f"the broker refused: {error}") from None
                 self._refused.clear()  # the broker is away: that is no refusal
                 event(log, logging.WARNING, "the broker does not let it go on", why=error, again_in=f"{pause:g}s")
@@ -270,7 +278,9 @@ class Worker:
             metrics.end_to_end.observe(max(0.0, now - record.timestamp / 1000))
         self._source.committed(batch)
         dead = sum(isinstance(outcome, DeadLetter) for outcome in outcomes)
-        self._live.published(len(outcomes) - dead, dead, self._source.total_lag())
+        self.labeled += len(outcomes) - dead
+        self.dead += dead
+        self._live.show(self.labeled, self.dead, self._source.total_lag())
         offsets = ",".join(f"{tp.partition}@{after.offset}" for tp, after in sorted(batch.offsets.items()))
         event(
             log,
@@ -331,10 +341,10 @@ class Worker:
                 f"a batch is in the model for more than {ENCODE_LIMIT:.0%} of MAX_POLL_INTERVAL "
                 f"({self._settings.max_poll_interval:g} s), after which the group would move on"
             )
-        if not self._health.ready and self._source.has_joined():
-            self._health.ready = True
+        if not self._has_joined and self._source.has_joined():
+            self._has_joined = self._health.ready = True
             event(log, logging.INFO, "joined", group=self._settings.group_id, replica=self._settings.replica)
-        if not self._health.ready and time.monotonic() > self._join_by:
+        if not self._has_joined and time.monotonic() > self._join_by:
             raise CommandError(
                 f"could not join group {self._settings.group_id} at {self._settings.bootstrap_servers} within "
                 f"{self._settings.startup_timeout:g} s (STARTUP_TIMEOUT)"
@@ -342,7 +352,7 @@ class Worker:
 
     def _name(self, cause: Exception) -> str:
         """The cause as the closed label of `resyncs_total`."""
-        if not self._health.ready and isinstance(cause, (Reassigned, NoOffsetForPartitionError)):
+        if not self._has_joined and isinstance(cause, (Reassigned, NoOffsetForPartitionError)):
             return "start"
         if isinstance(cause, Reassigned):
             return "rebalance"
