@@ -96,12 +96,12 @@ def count(
 
     Raises:
         TopicChanged: the counters are of another topic.
-        CommandError: waiting does not mend it, or has not mended it.
+        CommandError: waiting does not help, or has not helped.
     """
     counted, in_step, pause = 0, False, 0.1
     known, patience, notices = KnownCities(zones), Patience(stop.wait), Notices()
     while not stop.is_set():
-        health.turned()
+        health.record_turn()
         try:
             if not in_step:
                 stand = store.stand()
@@ -129,7 +129,7 @@ def count(
                 event(log, logging.WARNING, "Redis stands elsewhere; going on from there", stored=refused)
                 in_step = False
                 continue
-            reader.counted(chunk)
+            reader.record_counted(chunk)
             posts, capped = added.stamps.total(), added.posts.get(OTHER, Counter()).total()
             counted += posts
             metrics.counted.inc(posts)

@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
             stand |= chunk.after
         is_switching = True
         rebuild.switch(store, stand)
-    except (AnotherRecount, TopicChanged):  # of the other's topic, which was created anew
+    except (AnotherRecount, TopicChanged):  # of the other's topic, which was recreated
         raise CommandError(
             f"nothing was changed: another recount writes to {rebuild.prefix} as well; run one at a time"
         ) from None

@@ -22,7 +22,7 @@ class Ends:
 
 
 def topic_id_of(admin: KafkaAdminClient, topic: str) -> str:
-    """The topic's id, which a topic created anew under the same name does not share.
+    """The topic's id, which a topic recreated under the same name does not share.
 
     Raises:
         KafkaError: the broker did not answer, or has no such topic.

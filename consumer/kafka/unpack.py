@@ -1,6 +1,6 @@
 """The records of a batch one by one, whatever its sender has packed: none too large to hold, and none that raises.
 
-kafka-python 3.0.12 raises, for ever, at a record that it cannot read although the broker took it, and makes objects of
+kafka-python 3.0.12 raises, each time, at a record that it cannot read although the broker took it, and makes objects of
 every header. Here it comes without what is too much of it, and `consumer.dead_letter.left_out_of` tells what that was.
 """
 

@@ -42,12 +42,12 @@ from producer.base.logs import event
 log = logging.getLogger(__name__)
 
 Recoverable = (Reassigned, Stuck, KafkaError)
-"""What `recover` mends. There is no sorting into abortable and fatal; only being fenced ends the worker."""
+"""What `_recover` handles. There is no sorting into abortable and fatal; only being fenced ends the worker."""
 OFFSET_ERRORS = (NoOffsetForPartitionError, OffsetOutOfRangeError, LogTruncationError)
 LONGEST_PAUSE = 2.0
 """Seconds between two recoveries at most; the pause grows until something is published again."""
 REJOIN_AFTER = 8
-"""Failures to go back, one after the other, after which the group is joined anew: that wakes a coordinator up."""
+"""Failed recoveries in a row after which the worker leaves the group and joins again: that wakes a coordinator up."""
 HIDDEN_AFTER = 5.0
 """Seconds without a record, short of the end, after which the reason is looked for."""
 MOST_FAILURES = 5
@@ -61,7 +61,7 @@ ENCODE_LIMIT = 0.8
 
 
 class Hanging(CommandError):
-    """The model, or decoding, does not come back in time. Only a restart mends that."""
+    """The model, or decoding, does not come back in time. Only a restart helps."""
 
 
 class PublishFailed(KafkaError):  # type: ignore[misc]  # kafka-python has no types
@@ -179,7 +179,7 @@ class Worker:
             self._count_refusal(batch, error)
             raise PublishFailed(f"{type(error).__name__}: {error}") from error
         self._breaker.remember(failed)
-        self._take_note(batch, outcomes, time.monotonic() - started)
+        self._record_published(batch, outcomes, time.monotonic() - started)
 
     def _recover(self, cause: Exception) -> None:
         """The one way back: forget what is in flight, end an open transaction, go on from what is committed."""
@@ -258,7 +258,7 @@ class Worker:
             for record, outcome in settled
         ]
 
-    def _take_note(self, batch: Batch, outcomes: Sequence[Outcome], seconds: float) -> None:
+    def _record_published(self, batch: Batch, outcomes: Sequence[Outcome], seconds: float) -> None:
         """Count, log and show a batch that is committed."""
         metrics, now = self._metrics, time.time()
         self._pause = 0.0
@@ -276,7 +276,7 @@ class Worker:
                 metrics.posts.labels("classified" if outcome.place else "not_classified").inc()
         for record in batch.records:
             metrics.end_to_end.observe(max(0.0, now - record.timestamp / 1000))
-        self._source.committed(batch)
+        self._source.record_commit(batch)
         dead = sum(isinstance(outcome, DeadLetter) for outcome in outcomes)
         self.labeled += len(outcomes) - dead
         self.dead += dead
@@ -308,7 +308,7 @@ class Worker:
                 )
 
     def _count_refusal(self, batch: Batch, error: Exception) -> None:
-        """End the worker when the same batch is refused again and again: waiting does not mend that.
+        """End the worker when the same batch is refused again and again: waiting does not help.
 
         Raises:
             CommandError: it is.
@@ -331,7 +331,7 @@ class Worker:
             CommandError: the group was not joined within STARTUP_TIMEOUT.
             Hanging: the model does not come back.
         """
-        self._health.turned()
+        self._health.record_turn()
         now = time.monotonic()
         # A process that stands still is no model that hangs: of the time between two turns only so much counts.
         self._waited = min(self._waited + min(now - self._turned_at, LONGEST_TURN), self._inference.busy())

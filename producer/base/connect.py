@@ -23,7 +23,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 HOPELESS = (AuthorizationError, SaslAuthenticationFailedError, UnsupportedSaslMechanismError)
-"""What no waiting mends."""
+"""Errors that waiting does not cure."""
 
 COORDINATOR_PAUSE = 0.05
 """Seconds between two looks for a coordinator: until the cluster has another one, the dead one is the answer."""

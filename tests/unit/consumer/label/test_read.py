@@ -198,7 +198,7 @@ def test_a_broker_that_forgets_what_this_worker_committed_is_not_believed(monkey
     line = Line(monkeypatch)
     batch = line.batch()
     line.broker.committed.update(batch.offsets)
-    line.source.committed(batch)
+    line.source.record_commit(batch)
     line.broker.committed[at(0)] = OffsetAndMetadata(2, "", -1)
 
     line.source.resync()

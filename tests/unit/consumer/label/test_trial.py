@@ -37,7 +37,7 @@ class Worker(Line):
 
     def commit(self, batch: Batch) -> None:
         self.consumer.commit(batch.offsets, 0)
-        self.source.committed(batch)
+        self.source.record_commit(batch)
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ class LogSource:
         if batch.group.generation_id in self.stale:
             raise Reassigned("the group was rebalanced")
 
-    def committed(self, batch: Batch) -> None:
+    def record_commit(self, batch: Batch) -> None:
         pass
 
     def resync(self) -> None:
