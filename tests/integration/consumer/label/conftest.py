@@ -1,9 +1,5 @@
 """What tests of the worker share: its flags, and what it has labelled."""
 
-from collections.abc import Iterator
-from contextlib import closing
-
-import pytest
 from kafka import KafkaAdminClient
 
 from deploy.local.stack import Stack
@@ -12,12 +8,6 @@ from tests.wire import read_all
 
 ONCE = ("--stop-at-end", "--metrics-port", "0", "--session-timeout", "6")
 QUICK = ("--metrics-port", "0", "--session-timeout", "6", "--batch-size", "4")
-
-
-@pytest.fixture
-def admin(stack: Stack) -> Iterator[KafkaAdminClient]:
-    with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as client:
-        yield client
 
 
 def label(run_cli: RunCli, topics: Topics, *flags: str) -> str:

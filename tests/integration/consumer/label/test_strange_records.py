@@ -12,6 +12,7 @@ from consumer.kafka.unpack import MOST_HEADER_BYTES, MOST_HEADERS
 from deploy.local.stack import Stack
 from tests.batches import Header, batch, bomb, hash_of_zeros, pack, produce, record, sized, varint
 from tests.conftest import RunCli, Topics
+from tests.integration.consumer.dead_letters.letters import replay
 from tests.integration.consumer.label.conftest import label, labelled, recreate
 from tests.wire import configure, picture, post, read_all, write
 
@@ -31,12 +32,6 @@ def small(stack: Stack, topics: Topics) -> Topics:
 
 def good(delta: int, name: str) -> bytes:
     return record(delta, name.encode(), picture(), CITY)
-
-
-def replay(run_cli: RunCli, topics: Topics, *flags: str) -> str:
-    ended = run_cli("consumer", "dead-letters", "replay", *flags, env=topics.environment)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
 
 
 def said(dead: Any) -> dict[str, str]:
