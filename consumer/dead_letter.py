@@ -33,7 +33,7 @@ REASON = "placestream-reason"
 SOURCE = "placestream-source"
 """The `Origin`: the record that died, also when it was a replayed one."""
 SOURCE_TOPIC_ID = "placestream-source-topic-id"
-"""The id of the topic that `SOURCE` names: a topic created anew under the same name has another one."""
+"""The id of the topic that `SOURCE` names: a topic recreated under the same name has another one."""
 LEFT_OUT = {
     "value_bytes": "placestream-value-bytes",
     "value_sha256": "placestream-value-sha256",

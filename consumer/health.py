@@ -34,8 +34,8 @@ class Health:
         self._limit = limit
         self._turned_at = time.monotonic()
 
-    def turned(self) -> None:
-        """The loop has turned. Idle turns count; so do those that wait for a lost broker: a restart would not help."""
+    def record_turn(self) -> None:
+        """Record that the loop has turned, if only to wait for a lost broker: a restart would not help."""
         self._turned_at = time.monotonic()
 
     @property

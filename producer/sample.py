@@ -119,7 +119,7 @@ def _is_there(directory: Path, marker: Path, fingerprint: str) -> bool:
     """Whether the same sample is there, complete; an unfinished one of ours may be written over.
 
     Raises:
-        CommandError: the folder holds something that we shall not touch.
+        CommandError: the folder holds something else, which is left alone.
     """
     if not directory.exists() or not any(directory.iterdir()):
         return False

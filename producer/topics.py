@@ -64,7 +64,7 @@ class Topic:
         return None if limit is None else int(limit)
 
     @property
-    def is_packed_anew(self) -> bool:
+    def is_recompressed(self) -> bool:
         """Whether the broker unpacks what comes; not where it does not say. See `COMPRESSION`."""
         return self.config.get("compression.type", COMPRESSION) != COMPRESSION
 

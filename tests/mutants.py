@@ -381,7 +381,7 @@ MUTANTS = (
         ),
         (
             f"{TEST_WORKER}::test_a_publish_and_a_recovery_happen_within_a_limit",
-            f"{TEST_WORKER}::test_a_poll_happens_within_a_limit",
+            f"{TEST_READ}::test_a_poll_happens_within_a_limit",
         ),
     ),
     Mutant(

@@ -16,8 +16,9 @@ from consumer.count.popularity import PopularitySettings
 from consumer.count.recount import RecountSettings
 from consumer.count.settings import CountSettings
 from consumer.count.verify import VerifySettings
-from consumer.dead_letters.list_and_show import ListSettings, ShowSettings
+from consumer.dead_letters.list import ListSettings
 from consumer.dead_letters.replay import ReplaySettings as DeadLetterReplaySettings
+from consumer.dead_letters.show import ShowSettings
 from consumer.evaluate.curves.compare import CompareSettings
 from consumer.evaluate.curves.curves import CurvesSettings
 from consumer.evaluate.marks.agreement import AgreementSettings

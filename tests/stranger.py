@@ -36,8 +36,8 @@ from producer.topics import CreateSettings, create_topics
 from tests import attacks
 from tests.batches import batch, bomb, produce, record
 from tests.conftest import Background, StartCli, Topics, background, clean_environment, wait_until
-from tests.faults.test_decoders import children
 from tests.labels import labeled
+from tests.processes import children
 from tests.prometheus import Prometheus
 from tests.wire import picture, post
 

@@ -33,7 +33,7 @@ LOOK_AT_LEAST = 30.0
 """Seconds between two looks at the topic in any case: it may have grown partitions."""
 ANSWER_MS = 3_000
 REQUEST_MS = 5_000
-"""How long a request may take, in milliseconds: a lost broker shall be said soon."""
+"""How long a request may take, in milliseconds: short, so that a lost broker is reported soon."""
 
 
 class Reader:
@@ -72,7 +72,7 @@ class Reader:
             try:
                 self._turn()
                 pause, said = 0.2, ""
-            except OffsetOutOfRangeError as error:  # expired, or the topic was created anew: go on with what there is
+            except OffsetOutOfRangeError as error:  # expired, or the topic was recreated: go on with what there is
                 for partition in error.args[0]:  # and only there: the others would show their old posts again
                     self._known.pop(partition, None)
                 self._looked_at = 0.0

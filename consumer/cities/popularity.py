@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from consumer.cities import tables as city_tables
 from consumer.cities.corrected import Corrected, Judged, correct, judge
 from consumer.cities.figures import ROUNDS, CityReport, Distance, distances, mood, reports
-from consumer.count.count import wait_for_redis
+from consumer.count.connect import connect_redis
 from consumer.count.counters import Counters
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
@@ -102,8 +102,7 @@ def main(argv: list[str]) -> int:
 
 
 def _from_redis(settings: PopularityPageSettings) -> Counted:
-    client = settings.redis_client()
-    wait_for_redis(settings, client, settings.startup_timeout)
+    client = connect_redis(settings, settings.startup_timeout)
     try:
         counters = Counters.read(client, settings.counter_prefix)
     except redis.RedisError as error:

@@ -1,8 +1,6 @@
 """The command `count`: labelled topic -> Redis counters, each post once, until it is stopped."""
 
 import logging
-import ssl
-import time
 from collections import Counter
 from collections.abc import Mapping
 from threading import Event
@@ -13,10 +11,11 @@ from kafka.errors import KafkaError
 from prometheus_client import REGISTRY
 
 from consumer import __version__
+from consumer.count.connect import connect_redis
 from consumer.count.counters import Patience, Switching
 from consumer.count.known import MOST, OTHER, KnownCities
 from consumer.count.read import Reader
-from consumer.count.settings import CountSettings, RedisSettings
+from consumer.count.settings import CountSettings
 from consumer.count.store import Store, TopicChanged
 from consumer.count.tally import tally
 from consumer.count.zones import load_zones
@@ -53,8 +52,7 @@ def main(argv: list[str]) -> int:
     metrics.build_info.labels(__version__).set(1)
     health = Health(HEALTH_LIMIT)
     serve(settings.metrics_host, settings.metrics_port, REGISTRY, health)
-    client = settings.redis_client()
-    wait_for_redis(settings, client, settings.startup_timeout)
+    client = connect_redis(settings, settings.startup_timeout)
     reader = Reader(settings, metrics)
     if settings.stop_at_end:
         latest = connect(settings, reader.ends).latest
@@ -98,12 +96,12 @@ def count(
 
     Raises:
         TopicChanged: the counters are of another topic.
-        CommandError: waiting does not mend it, or has not mended it.
+        CommandError: waiting does not help, or has not helped.
     """
     counted, in_step, pause = 0, False, 0.1
     known, patience, notices = KnownCities(zones), Patience(stop.wait), Notices()
     while not stop.is_set():
-        health.turned()
+        health.record_turn()
         try:
             if not in_step:
                 stand = store.stand()
@@ -131,7 +129,7 @@ def count(
                 event(log, logging.WARNING, "Redis stands elsewhere; going on from there", stored=refused)
                 in_step = False
                 continue
-            reader.counted(chunk)
+            reader.record_counted(chunk)
             posts, capped = added.stamps.total(), added.posts.get(OTHER, Counter()).total()
             counted += posts
             metrics.counted.inc(posts)
@@ -175,34 +173,3 @@ class Notices:
             self._said[what] = self._posts[what]
             example = {} if city is None else {"city": city}
             event(log, logging.WARNING, what, posts=self._posts[what], **example)
-
-
-def wait_for_redis(settings: RedisSettings, client: redis.Redis, timeout: float) -> None:
-    """Wait until Redis answers.
-
-    Args:
-        settings: names the address.
-        client: to ask with.
-        timeout: seconds to keep trying.
-
-    Raises:
-        CommandError: it does not, or refuses who we are.
-    """
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            client.ping()
-            return
-        except (redis.AuthenticationError, redis.ResponseError) as error:
-            raise CommandError(f"Redis at {settings.redis_address} refused: {error} (REDIS_URL)") from None
-        except (redis.RedisError, OSError) as error:
-            cause = error.__context__
-            if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):  # no waiting mends that
-                raise CommandError(
-                    f"no TLS with Redis at {settings.redis_address} (REDIS_URL, REDIS_SSL_CAFILE): {error}"
-                ) from None
-            if time.monotonic() > deadline:
-                raise CommandError(
-                    f"no Redis answers at {settings.redis_address} (tried for {timeout:g} s; set REDIS_URL): {error}"
-                ) from None
-            time.sleep(0.3)

@@ -39,7 +39,7 @@ class Switching(CommandError):
 
 
 class Patience:
-    """Waits for a `recount` that is putting its counters in place; not for ever, for it may have been killed."""
+    """Waits for a `recount` that is putting its counters in place, for a limited time: it may have been killed."""
 
     def __init__(self, sleep: Callable[[float], object], limit: float | None = None) -> None:
         """Begin with all of it.

@@ -15,7 +15,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from consumer.count.count import wait_for_redis
+from consumer.count.connect import connect_redis
 from consumer.count.counters import Counters
 from consumer.count.figures import (
     WEEKDAYS,
@@ -67,8 +67,7 @@ def main(argv: list[str]) -> int:
         CommandError: Redis does not answer, nothing is counted yet, or there is no such city.
     """
     settings = load(PopularitySettings, "python -m consumer popularity", argv)
-    client = settings.redis_client()
-    wait_for_redis(settings, client, settings.startup_timeout)
+    client = connect_redis(settings, settings.startup_timeout)
     try:
         counters = Counters.read(client, settings.counter_prefix)
     except redis.RedisError as error:

@@ -168,8 +168,8 @@ class Reader:
         ]
         return Chunk(labeled, dict(self._stands), dict(self._known_to), after)
 
-    def counted(self, chunk: Chunk) -> None:
-        """Take note that the chunk is in Redis."""
+    def record_counted(self, chunk: Chunk) -> None:
+        """Record that the chunk is in Redis."""
         self._stands.update({number: max(offset, self._stands[number] or 0) for number, offset in chunk.after.items()})
         self._known_to.update(chunk.after)
         self._measure_lag()
@@ -192,7 +192,7 @@ class Reader:
             while not self.is_at_end():
                 if chunk := self.next_chunk():
                     yield chunk
-                    self.counted(chunk)
+                    self.record_counted(chunk)
                     advance(sum(end - (chunk.before[number] or first[number]) for number, end in chunk.after.items()))
 
     def ends(self) -> Ends:
@@ -230,7 +230,7 @@ class Reader:
         try:
             polled: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=POLL_MS, max_records=CHUNK)
         except (CorruptRecordError, UnsupportedCodecError) as error:
-            # Read again it would fail for ever (consumer/kafka/README.md, fact 21).
+            # Read again it would fail each time (consumer/kafka/README.md, fact 21).
             positions = ",".join(f"{number}@{self._position(number)}" for number in sorted(self._stands))
             raise CommandError(
                 f"a record of {self._topic} cannot be read at or after one of the offsets {positions}: {error}"

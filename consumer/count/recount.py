@@ -7,7 +7,7 @@ from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 from pydantic import Field
 
-from consumer.count.count import wait_for_redis
+from consumer.count.connect import connect_redis
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
@@ -42,8 +42,7 @@ def main(argv: list[str]) -> int:
     settings = load(RecountSettings, "python -m consumer recount", argv)
     setup(settings)
     zones = load_zones(settings.cities_file)
-    client = settings.redis_client()
-    wait_for_redis(settings, client, settings.startup_timeout)
+    client = connect_redis(settings, settings.startup_timeout)
     reader = Reader(settings, CountMetrics(CollectorRegistry()))
     ends = connect(settings, reader.ends)
     lost = {partition.partition: beginning for partition, beginning in ends.earliest.items() if beginning > 0}
@@ -66,7 +65,7 @@ def main(argv: list[str]) -> int:
             stand |= chunk.after
         is_switching = True
         rebuild.switch(store, stand)
-    except (AnotherRecount, TopicChanged):  # of the other's topic, which was created anew
+    except (AnotherRecount, TopicChanged):  # of the other's topic, which was recreated
         raise CommandError(
             f"nothing was changed: another recount writes to {rebuild.prefix} as well; run one at a time"
         ) from None

@@ -9,7 +9,7 @@ import redis
 from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
-from consumer.count.count import wait_for_redis
+from consumer.count.connect import connect_redis
 from consumer.count.counters import Counters, offsets_of
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
@@ -46,8 +46,7 @@ def main(argv: list[str]) -> int:
     settings = load(VerifySettings, "python -m consumer verify", argv)
     setup(settings)
     zones = load_zones(settings.cities_file)
-    client = settings.redis_client()
-    wait_for_redis(settings, client, settings.startup_timeout)
+    client = connect_redis(settings, settings.startup_timeout)
     reader = Reader(settings, CountMetrics(CollectorRegistry()))
     counted, known = Tally(), KnownCities(zones)
     try:

@@ -3,11 +3,8 @@
 from producer.base.command import run
 
 COMMANDS = {
-    "list": ("consumer.dead_letters.list_and_show:list_", "print the dead letters that wait, newest last"),
-    "show": (
-        "consumer.dead_letters.list_and_show:show",
-        "print every header of a post's dead letters, and save its picture",
-    ),
+    "list": ("consumer.dead_letters.list:main", "print the dead letters that wait, newest last"),
+    "show": ("consumer.dead_letters.show:main", "print every header of a post's dead letters, and save its picture"),
     "replay": ("consumer.dead_letters.replay:main", "put dead letters on the input topic again, each exactly once"),
 }
 

@@ -22,7 +22,7 @@ class Receipt(BaseModel):
     """That one dead letter was replayed.
 
     Attributes:
-        topic_id: the dead-letter topic's: a topic that is created anew has other dead letters at the same offsets.
+        topic_id: the dead-letter topic's: a recreated topic has other dead letters at the same offsets.
         partition: of the dead letter.
         offset: of the dead letter.
     """

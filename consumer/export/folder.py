@@ -24,7 +24,7 @@ class About(BaseModel):
 
     Attributes:
         topic: its name.
-        topic_id: a topic created anew under its name has other records at the same offsets.
+        topic_id: a recreated topic has other records at the same offsets.
         format: of the files.
         since: labels written before are not in them; None: all are.
     """

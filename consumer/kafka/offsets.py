@@ -22,7 +22,7 @@ class Ends:
 
 
 def look_up(admin: KafkaAdminClient, topic: str) -> tuple[str, list[TopicPartition]]:
-    """The topic's id, which a topic created anew under the same name does not share, and its partitions.
+    """The topic's id, which a topic recreated under the same name does not share, and its partitions.
 
     Raises:
         KafkaError: the broker did not answer, or has no such topic.

@@ -34,7 +34,7 @@ OTHERS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What a transactional id left, as found before it is initialised anew.
+    """What a transactional id left, as found before it is initialised again.
 
     Attributes:
         state: of its last transaction, as the coordinator knows it. ``EMPTY``: it was initialised since, and nobody

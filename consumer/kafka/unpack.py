@@ -1,6 +1,6 @@
 """The records of a batch one by one, whatever its sender has packed: none too large to hold, and none that raises.
 
-kafka-python raises, for ever, at a record that it cannot read (consumer/kafka/README.md, fact 23). Here it comes
+kafka-python raises, each time, at a record that it cannot read (consumer/kafka/README.md, fact 23). Here it comes
 without what is too much of it, and `consumer.dead_letter.left_out_of` tells what that was.
 """
 

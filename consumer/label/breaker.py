@@ -13,7 +13,7 @@ WINDOW = 1000
 
 
 class Breaker:
-    """Remembers which of the last posts died. It lives in memory: a restart begins anew."""
+    """Remembers which of the last posts died. It lives in memory: a restart forgets it."""
 
     def __init__(self, consecutive: int, ratio: float) -> None:
         """Set the limits.
@@ -58,5 +58,5 @@ class Breaker:
             )
 
     def remember(self, dead: Iterable[bool]) -> None:
-        """Take in a batch that has been committed."""
+        """Remember a batch that has been committed."""
         self._recent.extend(dead)

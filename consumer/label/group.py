@@ -1,4 +1,4 @@
-"""The worker in its consumer group: how its clients are set, and how it learns that partitions were given out anew.
+"""The worker in its consumer group: how its clients are set, and how it learns of a rebalance.
 
 The traps of kafka-python that shape this file are listed in `consumer/kafka/README.md`.
 """
@@ -15,7 +15,7 @@ from producer.base.connect import bootstrap_timeout_ms
 
 
 class Reassigned(Exception):
-    """The group has given out its partitions anew: what was read before must not be published."""
+    """The group was rebalanced: what was read before must not be published."""
 
 
 class TooSlow(Reassigned):
@@ -27,7 +27,7 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyth
 
     def __init__(self) -> None:
         self.count = 0
-        self.assigned = False  # the last word was an assignment (of possibly no partition)
+        self.assigned = False  # the last callback was an assignment (of possibly no partition)
 
     def on_partitions_revoked(self, revoked: Any) -> None:
         """The group takes partitions away."""

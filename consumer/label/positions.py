@@ -42,7 +42,7 @@ class Positions:
         self._said: set[tuple[TopicPartition, int]] = set()  # partition and beginning that were warned of
         self._known: dict[TopicPartition, int] = {}  # where each stood when this process last committed or asked
         self.notes: dict[TopicPartition, Note] = {}
-        """What was noted where each assigned partition goes on, as `starts` found it."""
+        """What was noted where each assigned partition goes on, as `choose_starts` found it."""
 
     @property
     def topic_id(self) -> str:
@@ -50,7 +50,7 @@ class Positions:
         return self._topic_id
 
     def is_recreated(self) -> bool:
-        """Whether the topic is another one than at the last look: deleted and created anew under its name.
+        """Whether the topic is another one than at the last look: deleted and recreated under its name.
 
         Raises:
             KafkaError: the broker did not answer, or has no such topic now.
@@ -58,7 +58,7 @@ class Positions:
         return topic_id_of(self._admin, self._topic) != self._topic_id
 
     def look_again(self) -> None:
-        """Take note of the topic that the name means now.
+        """Go on with the topic that the name means now.
 
         Raises:
             KafkaError: the broker did not answer, or has no such topic now.
@@ -90,8 +90,8 @@ class Positions:
         """An offset and a note as they are committed."""
         return OffsetAndMetadata(offset, replace(note, topic_id=self._topic_id).to_metadata(), -1)
 
-    def starts(self, consumer: KafkaConsumer) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
-        """Where each assigned partition goes on, and where it ends now.
+    def choose_starts(self, consumer: KafkaConsumer) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
+        """Choose where each assigned partition goes on; and where it ends now.
 
         Raises:
             KafkaError: the broker did not answer, or a partition is no longer there.
@@ -114,8 +114,8 @@ class Positions:
         self._known |= {partition: start for partition, start in starts.items() if committed[partition] is not None}
         return starts, {partition: ends.latest[partition] for partition in partitions}
 
-    def take_note(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
-        """Remember what this process has committed."""
+    def record_commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        """Record what this process has committed."""
         for partition, after in offsets.items():
             self._known[partition] = after.offset
 

@@ -62,7 +62,7 @@ def check_topics(settings: LabelSettings) -> Topics:
             )
     posts, labels, dead_letters = (found[name] for name in names)
     check_outputs([posts, labels, dead_letters])
-    if posts.is_packed_anew:
+    if posts.is_recompressed:
         event(
             log,
             logging.WARNING,

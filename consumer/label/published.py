@@ -87,7 +87,7 @@ class Published:
 
         Returns:
             The offset after the last post that came out, of those partitions alone. It is also right where dead
-            letters follow the last label, and where the topic was created anew.
+            letters follow the last label, and where the topic was recreated.
 
         Raises:
             KafkaError: the broker did not answer.
@@ -135,7 +135,7 @@ class Published:
         return self._looked.get(output, 0)
 
     def _is_made_of(self, partition: TopicPartition, out: Out) -> bool:
-        """Whether the input still has the post there, and not another one: the topic may have been created anew."""
+        """Whether the input still has the post there, and not another one: the topic may have been recreated."""
         begins = self._consumer.beginning_offsets([partition], timeout_ms=ROUND_TRIP_MS)
         ends = self._consumer.end_offsets([partition], timeout_ms=ROUND_TRIP_MS)
         if not begins[partition] <= out.offset < ends[partition]:

@@ -154,11 +154,11 @@ class Source:
             if self._positions.is_recreated():
                 raise Reassigned(f"topic {self._settings.input_topic} was created anew")
 
-    def committed(self, batch: Batch) -> None:
-        """Take note that the batch is committed: lag is measured from there."""
-        self._positions.take_note(batch.offsets)
-        self._trials.passed(batch.offsets)
-        self._lag.commit(batch.offsets)
+    def record_commit(self, batch: Batch) -> None:
+        """Record that the batch is committed: lag is measured from there."""
+        self._positions.record_commit(batch.offsets)
+        self._trials.record_commit(batch.offsets)
+        self._lag.record_commit(batch.offsets)
 
     def resync(self) -> None:
         """Forget what is collected and go on from what is committed, or from the beginning: see `Positions`.
@@ -175,7 +175,7 @@ class Source:
             self._positions.look_again()
             self._ends = ends_of(self._admin, self._settings.input_topic) if self._ends else None
         seen = self._rebalances.count
-        starts, latest = self._positions.starts(self._consumer)
+        starts, latest = self._positions.choose_starts(self._consumer)
         for partition, offset in starts.items():
             self._seek(partition, offset)
         self._trials.begin(self._consumer, self._positions.notes, starts, latest)
@@ -208,8 +208,8 @@ class Source:
         self._check_joined()
         if not self._collected and self.has_joined():
             self._lag.pass_markers(self._consumer)
-            self._trials.nothing_waits()
-        if stuck := self._lag.stuck():
+            self._trials.clear_suspects()
+        if stuck := self._lag.find_stuck():
             raise Stuck(
                 f"nothing comes from {', '.join(f'{tp.topic}/{tp.partition}' for tp in stuck)}, which has records"
             )
@@ -246,7 +246,7 @@ class Source:
         return 1 if self._trials.is_on else MOST_IN_FLIGHT
 
     def release(self) -> None:
-        """Leave no note that this worker died: it ends in good order."""
+        """Leave no note that this worker died: it ends cleanly."""
         self._trials.release(self._consumer)
 
     def total_lag(self) -> int:
@@ -267,7 +267,7 @@ class Source:
                     timeout_ms=max(0, int(seconds * 1000)), max_records=self._batch_size - len(self._collected)
                 )
         except (CorruptRecordError, UnsupportedCodecError) as error:
-            # Polled again this consumer would spin for ever (consumer/kafka/README.md, fact 21).
+            # Polled again this consumer would spin without end (consumer/kafka/README.md, fact 21).
             raise CommandError(
                 f"a record of {self._settings.input_topic} cannot be read at or after one of the offsets "
                 f"{self._lag.positions()}: {error}"

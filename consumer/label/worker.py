@@ -43,12 +43,12 @@ from producer.base.logs import event
 log = logging.getLogger(__name__)
 
 Recoverable = (Reassigned, Stuck, KafkaError)
-"""What `recover` mends. There is no sorting into abortable and fatal; only being fenced ends the worker."""
+"""What `_recover` handles. There is no sorting into abortable and fatal; only being fenced ends the worker."""
 OFFSET_ERRORS = (NoOffsetForPartitionError, OffsetOutOfRangeError, LogTruncationError)
 LONGEST_PAUSE = 2.0
 """Seconds between two recoveries at most; the pause grows until something is published again."""
 REJOIN_AFTER = 8
-"""Failures to go back, one after the other, after which the group is joined anew: that wakes a coordinator up."""
+"""Failed recoveries in a row after which the worker leaves the group and joins again: that wakes a coordinator up."""
 HIDDEN_AFTER = 5.0
 """Seconds without a record, short of the end, after which the reason is looked for."""
 MOST_FAILURES = 5
@@ -62,7 +62,7 @@ ENCODE_LIMIT = 0.8
 
 
 class Hanging(CommandError):
-    """The model, or decoding, does not come back in time. Only a restart mends that."""
+    """The model, or decoding, does not come back in time. Only a restart helps."""
 
 
 class PublishFailed(KafkaError):  # type: ignore[misc]  # kafka-python has no types
@@ -104,6 +104,9 @@ class Worker:
         self._metrics, self._health, self._live, self._stop = metrics, health, live, stop
         self._breaker = Breaker(settings.breaker_consecutive, settings.breaker_ratio)
         self._watchdog = watchdog
+        self._has_joined = False  # for the first time
+        self.labeled = 0  # labelled posts committed
+        self.dead = 0  # dead letters committed
         self._pause = 0.0  # seconds before the next recovery
         self._in_flight: deque[InFlight] = deque()
         self._refused: Counter[tuple[str, int, int]] = Counter()  # first record of a batch -> refusals
@@ -112,6 +115,11 @@ class Worker:
         self._said_hidden = False
         self._turned_at = time.monotonic()
         self._waited = 0.0  # seconds for the batch that is in the model
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the model is still busy with a batch, perhaps for good."""
+        return self._inference.is_busy
 
     def run(self) -> None:
         """The loop.
@@ -172,7 +180,7 @@ class Worker:
             self._count_refusal(batch, error)
             raise PublishFailed(f"{type(error).__name__}: {error}") from error
         self._breaker.remember(failed)
-        self._take_note(batch, outcomes, time.monotonic() - started)
+        self._record_published(batch, outcomes, time.monotonic() - started)
 
     def _recover(self, cause: Exception) -> None:
         """The one way back: forget what is in flight, end an open transaction, go on from what is committed."""
@@ -202,7 +210,7 @@ class Worker:
             except ProducerFencedError as error:
                 raise CommandError(f"fenced: another worker uses replica {self._settings.replica} ({error})") from None
             except Recoverable as error:
-                if isinstance(error, AuthorizationError) and not self._health.ready:
+                if isinstance(error, AuthorizationError) and not self._has_joined:
                     raise CommandError(f"the broker refused: {error}") from None
                 self._refused.clear()  # the broker is away: that is no refusal
                 event(log, logging.WARNING, "the broker does not let it go on", why=error, again_in=f"{pause:g}s")
@@ -251,7 +259,7 @@ class Worker:
             for record, outcome in settled
         ]
 
-    def _take_note(self, batch: Batch, outcomes: Sequence[Outcome], seconds: float) -> None:
+    def _record_published(self, batch: Batch, outcomes: Sequence[Outcome], seconds: float) -> None:
         """Count, log and show a batch that is committed."""
         metrics, now = self._metrics, time.time()
         self._pause = 0.0
@@ -269,9 +277,11 @@ class Worker:
                 metrics.posts.labels("classified" if outcome.place else "not_classified").inc()
         for record in batch.records:
             metrics.end_to_end.observe(max(0.0, now - record.timestamp / 1000))
-        self._source.committed(batch)
+        self._source.record_commit(batch)
         dead = sum(isinstance(outcome, DeadLetter) for outcome in outcomes)
-        self._live.published(len(outcomes) - dead, dead, self._source.total_lag())
+        self.labeled += len(outcomes) - dead
+        self.dead += dead
+        self._live.show(self.labeled, self.dead, self._source.total_lag())
         offsets = ",".join(f"{tp.partition}@{after.offset}" for tp, after in sorted(batch.offsets.items()))
         event(
             log,
@@ -299,7 +309,7 @@ class Worker:
                 )
 
     def _count_refusal(self, batch: Batch, error: Exception) -> None:
-        """End the worker when the same batch is refused again and again: waiting does not mend that.
+        """End the worker when the same batch is refused again and again: waiting does not help.
 
         Raises:
             CommandError: it is.
@@ -322,7 +332,7 @@ class Worker:
             CommandError: the group was not joined within STARTUP_TIMEOUT.
             Hanging: the model does not come back.
         """
-        self._health.turned()
+        self._health.record_turn()
         now = time.monotonic()
         # A process that stands still is no model that hangs: of the time between two turns only so much counts.
         self._waited = min(self._waited + min(now - self._turned_at, LONGEST_TURN), self._inference.busy())
@@ -332,10 +342,10 @@ class Worker:
                 f"a batch is in the model for more than {ENCODE_LIMIT:.0%} of MAX_POLL_INTERVAL "
                 f"({self._settings.max_poll_interval:g} s), after which the group would move on"
             )
-        if not self._health.ready and self._source.has_joined():
-            self._health.ready = True
+        if not self._has_joined and self._source.has_joined():
+            self._has_joined = self._health.ready = True
             event(log, logging.INFO, "joined", group=self._settings.group_id, replica=self._settings.replica)
-        if not self._health.ready and time.monotonic() > self._join_by:
+        if not self._has_joined and time.monotonic() > self._join_by:
             raise CommandError(
                 f"could not join group {self._settings.group_id} at {self._settings.bootstrap_servers} within "
                 f"{self._settings.startup_timeout:g} s (STARTUP_TIMEOUT)"
@@ -343,7 +353,7 @@ class Worker:
 
     def _name(self, cause: Exception) -> str:
         """The cause as the closed label of `resyncs_total`."""
-        if not self._health.ready and isinstance(cause, (Reassigned, NoOffsetForPartitionError)):
+        if not self._has_joined and isinstance(cause, (Reassigned, NoOffsetForPartitionError)):
             return "start"
         if isinstance(cause, Reassigned):
             return "rebalance"

@@ -1,4 +1,4 @@
-"""`python -m deploy.contracts`: write the schemas' files anew."""
+"""`python -m deploy.contracts`: rewrite the schemas' files."""
 
 import sys
 

@@ -1,6 +1,6 @@
 """JSON Schemas (2020-12) of what others write and read, generated from the models that the code itself uses.
 
-The generated files are committed beside this one, for registries; `python -m deploy.contracts` writes them anew, and
+The generated files are committed beside this one, for registries; `python -m deploy.contracts` rewrites them, and
 refuses what would break a reader or writer under the same version.
 """
 
@@ -199,7 +199,7 @@ def _listed(found: list[Change]) -> str:
 
 
 def write() -> list[str]:
-    """Write the schemas' files anew.
+    """Rewrite the schemas' files.
 
     Returns:
         One line per file.

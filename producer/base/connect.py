@@ -22,7 +22,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 HOPELESS = (AuthorizationError, SaslAuthenticationFailedError, UnsupportedSaslMechanismError)
-"""What no waiting mends."""
+"""Errors that waiting does not cure."""
 
 
 def connect(settings: KafkaSettings, build: Callable[[], T]) -> T:

@@ -19,7 +19,7 @@ SASL = (SaslAuthenticationFailedError, UnsupportedSaslMechanismError, IllegalSas
 
 
 def refusal(settings: KafkaSettings) -> str | None:
-    """What no waiting mends: a certificate that is not trusted, a wrong password, a file that is no PEM.
+    """Why waiting does not help: a certificate that is not trusted, a wrong password, a file that is no PEM.
 
     Args:
         settings: where the broker is and who we are. One connection to each broker is tried, and nothing asked for.
@@ -31,7 +31,7 @@ def refusal(settings: KafkaSettings) -> str | None:
         return None
     client = KafkaNetClient(**settings.kafka())
     manager = client._manager
-    _hear_the_last_word(manager)
+    _read_before_close(manager)
     manager._net.start()
     try:
         for broker in manager.cluster.bootstrap_brokers():
@@ -45,7 +45,7 @@ def refusal(settings: KafkaSettings) -> str | None:
 
 
 async def _failure(manager: Any, node_id: str) -> Exception | None:
-    """Why a connection fails. It is returned: raised anew, it would lose the context that says more."""
+    """Why a connection fails. It is returned: raised again, it would lose the context that says more."""
     try:
         await manager.get_connection(node_id, timeout_ms=TIMEOUT_MS)
     except (KafkaError, OSError) as error:
@@ -64,15 +64,15 @@ def _explain(error: Exception, server: str) -> str | None:
     return None
 
 
-def _hear_the_last_word(manager: Any) -> None:
-    """Let connections give out what came right before their end.
+def _read_before_close(manager: Any) -> None:
+    """Let connections return the data that came right before their end.
 
-    A broker that refuses a password says so and closes. kafka-python reads both at once, and drops what was said
+    A broker that refuses a password says so and closes. kafka-python reads both at once, and drops the data
     (`KafkaTCPTransport._read_from_sock`; consumer/kafka/README.md, fact 35).
     """
     build = manager._build_transport
 
-    async def build_attentive(*args: Any, **named: Any) -> Any:
+    async def build_transport(*args: Any, **named: Any) -> Any:
         transport = await build(*args, **named)
         receive = transport._sock_recv
 
@@ -83,4 +83,4 @@ def _hear_the_last_word(manager: Any) -> None:
         transport._sock_recv = received
         return transport
 
-    manager._build_transport = build_attentive
+    manager._build_transport = build_transport

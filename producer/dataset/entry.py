@@ -66,7 +66,7 @@ class Entry:
             path = path.resolve()
             if not path.is_relative_to(self.inside.resolve()):
                 raise ValueError(f"the picture {shown(self.picture)} lies outside the manifest's folder")
-        if not path.is_file():  # a pipe would block for ever
+        if not path.is_file():  # a pipe would block
             raise ValueError(f"{shown(path)} is not a file" if path.exists() else f"there is no picture {shown(path)}")
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size

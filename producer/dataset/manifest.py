@@ -26,7 +26,7 @@ ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "pa
 IMAGE_COLUMNS = ("image_path", "image")
 
 MAX_FIELD = 16 * 1024 * 1024
-"""Longest CSV field, in characters: an unclosed quote shall not read the rest of the file into memory."""
+"""Longest CSV field, in characters: so that an unclosed quote does not read the rest of the file into memory."""
 
 ROUNDED = re.compile(r"\d\.\d+[eE]\+?\d+|\d+\.0+")
 """How spreadsheets and pandas write an id that they took for a number: its last digits are gone."""

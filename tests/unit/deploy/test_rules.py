@@ -8,16 +8,10 @@ from consumer.metrics import CountMetrics, LabelMetrics
 from deploy.kubernetes.prometheus_rule import FILE, operator_rule
 from tests.tools import require
 from tests.unit.deploy.compose import ROOT
-from tests.unit.deploy.rules import FOLDER, promtool_tests, rules, selectors
+from tests.unit.deploy.rules import FOLDER, names_of, promtool_tests, rules, selectors
 
 ALERTS, RECORDS = rules("alert"), rules("record")
 RUNBOOK = "deploy/prometheus/RUNBOOK.md"
-
-
-def names_of(registry: CollectorRegistry) -> set[str]:
-    """Every name that is exposed, those of a histogram's parts included."""
-    parts = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
-    return {family.name + part for family in registry.collect() for part in parts[family.type]}
 
 
 def test_promtool_agrees_with_every_rule_on_firing_and_on_quiet_data() -> None:

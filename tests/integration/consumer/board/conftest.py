@@ -22,6 +22,15 @@ from tests.labels import labeled_value
 
 KEEP = 300
 """Posts that the board of the tests keeps."""
+BOTH: dict[str, Any] = {
+    "decided_by": "ensemble",
+    "place": "yard",
+    "confidence": 0.45,
+    "top": [["yard", 0.45], ["alley", 0.3]],
+    "image": {"place": "alley", "confidence": 0.5, "top": [["alley", 0.5], ["yard", 0.2]]},
+    "text": {"place": "yard", "confidence": 0.7, "top": [["yard", 0.7], ["alley", 0.1]]},
+}
+"""A label that picture and caption decided together."""
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 import re
 import time
-from typing import Any, Literal
+from typing import Literal
 
 import psutil
 import pytest
@@ -13,18 +13,10 @@ from consumer.board.events import CARDS
 from consumer.board.explain import readable
 from deploy.local.stack import Stack
 from tests.conftest import wait_until
-from tests.integration.consumer.board.conftest import KEEP, Board, wait_for_pictures
-from tests.integration.consumer.evaluate.test_browser import LOW_CONTRAST
+from tests.integration.consumer.board.conftest import BOTH, KEEP, Board, wait_for_pictures
+from tests.integration.contrast import LOW_CONTRAST
 
 NASTY = "<script>document.title='owned'</script>\"'><img src=x onerror=alert(1)>"
-BOTH: dict[str, Any] = {
-    "decided_by": "ensemble",
-    "place": "yard",
-    "confidence": 0.45,
-    "top": [["yard", 0.45], ["alley", 0.3]],
-    "image": {"place": "alley", "confidence": 0.5, "top": [["alley", 0.5], ["yard", 0.2]]},
-    "text": {"place": "yard", "confidence": 0.7, "top": [["yard", 0.7], ["alley", 0.1]]},
-}
 
 
 def names(page: Page) -> list[str]:

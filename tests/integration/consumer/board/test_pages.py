@@ -15,9 +15,8 @@ from consumer.count.tally import tally
 from consumer.count.zones import load_zones
 from consumer.labeled_post import LabeledPost
 from deploy.local.stack import Stack
-from tests.integration.consumer.board.conftest import Board, wait_for_pictures
-from tests.integration.consumer.board.test_live import BOTH
-from tests.integration.consumer.evaluate.test_browser import LOW_CONTRAST
+from tests.integration.consumer.board.conftest import BOTH, Board, wait_for_pictures
+from tests.integration.contrast import LOW_CONTRAST
 from tests.labels import labeled
 
 

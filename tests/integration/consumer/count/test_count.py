@@ -153,7 +153,7 @@ def test_an_end_that_others_have_passed_moves_nothing_back(counting: Counting) -
         while not reader.is_at_end():
             if chunk := reader.next_chunk():
                 read.append(chunk)
-                reader.counted(chunk)
+                reader.record_counted(chunk)
         assert [(chunk.before, chunk.after, len(chunk.labeled)) for chunk in read] == [({0: 6, 1: 5}, {1: 8}, 3)]
         assert reader.stands_at({0: 6, 1: 8})
         assert not reader.stands_at({0: 4, 1: 8})

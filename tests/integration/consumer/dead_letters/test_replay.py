@@ -4,40 +4,16 @@ import signal
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 
-from consumer.dead_letter import ATTEMPTS, PREFIX, REASON, DeadLetter, to_record
+from consumer.dead_letter import ATTEMPTS, PREFIX, REASON
 from deploy.local.stack import Stack
 from producer.topics import describe
 from tests.conftest import RunCli, StartCli, Topics, wait_until
-from tests.unit.consumer.label.records import Record
+from tests.integration.consumer.dead_letters.letters import HELD, dead_letter, names, replay
 from tests.wire import post, read_all, write
-
-HELD = "tests.integration.consumer.dead_letters.held"
-
-
-def dead_letter(
-    name: str, topic: str, reason: str = "not_an_image", partition: int = 0, attempts: int | None = None
-) -> tuple[bytes | None, bytes | None, list[tuple[str, Any]]]:
-    """A dead letter's record as `label` writes it."""
-    original = Record(topic, partition, 7, name.encode(), f"value of {name}".encode(), [("city", b"london")])
-    key, value, headers = to_record(
-        original, DeadLetter(reason, "SomeError", f"what was wrong with {name}"), "placestream"
-    )
-    return key, value, headers + ([(ATTEMPTS, str(attempts).encode())] if attempts else [])
-
-
-def names(records: list[Any]) -> list[str]:
-    return [record.key.decode() for record in records]
-
-
-def replay(run_cli: RunCli, topics: Topics, *flags: str) -> str:
-    ended = run_cli("consumer", "dead-letters", "replay", *flags, env=topics.environment)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
 
 
 def test_a_replay_that_is_killed_again_and_again_neither_loses_nor_doubles(

@@ -7,9 +7,8 @@ from kafka import KafkaConsumer
 
 from deploy.local.stack import Stack
 from tests.conftest import MakeTopics, RunCli, StartCli, wait_until
+from tests.integration.consumer.label.conftest import QUICK
 from tests.wire import post, read_all, write
-
-QUICK = ("--metrics-port", "0", "--session-timeout", "6", "--batch-size", "4")
 
 
 def test_two_workers_share_the_partitions_and_a_third_of_a_living_name_is_told_so(

@@ -13,9 +13,8 @@ from consumer.label.settings import LabelSettings
 from deploy.local.stack import Stack
 from producer.topics import CreateSettings, create_topics
 from tests.conftest import background, clean_environment, wait_until
+from tests.integration.consumer.label.conftest import ONCE
 from tests.wire import post, read_all, write
-
-ONCE = ("--stop-at-end", "--metrics-port", "0", "--session-timeout", "6")
 
 
 @pytest.fixture

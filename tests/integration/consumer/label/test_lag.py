@@ -29,7 +29,7 @@ from deploy.local.kafka_jars import find_kafka
 from deploy.local.server import to_stderr
 from deploy.local.stack import Stack
 from tests.conftest import Background, MakeTopics, StartCli, Topics, wait_until
-from tests.integration.consumer.label.test_group import QUICK
+from tests.integration.consumer.label.conftest import QUICK
 from tests.wire import post, read_all, write
 
 MINUTE = 60_000

@@ -3,7 +3,6 @@
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -14,23 +13,8 @@ from consumer.label.read import LOOK_EVERY
 from deploy.local.stack import Stack
 from tests.conftest import RunCli, StartCli, Topics, wait_until
 from tests.integration.consumer.count.conftest import metric, write_unreadable
-from tests.wire import post, read_all, write
-
-ONCE = ("--stop-at-end", "--metrics-port", "0", "--session-timeout", "6")
-
-
-@pytest.fixture
-def admin(stack: Stack) -> Iterator[KafkaAdminClient]:
-    with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as client:
-        yield client
-
-
-def labelled(stack: Stack, topics: Topics) -> list[str]:
-    return sorted(record.key.decode() for record in read_all(stack, topics.output))
-
-
-def ids(*numbers: int) -> list[str]:
-    return sorted(str(number) for number in range(*numbers))
+from tests.integration.consumer.label.conftest import ONCE, ids, labelled, recreate
+from tests.wire import post, write
 
 
 def test_records_that_expired_unread_are_said_counted_once_and_passed(
@@ -90,17 +74,6 @@ def test_a_topic_created_anew_under_a_busy_worker_is_said_and_read_from_its_begi
     assert [post_id for post_id, times in Counter(labelled(stack, topics)).items() if times > 1] == []
     assert "created anew" in worker.output
     assert worker.end() == 0, worker.output
-
-
-def recreate(admin: KafkaAdminClient, topic: str) -> None:
-    """Create the topic as soon as its deletion is through."""
-
-    def created() -> bool:
-        answer = admin.create_topics({topic: {"num_partitions": 2, "replication_factor": 1}}, raise_errors=False)
-        return all(each["error_code"] == 0 for each in answer["topics"])
-
-    wait_until(created, what="the topic created anew")
-    admin.wait_for_topics([topic])
 
 
 def test_a_record_that_cannot_be_read_ends_the_worker_with_its_place_and_does_not_hang(

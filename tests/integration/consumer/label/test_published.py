@@ -1,6 +1,5 @@
 """The broker forgets what was committed: a new worker goes on after what came out, and nothing comes out twice."""
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -9,28 +8,15 @@ from kafka.admin import KafkaAdminClient
 
 from deploy.local.stack import Stack
 from tests.conftest import RunCli, Topics
-from tests.integration.consumer.label.test_offsets import ONCE, ids, recreate
+from tests.integration.consumer.label.conftest import ids, label, recreate
 from tests.wire import post, read_all, write
 
 GROUP = "placestream"
 BAD = (b"bad", b"not a picture", [("city", b"london")])
 
 
-@pytest.fixture
-def admin(stack: Stack) -> Iterator[KafkaAdminClient]:
-    with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as client:
-        yield client
-
-
 def came_out(stack: Stack, topics: Topics) -> list[str]:
     return sorted(r.key.decode() for topic in (topics.output, topics.dead_letter) for r in read_all(stack, topic))
-
-
-def label(run_cli: RunCli, topics: Topics, *flags: str) -> str:
-    """Label to the end; what the worker wrote."""
-    ended = run_cli("tests.light", *ONCE, *flags, env=topics.environment)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stderr
 
 
 @pytest.mark.parametrize("left", [3, None])

@@ -1,7 +1,6 @@
 """Records that no honest client writes: the culprit is a dead letter, its neighbours are labelled."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +12,8 @@ from consumer.kafka.unpack import MOST_HEADER_BYTES, MOST_HEADERS
 from deploy.local.stack import Stack
 from tests.batches import Header, batch, bomb, hash_of_zeros, pack, produce, record, sized, varint
 from tests.conftest import RunCli, Topics
-from tests.integration.consumer.label.test_offsets import ONCE, recreate
+from tests.integration.consumer.dead_letters.letters import replay
+from tests.integration.consumer.label.conftest import label, labelled, recreate
 from tests.wire import configure, picture, post, read_all, write
 
 CITY: Sequence[Header] = [(b"city", b"london")]
@@ -21,12 +21,6 @@ LIMIT = 1_000_000
 """max.message.bytes of the input, where a test sends bombs."""
 SIZE = 3 * LIMIT
 """Of a bomb."""
-
-
-@pytest.fixture
-def admin(stack: Stack) -> Iterator[KafkaAdminClient]:
-    with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as client:
-        yield client
 
 
 @pytest.fixture
@@ -38,24 +32,6 @@ def small(stack: Stack, topics: Topics) -> Topics:
 
 def good(delta: int, name: str) -> bytes:
     return record(delta, name.encode(), picture(), CITY)
-
-
-def label(run_cli: RunCli, topics: Topics, *flags: str) -> str:
-    """Label to the end; what the worker wrote."""
-    ended = run_cli("tests.light", *ONCE, *flags, env=topics.environment)
-    assert ended.returncode == 0, ended.stderr
-    assert "Traceback" not in ended.stderr
-    return ended.stderr
-
-
-def replay(run_cli: RunCli, topics: Topics, *flags: str) -> str:
-    ended = run_cli("consumer", "dead-letters", "replay", *flags, env=topics.environment)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
-
-
-def labelled(stack: Stack, topics: Topics) -> list[str]:
-    return sorted(each.key.decode() for each in read_all(stack, topics.output))
 
 
 def said(dead: Any) -> dict[str, str]:

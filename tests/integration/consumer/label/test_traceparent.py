@@ -4,10 +4,10 @@ import json
 
 from deploy.local.stack import Stack
 from tests.conftest import RunCli, Topics
+from tests.integration.consumer.label.conftest import ONCE
 from tests.labels import golden
 from tests.wire import post, read_all, write
 
-ONCE = ("--stop-at-end", "--metrics-port", "0", "--session-timeout", "6")
 BAD = b"\xff\xd8\xff no picture"
 
 

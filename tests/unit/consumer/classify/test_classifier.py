@@ -15,6 +15,7 @@ from consumer.classify.places import Place, Places
 from producer.post import Post
 from tests.unit.consumer.classify.conftest import ColourEncoder
 from tests.unit.consumer.classify.photos import plain
+from tests.wire import picture
 
 PLACES = Places("colours", tuple(Place(colour, colour) for colour in ("red", "green", "blue")))
 
@@ -245,3 +246,19 @@ def test_the_classifier_says_what_it_is(colours: ColourEncoder) -> None:
     assert made.encoder_name == "colours"
     assert made.places_stamp == PLACES.stamp(colours.default_templates)
     assert made.decision.threshold == 0.5
+
+
+def test_as_published_pillow_decodes_every_picture() -> None:
+    decoded: list[bytes] = []
+
+    def decode(data: bytes) -> torch.Tensor:
+        decoded.append(data)
+        return torch.zeros(3, 8, 8, dtype=torch.uint8)
+
+    own = Classifier(ColourEncoder(), PLACES, Decision(threshold=0.4), decode_jpeg=decode)
+    jpeg = Post("1", "rome", picture("red", kind="JPEG"))
+
+    own.as_published().decode_all([jpeg])
+    assert decoded == []
+    own.decode_all([jpeg])
+    assert decoded == [jpeg.picture]

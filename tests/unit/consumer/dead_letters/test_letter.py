@@ -1,19 +1,12 @@
 import json
-from typing import Any
 
 import pytest
 
 from consumer.dead_letter import ATTEMPTS, DeadLetter, LeftOut, to_record
 from consumer.dead_letters.letter import Letter, printable
 from consumer.origin import Origin
+from tests.unit.consumer.dead_letters.letters import dead
 from tests.unit.consumer.label.records import Record
-
-
-def dead(key: bytes | None = b"17", value: bytes | None = b"x", headers: Any = ()) -> Record:
-    """The record of a dead letter in the dead-letter topic."""
-    original = Record("posts", 3, 4711, key, value, list(headers))
-    key, value, headers = to_record(original, DeadLetter("truncated_image", "SomeError", "why"), "placestream")
-    return Record("posts-dlt", 3, 0, key, value, headers)
 
 
 def test_a_letter_says_where_its_post_lay_and_what_was_wrong() -> None:

@@ -1,10 +1,9 @@
 """The loop against a source and a sink that fail on command: what it must never publish twice, or at all."""
 
-import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,14 +19,13 @@ from consumer.classify.decision import Decision
 from consumer.dead_letter import DeadLetter
 from consumer.health import Health
 from consumer.kafka.transactions import PUBLISH_LIMIT
-from consumer.kafka.watchdog import Watchdog
 from consumer.label.batch import Batch, Working
 from consumer.label.encode import Inference
 from consumer.label.group import Reassigned
 from consumer.label.live import Live
 from consumer.label.preflight import Topics
 from consumer.label.publish import LeadersChanged, Outcome, Outgoing, Sink
-from consumer.label.read import MOST_IN_FLIGHT, POLL_LIMIT
+from consumer.label.read import MOST_IN_FLIGHT
 from consumer.label.settings import LabelSettings
 from consumer.label.worker import MOST_FAILURES, Hanging, Worker
 from consumer.labeled_post import LabeledPost
@@ -35,7 +33,7 @@ from consumer.metrics import LabelMetrics
 from producer.base.errors import CommandError
 from tests.conftest import wait_until
 from tests.light import PLACES, LightEncoder
-from tests.unit.consumer.label import test_read
+from tests.unit.consumer.label.reading import Limits
 from tests.unit.consumer.label.records import Record, record
 from tests.wire import picture
 
@@ -82,7 +80,7 @@ class LogSource:
         if batch.group.generation_id in self.stale:
             raise Reassigned("the group was rebalanced")
 
-    def committed(self, batch: Batch) -> None:
+    def record_commit(self, batch: Batch) -> None:
         pass
 
     def resync(self) -> None:
@@ -97,23 +95,6 @@ class LogSource:
 
     def total_lag(self) -> int:
         return 0
-
-
-class Limits(Watchdog):
-    """Knows what is guarded at this moment."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.guarding: tuple[float, str] | None = None  # seconds, what is done
-
-    @contextlib.contextmanager
-    def limit(self, seconds: float, doing: str) -> Iterator[None]:
-        self.guarding = (seconds, doing)
-        try:
-            with super().limit(seconds, doing):
-                yield
-        finally:
-            self.guarding = None
 
 
 class FailingSink(Sink):
@@ -448,14 +429,3 @@ def test_a_publish_and_a_recovery_happen_within_a_limit(monkeypatch: pytest.Monk
 
     back = {(2 * PUBLISH_LIMIT, "going back to the committed offsets")}
     assert seen == {"publish": {(PUBLISH_LIMIT, "publishing a batch")}, "recover": back, "resync": back}
-
-
-def test_a_poll_happens_within_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    reading, limits = test_read.Line(monkeypatch), Limits()
-    monkeypatch.setattr(reading.source, "_watchdog", limits)
-    seen: list[tuple[float, str] | None] = []
-    reading.consumer.during_poll.append(lambda: seen.append(limits.guarding))
-
-    reading.batch()
-
-    assert seen == [(POLL_LIMIT, "reading records")]

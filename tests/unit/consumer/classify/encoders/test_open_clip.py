@@ -230,3 +230,12 @@ def test_imagenet_has_a_thousand_classes() -> None:
     names = imagenet_class_names()
     assert len(names) == 1_000
     assert (names[0], names[999]) == ("tench", "toilet paper")
+
+
+def test_as_published_its_batches_are_not_padded(tiny_models: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.compile", lambda encode, dynamic: encode)
+    compiled = OpenClip("tiny", "random", compiled=True)
+
+    published = compiled.as_published()
+
+    assert (compiled._device.rows(3), published._device.rows(3)) == (32, 3)

@@ -14,11 +14,11 @@ from torch import nn
 from torchvision import transforms
 from torchvision.models import vgg16
 
+from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.scores.places205_vgg import CAFFE_NAMES, build_vgg16, caffe, imagenet, load_network
 from consumer.evaluate.scores.prelabel import main, places205
 from producer.base.errors import CommandError, UsageError
 from tests.unit.consumer.evaluate.colours import score, write_dataset
-from tests.unit.consumer.evaluate.scores.test_score import whole
 
 OFFICIAL_ORDER = "4c3c31f432fd22fe2c9505a973efaf6db035aad376a266710e36aac38a390217"
 
@@ -100,7 +100,8 @@ def test_a_choice_is_that_of_score(dataset: Path, tmp_path: Path) -> None:
     score(dataset, "-o", tmp_path / "scores", "--posts", 4, "--seed", 2, "--cities", "london")
     found = run(dataset, colour_weights(), tmp_path, "--posts", "4", "--seed", "2", "--cities", "london")
 
-    assert [row["post_id"] for row in found] == whole(tmp_path / "scores").post_ids
+    scored = [post_id for part in Scores.open(tmp_path / "scores").parts() for post_id in part.post_ids]
+    assert [row["post_id"] for row in found] == scored
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "model.module.", "vgg."])

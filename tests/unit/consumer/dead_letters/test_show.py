@@ -2,7 +2,7 @@ import struct
 
 import pytest
 
-from consumer.dead_letters.list_and_show import kind_of
+from consumer.dead_letters.show import kind_of
 from tests import attacks
 from tests.wire import picture
 
