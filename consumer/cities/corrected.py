@@ -145,4 +145,7 @@ def _decision(name: str) -> Decision:
     try:
         return Decision.parse(name)
     except ValueError:
-        raise CommandError(f"the counted labels were decided by {name!r}, which this version does not know") from None
+        kind, _, settings = name.partition(" ")
+        raise CommandError(
+            f"the counted labels were decided by {kind!r} with {settings!r}, which this version does not know"
+        ) from None
