@@ -58,10 +58,10 @@ faults: $(ALL)
 	$(PYTEST) tests/faults
 
 # The tests that compute.
-COMPUTES = tests/unit/classify tests/unit/evaluate tests/unit/consumer/benchmark tests/unit/consumer/label \
-	tests/integration/evaluate/test_join.py tests/integration/evaluate/test_whole_way.py tests/integration/benchmark \
-	tests/integration/label/test_main_line.py tests/integration/label/test_open_clip.py \
-	tests/integration/label/test_openvino.py tests/faults/test_conse.py
+COMPUTES = tests/unit/consumer/classify tests/unit/consumer/evaluate tests/unit/consumer/benchmark tests/unit/consumer/label \
+	tests/integration/consumer/evaluate/test_join.py tests/integration/consumer/evaluate/test_whole_way.py tests/integration/consumer/benchmark \
+	tests/integration/consumer/label/test_main_line.py tests/integration/consumer/label/test_open_clip.py \
+	tests/integration/consumer/label/test_openvino.py tests/faults/test_conse.py
 
 matrix: $(ALL)  ## the tests that compute as other CPUs and other batches would: none may see a difference; 45 minutes on 2 cores
 	@$(call every,as-default as-avx2 as-rounded)

@@ -2,20 +2,20 @@
 
 import sys
 
-from producer.command import run
+from producer.base.command import run
 
 COMMANDS = {
-    "label": ("consumer.label.command:main", "label the posts of the input topic, each exactly once"),
-    "count": ("consumer.count.command:main", "count labelled posts into Redis"),
-    "classify": ("consumer.classify.command:main", "label pictures from the command line, without Kafka"),
-    "popularity": ("consumer.count.report:main", "print which places a city photographs, when, and in what mood"),
-    "board": ("consumer.board.command:main", "show the stream as live pages for a browser"),
+    "label": ("consumer.label.label:main", "label the posts of the input topic, each exactly once"),
+    "count": ("consumer.count.count:main", "count labelled posts into Redis"),
+    "classify": ("consumer.classify.classify:main", "label pictures from the command line, without Kafka"),
+    "popularity": ("consumer.count.popularity:main", "print which places a city photographs, when, and in what mood"),
+    "board": ("consumer.board.board:main", "show the stream as live pages for a browser"),
     "recount": ("consumer.count.recount:main", "rebuild the counters from the labelled topic"),
     "verify": ("consumer.count.verify:main", "compare the counters with the labelled topic"),
-    "evaluate": ("consumer.evaluate.command:main", "repeat the talk's experiments on your own dataset"),
-    "benchmark": ("consumer.benchmark.command:main", "measure the pipeline beside the bare model"),
-    "export": ("consumer.export.command:main", "write the labelled topic as files for analysts"),
-    "dead-letters": ("consumer.dead_letters.command:main", "list, show and replay what could not be labelled"),
+    "evaluate": ("consumer.evaluate.commands:main", "repeat the talk's experiments on your own dataset"),
+    "benchmark": ("consumer.benchmark.benchmark:main", "measure the pipeline beside the bare model"),
+    "export": ("consumer.export.export:main", "write the labelled topic as files for analysts"),
+    "dead-letters": ("consumer.dead_letters.commands:main", "list, show and replay what could not be labelled"),
 }
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from consumer.origin import Origin
+
 Headers = list[tuple[str, bytes]]
 
 STAGES = {
@@ -29,9 +31,9 @@ PREFIX = "__connect.errors."
 ATTEMPTS = "placestream-attempts"
 REASON = "placestream-reason"
 SOURCE = "placestream-source"
-"""``/placestream/<group>/<topic>/<partition>/<offset>`` of the record that died, also when it was a replayed one."""
+"""The `Origin`: the record that died, also when it was a replayed one."""
 SOURCE_TOPIC_ID = "placestream-source-topic-id"
-"""The id of the topic that `SOURCE` names: a topic created anew under the same name has another one."""
+"""The id of the topic that `SOURCE` names: a topic recreated under the same name has another one."""
 LEFT_OUT = {
     "value_bytes": "placestream-value-bytes",
     "value_sha256": "placestream-value-sha256",
@@ -92,7 +94,7 @@ class LeftOut:
 
 
 def left_out_of(record: Any) -> LeftOut | None:
-    """What `consumer.unpack` has left out of a record; None: nothing. It travels where checksums used to."""
+    """What `consumer.kafka.unpack` has left out of a record; None: nothing. It travels where checksums used to."""
     found = getattr(record, "checksum", None)
     return found if isinstance(found, LeftOut) else None
 
@@ -153,7 +155,7 @@ def to_record(
 ) -> tuple[bytes | None, bytes | None, Headers]:
     """Key, value and headers of the dead letter's record.
 
-    kafka-python can send neither a null value under a null key nor a null header value: these become ``b""``.
+    A null value under a null key, and a null header value, become ``b""`` (consumer/kafka/README.md, fact 36).
     A record that is itself a replayed dead letter keeps its first topic, partition and offset, and counts up.
 
     Args:
@@ -184,7 +186,7 @@ def to_record(
         (f"{PREFIX}exception.class.name", dead.error.encode()),
         (f"{PREFIX}exception.message", _cut(dead.message)),
         (REASON, dead.reason.encode()),
-        (SOURCE, f"/placestream/{group_id}/{record.topic}/{record.partition}/{record.offset}".encode()),
+        (SOURCE, str(Origin.of(group_id, record)).encode()),
     ]
     if topic_id:
         headers.append((SOURCE_TOPIC_ID, topic_id.encode()))

@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import Field
 
-from producer.errors import CommandError
-from producer.logs import event
-from producer.settings import Settings
+from producer.base.errors import CommandError
+from producer.base.logs import event
+from producer.base.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ class Health:
         self._limit = limit
         self._turned_at = time.monotonic()
 
-    def turned(self) -> None:
-        """The loop has turned. Idle turns count; so do those that wait for a lost broker: a restart would not help."""
+    def record_turn(self) -> None:
+        """Record that the loop has turned, if only to wait for a lost broker: a restart would not help."""
         self._turned_at = time.monotonic()
 
     @property

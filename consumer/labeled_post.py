@@ -1,13 +1,20 @@
 """What a labelled post is on the wire: the contract of the output topic. Fields are only ever added."""
 
+import logging
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
-from consumer.classify.ensemble import Decision
+from consumer.classify.decision import Decision, EnsembleKind
 from consumer.classify.label import Label, Ranking
+from consumer.origin import Origin
+from producer.base.logs import event
 from producer.post import Post, format_time
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 Probability = Annotated[float, PlainSerializer(lambda value: round(value, 4), return_type=float)]
 """Decided on unrounded numbers, published with four decimals."""
@@ -39,10 +46,21 @@ class PartRecord(_Record):
 class DecisionRecord(_Record):
     """The settings that decided: whatever changes a label shows in the data."""
 
-    ensemble: Literal["only-image", "ensemble", "conditional"]
+    ensemble: EnsembleKind
     weights: tuple[float, float]
     gate: float
     threshold: float
+
+    @classmethod
+    def of(cls, decision: Decision) -> "DecisionRecord":
+        """The record of a decision."""
+        return cls(
+            ensemble=decision.ensemble, weights=decision.weights, gate=decision.gate, threshold=decision.threshold
+        )
+
+    def to_decision(self) -> Decision:
+        """The decision of the record."""
+        return Decision(ensemble=self.ensemble, weights=self.weights, gate=self.gate, threshold=self.threshold)
 
 
 class SourceRecord(_Record):
@@ -119,13 +137,20 @@ class LabeledPost(_Record):
             sentiment=label.sentiment,
             created_at=post.created_at,
             labeled_at=now,
-            decision=DecisionRecord(
-                ensemble=decision.ensemble, weights=decision.weights, gate=decision.gate, threshold=decision.threshold
-            ),
+            decision=DecisionRecord.of(decision),
             encoder=encoder,
             places=places,
             source=source,
         )
+
+    @classmethod
+    def from_record(cls, record: Any) -> "LabeledPost":
+        """Read a record as kafka-python's consumer returned it.
+
+        Raises:
+            ValidationError: it is no labelled post.
+        """
+        return cls.model_validate_json(record.value or b"")
 
     def to_value(self) -> bytes:
         """The record's value: JSON in UTF-8."""
@@ -138,13 +163,35 @@ class LabeledPost(_Record):
             group_id: the worker's consumer group.
             traceparent: W3C trace context of the post's record, unchanged.
         """
-        source = self.source
+        origin = Origin.of(group_id, self.source)
         headers = [
             ("content-type", b"application/json"),
             ("ce_specversion", b"1.0"),
-            ("ce_id", f"{source.topic}/{source.partition}/{source.offset}".encode()),
-            ("ce_source", f"/placestream/{group_id}".encode()),
+            ("ce_id", origin.coordinates.encode()),
+            ("ce_source", origin.group.encode()),
             ("ce_type", EVENT_TYPE.encode()),
             ("ce_time", format_time(self.labeled_at).encode()),
         ]
         return headers if traceparent is None else [*headers, ("traceparent", traceparent)]
+
+
+def parse_or_skip(parse: Callable[[Any], T], record: Any) -> T | None:
+    """What `parse` makes of a record of the output topic; None, after a warning, of one that is no labelled post.
+
+    Args:
+        parse: raises ValueError (pydantic's `ValidationError` is one) for such a record.
+        record: as kafka-python's consumer returned it.
+    """
+    try:
+        return parse(record)
+    except ValueError as error:
+        event(
+            log,
+            logging.WARNING,
+            "no labelled post; passed over",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            why=error.errors()[0]["msg"] if isinstance(error, ValidationError) else error,
+        )
+        return None

@@ -7,8 +7,8 @@ import sys
 import threading
 from typing import Any
 
-from producer.errors import CommandError
-from producer.logs import LogSettings, event, setup
+from producer.base.errors import CommandError
+from producer.base.logs import LogSettings, event, setup
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def begin(settings: LogSettings) -> None:
 
 
 def check_checksum() -> None:
-    """Refuse to work without the C checksum: with kafka-python's own a process does about 250 pictures a second.
+    """Refuse to work without the C checksum (consumer/kafka/README.md, fact 1).
 
     Raises:
         CommandError: the package crc32c is not there.

@@ -20,9 +20,9 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from deploy.local.process import Watcher
-from producer.command import run
-from producer.errors import CommandError
-from producer.settings import Settings, TopicSettings, load
+from producer.base.command import run
+from producer.base.errors import CommandError
+from producer.base.settings import Settings, TopicSettings, load
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -15,9 +15,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from producer.dataset import open_dataset
-from producer.errors import CommandError
-from producer.settings import TopicSettings, load
+from producer.base.errors import CommandError
+from producer.base.settings import TopicSettings, load
+from producer.dataset.dataset import open_dataset
 
 SHOWN = 12
 """Labelled posts that are printed."""

@@ -85,8 +85,12 @@ def _mountains(chance: random.Random) -> Image.Image:
             x, height = chance.randrange(SIDE), SIDE * far + chance.randrange(-60, 30)
             width = chance.randrange(180, 300)
             draw.polygon([(x - width, SIDE * 0.8), (x, height), (x + width, SIDE * 0.8)], colour)
-            cap = [(x - width * 0.22, height + (SIDE * 0.8 - height) * 0.22), (x, height),
-                   (x + width * 0.22, height + (SIDE * 0.8 - height) * 0.22), (x, height + 50)]  # fmt: skip
+            cap = [
+                (x - width * 0.22, height + (SIDE * 0.8 - height) * 0.22),
+                (x, height),
+                (x + width * 0.22, height + (SIDE * 0.8 - height) * 0.22),
+                (x, height + 50),
+            ]
             draw.polygon(cap, (246, 249, 252))
     draw.rectangle([0, SIDE * 0.8, SIDE, SIDE], (62, 98, 62))
     _trees(draw, chance, SIDE * 0.8, 26)

@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from producer import command
+from producer.base import command
 
 COMMANDS = {
     "replay": ("producer.replay:main", "send a dataset's posts to the input topic"),

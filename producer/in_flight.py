@@ -9,14 +9,14 @@ from typing import Any, Protocol
 
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
-from producer.entry import Refused
+from producer.dataset.entry import Refused
 from producer.post import Post
 
 log = logging.getLogger(__name__)
 
 MAX_POSTS = 1000
 MAX_BYTES = 64 * 1024 * 1024
-"""How much may be in flight: kafka-python's producer has no memory bound (DESIGN, section 4, fact 14)."""
+"""How much may be in flight: kafka-python's producer has no memory bound (consumer/kafka/README.md, fact 14)."""
 
 
 class Sent(Protocol):
@@ -55,8 +55,8 @@ class InFlight:
     Attributes:
         tally: is kept up to date.
         lost: why a send failed; that post and all behind it stay unsettled. Whatever the error is, it ends the replay:
-            when the broker refuses one batch, kafka-python 3.0.12 fails every batch that waits behind it too (probed
-            with MESSAGE_TOO_LARGE), so it would not be that post's own failure.
+            when the broker refuses one batch, every batch that waits behind it fails too
+            (consumer/kafka/README.md, fact 33), so it would not be that post's own failure.
     """
 
     tally: Tally

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 PACKAGES = {
     "skimage": Path("data"),

@@ -22,13 +22,13 @@ from pydantic_settings import CliPositionalArg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from producer.connect import bootstrap_timeout_ms, close_at_once, connect
-from producer.dataset import Dataset, entries_after, open_dataset
-from producer.entry import Entry, Refused
-from producer.errors import CommandError, UsageError
+from producer.base.connect import bootstrap_timeout_ms, close_at_once, connect
+from producer.base.errors import CommandError, UsageError
+from producer.base.settings import TopicSettings, load
+from producer.dataset.dataset import Dataset, entries_after, open_dataset
+from producer.dataset.entry import Entry, Refused
 from producer.in_flight import InFlight, Sent, Tally
 from producer.post import Post
-from producer.settings import TopicSettings, load
 from producer.topics import DEFAULT_MAX_REQUEST_SIZE, admin_client, describe
 
 log = logging.getLogger(__name__)
@@ -154,8 +154,8 @@ def _chosen_cities(settings: ReplaySettings, dataset: Dataset) -> set[str] | Non
 def _record_limit(settings: ReplaySettings) -> int:
     """The largest record that may be sent, in bytes: MAX_REQUEST_SIZE, or the topic's own limit where that is less.
 
-    What is too large is then refused here, post by post: kafka-python 3.0.12 fails good records together with a
-    bad one when the broker refuses their batch.
+    What is too large is then refused here, post by post; the broker would refuse good records of its batch as well
+    (consumer/kafka/README.md, fact 33).
 
     Raises:
         CommandError: no broker, or no topic.

@@ -17,11 +17,11 @@ from PIL import Image, ImageEnhance, ImageOps
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from producer import instagram
-from producer.errors import CommandError
-from producer.folders import PICTURES
+from producer.base.errors import CommandError
+from producer.base.settings import Settings, load
+from producer.dataset import instagram
+from producer.dataset.folders import PICTURES
 from producer.photographs import PHOTOGRAPHS
-from producer.settings import Settings, load
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def _is_there(directory: Path, marker: Path, fingerprint: str) -> bool:
     """Whether the same sample is there, complete; an unfinished one of ours may be written over.
 
     Raises:
-        CommandError: the folder holds something that we shall not touch.
+        CommandError: the folder holds something else, which is left alone.
     """
     if not directory.exists() or not any(directory.iterdir()):
         return False

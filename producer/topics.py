@@ -9,9 +9,9 @@ from kafka.admin import ConfigResource, KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 from pydantic import Field
 
-from producer.connect import bootstrap_timeout_ms, connect
-from producer.errors import CommandError
-from producer.settings import KafkaSettings, TopicSettings, load
+from producer.base.connect import bootstrap_timeout_ms, connect
+from producer.base.errors import CommandError
+from producer.base.settings import KafkaSettings, TopicSettings, load
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +25,8 @@ LABEL_NEEDS = 64 * 1024
 """Below this record limit, in bytes, a label may not fit."""
 
 COMPRESSION = "producer"
-"""The input's ``compression.type``: batches stay as their senders packed them, and the broker (Kafka 4.4) skims them.
-
-With any other one it makes objects of every record and header: 3.7 kB, packed of 20 million headers, ended a broker of
-2 GiB, and a larger number ends any. Workers unpack batches as a stream.
-"""
+"""The input's ``compression.type``: batches stay as their senders packed them. With any other one a small batch can end
+the broker (consumer/kafka/README.md, fact 24); workers unpack batches as a stream."""
 
 WEEK_MS = 7 * 24 * 3600 * 1000
 
@@ -67,7 +64,7 @@ class Topic:
         return None if limit is None else int(limit)
 
     @property
-    def is_packed_anew(self) -> bool:
+    def is_recompressed(self) -> bool:
         """Whether the broker unpacks what comes; not where it does not say. See `COMPRESSION`."""
         return self.config.get("compression.type", COMPRESSION) != COMPRESSION
 

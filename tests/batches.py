@@ -38,9 +38,16 @@ def sized(data: bytes | None) -> bytes:
 
 
 def record(
-    delta: int, key: bytes | None, value: bytes | None, headers: Sequence[Header] = (), *, since: int = 0,
-    attributes: bytes = b"\0", count: int | None = None, length: int | None = None,
-) -> bytes:  # fmt: skip
+    delta: int,
+    key: bytes | None,
+    value: bytes | None,
+    headers: Sequence[Header] = (),
+    *,
+    since: int = 0,
+    attributes: bytes = b"\0",
+    count: int | None = None,
+    length: int | None = None,
+) -> bytes:
     """A record; `count` and `length` are what it claims of its headers and itself."""
     body = attributes + varint(since) + varint(delta) + sized(key) + sized(value)
     body += varint(len(headers) if count is None else count)
@@ -73,9 +80,16 @@ def pack(data: Iterable[bytes], codec: str) -> bytes:
 
 
 def batch(
-    records: Iterable[bytes], count: int, codec: str = "none", *, base: int = 0, last: int | None = None,
-    packed: bytes | None = None, time: int = 1_700_000_000_000, attributes: int = 0,
-) -> bytes:  # fmt: skip
+    records: Iterable[bytes],
+    count: int,
+    codec: str = "none",
+    *,
+    base: int = 0,
+    last: int | None = None,
+    packed: bytes | None = None,
+    time: int = 1_700_000_000_000,
+    attributes: int = 0,
+) -> bytes:
     """A batch of these bytes, which claims to have so many records; `packed` stands for them compressed."""
     body = pack(records, codec) if packed is None else packed
     last = count - 1 if last is None else last

@@ -8,13 +8,14 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 import redis
+from kafka import KafkaAdminClient
 
 from deploy.local.stack import Stack
 from producer.topics import CreateSettings, create_topics
@@ -97,6 +98,13 @@ def make_topics(stack: Stack) -> MakeTopics:
 def topics(make_topics: MakeTopics) -> Topics:
     """Three fresh topics of two partitions."""
     return make_topics()
+
+
+@pytest.fixture
+def admin(stack: Stack) -> Iterator[KafkaAdminClient]:
+    """To ask and to change the broker."""
+    with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as client:
+        yield client
 
 
 @pytest.fixture

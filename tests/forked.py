@@ -34,9 +34,14 @@ class Forked:
     """
 
     def __init__(
-        self, module: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path,
-        output: Path, errors: Path,
-    ) -> None:  # fmt: skip
+        self,
+        module: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        output: Path,
+        errors: Path,
+    ) -> None:
         what = (module, list(arguments), dict(environment), folder, output, errors)
         self._process = FORKING.Process(target=_run, args=what, name=module, daemon=True)
         self._process.start()

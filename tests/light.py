@@ -8,6 +8,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.classify.classifier import Classifier
-from consumer.classify.ensemble import Decision
+from consumer.classify.decision import Decision
 from consumer.classify.places import Place, Places
-from consumer.label.command import Build, main
+from consumer.label import label
+from consumer.label.assemble import assemble
 from consumer.label.settings import LabelSettings
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 COLOURS = ("red", "green", "blue")
 PLACES = Places("colours", tuple(Place(colour, colour) for colour in COLOURS))
@@ -77,14 +79,17 @@ def light_classifier(
     return Classifier(encoder, PLACES, decision, settings.limits(), observe=observe)
 
 
-def run(build: Build = light_classifier, **stages: Any) -> NoReturn:
-    """`label` as a program, with some stages of a test's own: see `main`."""
+def run(build: Callable[..., Classifier] = light_classifier, **stages: Any) -> NoReturn:
+    """`label` as a program, with a test's own classifier and some stages of its own: see `assemble`."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(label, "build_classifier", build)
+    patch.setattr(label, "assemble", partial(assemble, **stages))
     if "TESTS_ROUNDING" in os.environ:
         from tests.rounding import round_otherwise
 
-        round_otherwise(pytest.MonkeyPatch())
+        round_otherwise(patch)
     try:
-        sys.exit(main(sys.argv[1:], build, **stages))
+        sys.exit(label.main(sys.argv[1:]))
     except CommandError as error:
         print(f"light: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

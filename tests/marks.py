@@ -2,7 +2,7 @@
 
 import pytest
 
-from consumer.classify import engine
+from consumer.classify.compute import engine
 
 openvino = pytest.mark.skipif(not engine.computes(), reason="OpenVINO does not compute without AVX")
 int8 = pytest.mark.skipif(not engine.computes_in_int8(), reason="int8 is refused on a CPU without VNNI")

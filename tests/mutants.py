@@ -42,7 +42,7 @@ TEST_READ = "tests/unit/consumer/label/test_read.py"
 TEST_WORKER = "tests/unit/consumer/label/test_worker.py"
 TEST_TRIAL = "tests/unit/consumer/label/test_trial.py"
 SENDS = "tests/faults/test_sends.py"
-STRANGE = "tests/integration/label/test_strange_records.py"
+STRANGE = "tests/integration/consumer/label/test_strange_records.py"
 HANDOVER = "tests/faults/test_handover.py"
 
 
@@ -160,7 +160,7 @@ MUTANTS = (
     Mutant(
         "sends-are-waited-for",
         "every send has arrived before offsets and commit",
-        (Edit(PUBLISH, "        _wait_for_all(sent)\n", ""),),
+        (Edit(PUBLISH, "        wait_for_all(sent)\n", ""),),
         (
             "tests/unit/consumer/label/test_publish.py::test_nothing_is_committed_when_a_send_has_failed",
             f"{SENDS}::test_a_send_that_expires_in_an_otherwise_healthy_transaction_loses_nothing",
@@ -186,7 +186,7 @@ MUTANTS = (
         "an offset that is no longer in the log is an error, not a silent jump",
         (Edit(GROUP, 'auto_offset_reset="none"', 'auto_offset_reset="earliest"'),),
         (
-            "tests/integration/label/test_offsets.py::"
+            "tests/integration/consumer/label/test_offsets.py::"
             "test_records_that_expire_under_a_running_worker_are_said_and_passed",
         ),
     ),
@@ -195,8 +195,8 @@ MUTANTS = (
         "counters move only from the offsets that the counting began at",
         (Edit("consumer/count/apply.lua", "if (stored or '') ~= offset then", "if false then"),),
         (
-            "tests/integration/count/test_store.py::test_a_tally_read_from_elsewhere_is_refused_and_changes_nothing",
-            "tests/integration/count/test_count.py::test_two_counts_at_once_count_every_post_once",
+            "tests/integration/consumer/count/test_store.py::test_a_tally_read_from_elsewhere_is_refused_and_changes_nothing",
+            "tests/integration/consumer/count/test_count.py::test_two_counts_at_once_count_every_post_once",
         ),
     ),
     Mutant(
@@ -229,14 +229,14 @@ MUTANTS = (
         "what a broker forgot to end of a transactional id is ended before its first record",
         (
             Edit(
-                "consumer/hanging.py",
+                "consumer/kafka/orphans.py",
                 "return _end_hanging(admin, transactional_id, topics, before)",
                 "return []",
             ),
         ),
         (
-            "tests/unit/consumer/test_hanging.py::test_what_hangs_of_the_own_id_alone_is_aborted",
-            "tests/integration/label/test_hanging.py::"
+            "tests/unit/consumer/kafka/test_orphans.py::test_what_hangs_of_the_own_id_alone_is_aborted",
+            "tests/integration/consumer/label/test_hanging.py::"
             "test_a_commit_that_the_broker_forgot_is_completed_and_nothing_of_it_comes_twice",
         ),
     ),
@@ -274,14 +274,16 @@ MUTANTS = (
         (Edit(POSITIONS, "(known | self._published.beyond(known))", "known"),),
         (
             f"{TEST_READ}::test_a_partition_goes_on_after_what_came_out_whatever_the_broker_says",
-            "tests/integration/label/test_published.py::test_what_the_broker_forgot_is_not_labelled_twice",
+            "tests/integration/consumer/label/test_published.py::test_what_the_broker_forgot_is_not_labelled_twice",
         ),
     ),
     Mutant(
         "outputs-of-this-topic",
         "what came out of an earlier topic of this name hides nothing of its successor",
         (Edit("consumer/label/published.py", " and self._is_made_of(partition, out)", ""),),
-        ("tests/integration/label/test_published.py::test_the_same_posts_in_a_topic_created_anew_are_labelled_again",),
+        (
+            "tests/integration/consumer/label/test_published.py::test_the_same_posts_in_a_topic_created_anew_are_labelled_again",
+        ),
     ),
     Mutant(
         "hash-of-a-long-key",
@@ -292,7 +294,7 @@ MUTANTS = (
     Mutant(
         "offsets-that-records-claim",
         "a record cannot claim the offset of another",
-        (Edit("consumer/unpack.py", "if not self._expected <= offset <= self._last:", "if False:"),),
+        (Edit("consumer/kafka/unpack.py", "if not self._expected <= offset <= self._last:", "if False:"),),
         (f"{STRANGE}::test_a_record_that_claims_the_offset_of_another_hurts_no_other",),
     ),
     Mutant(
@@ -325,7 +327,7 @@ MUTANTS = (
     Mutant(
         "dead-are-ended",
         "what hangs of a worker that does not come back is ended by another of its group",
-        (Edit(PUBLISH, "                if self._is_of_the_dead(name):\n", "                if False:\n"),),
+        (Edit(PUBLISH, "                if self._is_orphaned(name):\n", "                if False:\n"),),
         (
             f"{TEST_PUBLISH}::"
             "test_what_the_dead_left_is_ended_after_a_leader_changed_and_once_more_when_it_must_have_timed_out",
@@ -343,7 +345,7 @@ MUTANTS = (
             ),
         ),
         (
-            "tests/integration/dead_letters/test_replay.py::"
+            "tests/integration/consumer/dead_letters/test_replay.py::"
             "test_a_replay_that_is_killed_again_and_again_neither_loses_nor_doubles",
         ),
     ),
@@ -379,7 +381,7 @@ MUTANTS = (
         ),
         (
             f"{TEST_WORKER}::test_a_publish_and_a_recovery_happen_within_a_limit",
-            f"{TEST_WORKER}::test_a_poll_happens_within_a_limit",
+            f"{TEST_READ}::test_a_poll_happens_within_a_limit",
         ),
     ),
     Mutant(
@@ -413,28 +415,36 @@ MUTANTS = (
             Edit(SWITCH, "if redis.call('HGET', rebuilt .. ':offsets', field) ~= offset then", "if false then"),
             Edit(SWITCH, "if redis.call('HLEN', rebuilt .. ':offsets') ~= expected then", "if false then"),
         ),
-        ("tests/integration/count/test_recount.py::test_a_recount_whose_counters_another_took_changes_nothing",),
+        (
+            "tests/integration/consumer/count/test_recount.py::test_a_recount_whose_counters_another_took_changes_nothing",
+        ),
     ),
     Mutant(
         "readers-wait-for-a-switch",
         "what is read while a recount puts its counters in place is the old or the new, never a mixture",
         (Edit("consumer/count/counters.py", 'if (answer["topic"] or "").startswith(SWITCHING):', "if False:"),),
         (
-            "tests/integration/count/test_store.py::"
+            "tests/integration/consumer/count/test_store.py::"
             "test_a_reader_sees_the_counters_of_before_or_after_a_recount_and_never_a_mixture",
         ),
     ),
     Mutant(
         "known-cities-are-loaded",
         "the cities that keep their name are those that came first in the topic, not since the start of count",
-        (Edit("consumer/count/command.py", "KnownCities(zones, stand.first)", "KnownCities(zones)"),),
-        ("tests/integration/count/test_cap.py::test_count_recount_and_verify_agree_wherever_count_was_stopped",),
+        (Edit("consumer/count/count.py", "KnownCities(zones, stand.first)", "KnownCities(zones)"),),
+        (
+            "tests/integration/consumer/count/test_cap.py::test_count_recount_and_verify_agree_wherever_count_was_stopped",
+        ),
     ),
     Mutant(
         "counts-read-committed",
         "count, recount and verify read only what is committed",
-        (Edit("consumer/groupless.py", 'isolation_level="read_committed"', 'isolation_level="read_uncommitted"'),),
-        ("tests/integration/count/test_count.py::test_only_committed_labels_count_and_markers_are_no_lag",),
+        (
+            Edit(
+                "consumer/kafka/groupless.py", 'isolation_level="read_committed"', 'isolation_level="read_uncommitted"'
+            ),
+        ),
+        ("tests/integration/consumer/count/test_count.py::test_only_committed_labels_count_and_markers_are_no_lag",),
     ),
 )
 

@@ -2,6 +2,6 @@
 
 import gc
 
-import consumer.label.command  # noqa: F401
+import consumer.label.label  # noqa: F401
 
 gc.freeze()  # so that a look for garbage copies none of it

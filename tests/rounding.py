@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from consumer.classify.classifier import Classifier
-from consumer.classify.conse import Conse
-from consumer.classify.open_clip import OpenClip
+from consumer.classify.encoders.conse import Conse
+from consumer.classify.encoders.open_clip import OpenClip
 
 
 def round_otherwise(patch: pytest.MonkeyPatch) -> None:

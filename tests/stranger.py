@@ -8,6 +8,7 @@ read from /proc: Linux only.
 
 import argparse
 import random
+import shutil
 import sys
 import tempfile
 import threading
@@ -28,20 +29,25 @@ from rich.console import Console
 from rich.table import Table
 
 from consumer.dead_letter import REASON
+from deploy.local.process import free_ports
 from deploy.local.stack import Stack
 from producer.post import Post
 from producer.topics import CreateSettings, create_topics
 from tests import attacks
 from tests.batches import batch, bomb, produce, record
 from tests.conftest import Background, StartCli, Topics, background, clean_environment, wait_until
-from tests.faults.test_decoders import children
 from tests.labels import labeled
+from tests.processes import children
+from tests.prometheus import Prometheus
 from tests.wire import picture, post
 
 TOPICS = Topics("posts", "labeled-posts", "posts-dlt", 1)
 CITY = [(b"city", b"london")]
 CITIES = 100_000
 LAG, DEAD = "placestream_consumer_lag_records", "placestream_dead_letters_total"
+ALERTS = {"HarmfulRecord", "DeadLetterFlood", "DeadLetterRatio", "FirstDeadLetter", "CitiesCapped"}
+"""Those that are to be sent, and may be: of posts that could have done harm, of a flood of dead ones, of the cities."""
+MUST_FIRE = {"HarmfulRecord", "FirstDeadLetter", "CitiesCapped"}
 MANIFEST = Path(__file__).parents[1] / "deploy/kubernetes/base/label.yml"
 
 
@@ -213,7 +219,7 @@ def fuzz(target: Range, seconds: float, seed: int) -> int:
     return sent
 
 
-def invent_cities(stack: Stack, start: StartCli) -> dict[str, float]:
+def invent_cities(stack: Stack, start: StartCli, port: int) -> dict[str, float]:
     """Count posts of a new city each; seconds and keys that it takes."""
     with closing(KafkaProducer(bootstrap_servers=stack.broker.address, linger_ms=20)) as producer:
         for number in range(CITIES):
@@ -221,7 +227,7 @@ def invent_cities(stack: Stack, start: StartCli) -> dict[str, float]:
             producer.send(TOPICS.output, value, str(number).encode())
         producer.flush()
     took = {}
-    for name, arguments in {"count": ("--stop-at-end", "--metrics-port", "0"), "popularity": ("--json",)}.items():
+    for name, arguments in {"count": ("--stop-at-end", "--metrics-port", str(port)), "popularity": ("--json",)}.items():
         began = time.monotonic()
         command = start("consumer", name, *arguments)
         assert command.wait() == 0, command.output[-3000:]
@@ -243,14 +249,23 @@ def main() -> int:
         Stack() as stack,
         tempfile.TemporaryDirectory() as scratch,
         background(Path(scratch), clean_environment() | stack.environment) as start,
+        alerting(Path(scratch)) as prometheus,
     ):
+        ports = dict(zip(("label", "count"), free_ports(2), strict=True))
+        if prometheus:
+            for job, port in ports.items():
+                prometheus.watch(job, port)
         settings = CreateSettings.model_validate({"bootstrap_servers": stack.broker.address, "partitions": 1})
         create_topics(settings)
-        worker = start("consumer", "label", "--encoder", "conse", "--metrics-port", "0", "--replica", "target")
+        worker = start(
+            "consumer", "label", "--encoder", "conse", "--replica", "target", f"--metrics-port={ports['label']}"
+        )
         outputs = KafkaConsumer(
-            bootstrap_servers=stack.broker.address, isolation_level="read_committed", auto_offset_reset="earliest",
+            bootstrap_servers=stack.broker.address,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
             enable_auto_commit=False,
-        )  # fmt: skip
+        )
         with closing(outputs):
             outputs.assign([TopicPartition(topic, 0) for topic in (TOPICS.output, TOPICS.dead_letter)])
             worker.wait_for_output(" joined ")
@@ -274,11 +289,32 @@ def main() -> int:
             assert worker.end() == 0, worker.output[-3000:]
         console.print(table)
         console.print(f"one worker for all of it, {lines:,} lines of its log; at most {allowed:,.0f} MiB are allowed")
-        for what, figure in invent_cities(stack, start).items():
+        for what, figure in invent_cities(stack, start, ports["count"]).items():
             console.print(f"{CITIES:,} invented cities: {what} {figure:,.1f}")
+        if prometheus:
+            fired = prometheus.fired()
+            console.print(f"alerts: {', '.join(sorted(fired))}")
+            broken += [f"the alert {name} has not fired" for name in MUST_FIRE - fired]
+            broken += [f"the alert {name} has fired" for name in fired - ALERTS]
     for line in broken:
         print(line, file=sys.stderr)
     return 1 if broken else 0
+
+
+@contextmanager
+def alerting(folder: Path) -> Iterator[Prometheus | None]:
+    """A Prometheus for as long as the block runs; None where there is no program."""
+    program = shutil.which("prometheus")
+    if program is None:
+        print("alerts are not looked at: no prometheus on the PATH", file=sys.stderr)
+        yield None
+        return
+    prometheus = Prometheus(Path(program), folder / "prometheus")
+    prometheus.start()
+    try:
+        yield prometheus
+    finally:
+        prometheus.stop()
 
 
 def allowed_memory() -> float:

@@ -11,7 +11,7 @@ from consumer.benchmark.pipeline import Run, Stopwatch, label
 from consumer.benchmark.topics import producer, send
 from consumer.classify.classifier import Classifier
 from consumer.label.settings import LabelSettings
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 from producer.post import Post
 
 ALONE = 5

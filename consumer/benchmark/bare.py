@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from consumer.classify.classifier import Classifier
-from consumer.classify.cores import each_alone
-from consumer.classify.decoders import AT_ONCE
+from consumer.classify.compute.cores import each_alone
+from consumer.classify.pictures.pool import AT_ONCE
 from producer.post import Post
 
 

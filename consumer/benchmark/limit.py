@@ -4,9 +4,9 @@ import time
 
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 
+from consumer.kafka.offsets import ends_of
 from consumer.label.group import build_consumer
 from consumer.label.settings import LabelSettings
-from consumer.offsets import ends_of
 from producer.topics import admin_client
 
 GROUP_SUFFIX = "-limit"
@@ -39,9 +39,12 @@ def seconds(settings: LabelSettings, value: bytes, headers: list[tuple[str, byte
 
 
 def _transact(
-    settings: LabelSettings, consumer: KafkaConsumer, producer: KafkaProducer, value: bytes,
+    settings: LabelSettings,
+    consumer: KafkaConsumer,
+    producer: KafkaProducer,
+    value: bytes,
     headers: list[tuple[str, bytes]],
-) -> None:  # fmt: skip
+) -> None:
     found = consumer.poll(timeout_ms=500, max_records=settings.batch_size)
     if not found:
         return
@@ -56,8 +59,13 @@ def _transact(
 
 def _producer(settings: LabelSettings) -> KafkaProducer:
     producer = KafkaProducer(
-        **settings.kafka(), allow_auto_create_topics=False, acks="all", transactional_id=f"{settings.member}-limit",
-        retry_backoff_ms=5, batch_size=512 * 1024, metrics_enabled=False,
-    )  # fmt: skip
+        **settings.kafka(),
+        allow_auto_create_topics=False,
+        acks="all",
+        transactional_id=f"{settings.member}-limit",
+        retry_backoff_ms=5,
+        batch_size=512 * 1024,
+        metrics_enabled=False,
+    )
     producer.init_transactions()
     return producer

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from consumer.classify.places import Places
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 from producer.post import Post
 
 SIDE = 300

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import torch
 
 from consumer.classify.classifier import Classifier, Decoded
-from consumer.classify.ensemble import Decision
+from consumer.classify.decision import Decision
 from consumer.classify.label import Label, Ranking
 from consumer.label.settings import LabelSettings
 from consumer.labeled_post import LabeledPost, SourceRecord
@@ -37,7 +37,12 @@ class NullClassifier(Classifier):
     def record(self, settings: LabelSettings) -> tuple[bytes, list[tuple[str, bytes]]]:
         """Value and headers of one labelled post, as large as they are in production."""
         label = LabeledPost.of(
-            Post("0" * 19, "london", b""), self._label, self.decision, self.encoder_name, self.places_stamp,
-            SourceRecord(topic=settings.input_topic, partition=0, offset=4711), datetime.now(UTC),
-        )  # fmt: skip
+            Post("0" * 19, "london", b""),
+            self._label,
+            self.decision,
+            self.encoder_name,
+            self.places_stamp,
+            SourceRecord(topic=settings.input_topic, partition=0, offset=4711),
+            datetime.now(UTC),
+        )
         return label.to_value(), label.headers(settings.group_id, None)

@@ -1,27 +1,23 @@
-"""The pipeline as it is in production, in this process: Kafka in, the worker's own parts, Kafka out."""
+"""The pipeline as it is in production, in this process: the worker of `label`, with a clock at both ends."""
 
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from consumer.benchmark.memory import Watched, watching
 from consumer.classify.classifier import Classifier
-from consumer.classify.openmp import release_threads
 from consumer.health import Health
+from consumer.label.assemble import assemble
 from consumer.label.batch import Batch, Working
-from consumer.label.encode import Inference
 from consumer.label.live import Live
 from consumer.label.preflight import check_topics
 from consumer.label.publish import Outgoing, Sink
 from consumer.label.read import Source
 from consumer.label.settings import LabelSettings
-from consumer.label.watchdog import Watchdog
-from consumer.label.worker import Worker
 from consumer.metrics import LabelMetrics
 
 STAGES = ("read", "decode", "encode", "publish")
@@ -74,7 +70,7 @@ def label(
     result: Run | None = None,
     stop: threading.Event | None = None,
 ) -> Run:
-    """Label the input topic from the committed offsets to its end, with the parts that `label` is made of.
+    """Label the input topic from the committed offsets to its end, with the worker of `label`.
 
     Args:
         settings: of the worker; with `stop_at_end` it ends by itself.
@@ -86,7 +82,6 @@ def label(
     run, stop = result or Run(), stop or threading.Event()
     stopwatch.seconds.clear()
     cpu = time.process_time()
-    release_threads()  # as `label` does; this thread may have measured the bare model
 
     class TimedSource(Source):
         def next_batch(self, oldest: Working | None) -> Batch | None:
@@ -103,29 +98,18 @@ def label(
             run.ages += [now - record.timestamp / 1000 for record in batch.records]
             run.posts += len(records)
 
-    metrics = LabelMetrics(CollectorRegistry())
-    watchdog = Watchdog()
-    sink = TimedSink(settings, check_topics(settings))
-    source = TimedSource(settings, metrics, watchdog, stop)
-    inference = Inference(classifier, settings.decode_threads, metrics)
-    try:
-        with watching(run.memory):
-            Worker(
-                settings, classifier, source, sink, inference, metrics, Health(3600), Live(), watchdog, stop
-            ).run()  # fmt: skip
-    finally:
-        inference.close()
-        sink.close()
-        source.close()
-    taken = {stage: _total(metrics.stage_seconds.labels(stage)) for stage in STAGES} | stopwatch.seconds
+    registry = CollectorRegistry()
+    parts = settings, classifier, check_topics(settings), LabelMetrics(registry), Health(3600), Live(), stop
+    with assemble(*parts, source_type=TimedSource, sink_type=TimedSink) as worker, watching(run.memory):
+        worker.run()
+
+    def measured(name: str, **labels: str) -> float:
+        return registry.get_sample_value(f"placestream_{name}", labels) or 0.0
+
+    taken = {stage: measured("stage_seconds_sum", stage=stage) for stage in STAGES} | stopwatch.seconds
     taken["cpu"] = time.process_time() - cpu
     run.stages = {stage: seconds / max(1, run.posts) for stage, seconds in taken.items()}
     run.captions = {
-        outcome: int(metrics.text_encodings.labels(outcome)._value.get())
-        for outcome in ("done", "skipped", "no_caption")
+        outcome: int(measured("text_encodings_total", outcome=outcome)) for outcome in ("done", "skipped", "no_caption")
     }
     return run
-
-
-def _total(histogram: Any) -> float:
-    return float(histogram._sum.get())

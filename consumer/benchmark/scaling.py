@@ -17,10 +17,10 @@ from consumer.benchmark.pipeline import Run, Stopwatch, label
 from consumer.benchmark.settings import BenchmarkSettings
 from consumer.benchmark.topics import fill, own_topics
 from consumer.classify.classifier import Classifier
-from consumer.classify.pictures import PictureError
-from consumer.classify.settings import build_classifier
+from consumer.classify.factory import build_classifier
+from consumer.classify.pictures.decode import PictureError
 from consumer.label.settings import LabelSettings
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 from producer.post import Post
 
 

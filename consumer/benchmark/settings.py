@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from consumer.classify.settings import ClassifySettings
-from producer.settings import KafkaSettings
+from producer.base.settings import KafkaSettings
 
 Part = Literal["model", "null", "age", "scaling", "processes"]
 PARTS: tuple[Part, ...] = ("model", "null", "age", "scaling")

@@ -15,7 +15,7 @@ from producer.post import Post
 from producer.topics import CreateSettings, admin_client, create_topics
 
 AT_ONCE = 1_000
-"""Records on their way to the broker at most: kafka-python's producer has no memory bound."""
+"""Records on their way to the broker at most: the producer has no memory bound (consumer/kafka/README.md, fact 14)."""
 
 
 @contextmanager

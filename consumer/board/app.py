@@ -104,9 +104,13 @@ class _Pages:
         try:
             shown = await self._shown(request)
         except Gone:
-            return self._page("problem.html.j2", 404, title="No such post", refresh=False, text=(
-                "There is no labelled post at this address: it has expired, or it never was there."
-            ))  # fmt: skip
+            return self._page(
+                "problem.html.j2",
+                404,
+                title="No such post",
+                refresh=False,
+                text=("There is no labelled post at this address: it has expired, or it never was there."),
+            )
         except Away as error:
             text = f"It is no longer on the wall, and it cannot be read from its topic. {error}"
             return self._page("problem.html.j2", 503, title="This post cannot be shown now", refresh=True, text=text)

@@ -10,8 +10,8 @@ import redis
 
 from consumer.board.settings import BoardSettings
 from consumer.count.counters import Counters
-from consumer.count.popularity import CityFigures, by_posts, city_figures, total
-from producer.errors import CommandError
+from consumer.count.figures import CityFigures, by_posts, city_figures, total
+from producer.base.errors import CommandError
 
 FRESH = 2.0
 """Seconds for which figures serve every browser."""

@@ -60,7 +60,7 @@ def _who_decided(post: LabeledPost) -> str:
         return f"Picture and caption always decide together here, weighted {weights}."
     if decision.ensemble == "only-image":
         return f"The picture alone decides here, whatever the caption says: {sure}."
-    if decision.ensemble == "conditional" and image.confidence > decision.gate:
+    if decision.to_decision().needs_no_caption(image.confidence):
         return (
             f"The picture alone decided: it is sure of {sure}, above the gate of {decision.gate:g}. "
             "The caption was not looked at."

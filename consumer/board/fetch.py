@@ -11,7 +11,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, OffsetOutOfRangeError, TopicAuthorizationFailedError
 
-from producer.logs import event
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 

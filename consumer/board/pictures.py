@@ -4,8 +4,8 @@ import io
 
 from PIL import Image
 
-from consumer.classify.decoders import decoders
-from consumer.classify.pictures import PictureError, PictureLimits
+from consumer.classify.pictures.decode import PictureError, PictureLimits
+from consumer.classify.pictures.pool import decoders
 
 LIMITS = PictureLimits()
 SIDE = 480

@@ -12,16 +12,15 @@ from kafka.errors import (
     KafkaError,
     OffsetOutOfRangeError,
     UnknownTopicOrPartitionError,
-    for_code,
 )
-from pydantic import ValidationError
 
 from consumer.board.settings import BoardSettings
 from consumer.board.wall import Wall
-from consumer.groupless import build_consumer
-from consumer.labeled_post import LabeledPost
-from producer.connect import bootstrap_timeout_ms, connect
-from producer.logs import event
+from consumer.kafka.groupless import build_consumer
+from consumer.kafka.offsets import look_up
+from consumer.labeled_post import LabeledPost, parse_or_skip
+from producer.base.connect import bootstrap_timeout_ms, connect
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ LOOK_AT_LEAST = 30.0
 """Seconds between two looks at the topic in any case: it may have grown partitions."""
 ANSWER_MS = 3_000
 REQUEST_MS = 5_000
-"""How long a request may take, in milliseconds: a lost broker shall be said soon."""
+"""How long a request may take, in milliseconds: short, so that a lost broker is reported soon."""
 
 
 class Reader:
@@ -55,10 +54,12 @@ class Reader:
         self._admin = connect(
             settings,
             lambda: KafkaAdminClient(
-                **settings.kafka(), client_id="placestream-board-admin", request_timeout_ms=ANSWER_MS,
+                **settings.kafka(),
+                client_id="placestream-board-admin",
+                request_timeout_ms=ANSWER_MS,
                 bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
             ),
-        )  # fmt: skip
+        )
         self._known: dict[TopicPartition, int] = {}  # where each partition was begun
         self._topic_id: str | None = None
         self._is_first_look = True
@@ -71,7 +72,7 @@ class Reader:
             try:
                 self._turn()
                 pause, said = 0.2, ""
-            except OffsetOutOfRangeError as error:  # expired, or the topic was created anew: go on with what there is
+            except OffsetOutOfRangeError as error:  # expired, or the topic was recreated: go on with what there is
                 for partition in error.args[0]:  # and only there: the others would show their old posts again
                     self._known.pop(partition, None)
                 self._looked_at = 0.0
@@ -99,20 +100,17 @@ class Reader:
         polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=CHUNK)
         if is_due:  # who may look may not read for that: only the poll says
             self._wall.say(None)
-        for partition, records in polled.items():
+        for records in polled.values():
             self._heard_at = time.monotonic()
             for record in records:
-                self._show(partition.partition, record)
+                if post := parse_or_skip(LabeledPost.from_record, record):
+                    self._wall.add(record.partition, record.offset, post, record.value)
 
     def _look(self) -> None:
         """Make sure that the broker answers, and that every partition of the topic as it is now is read."""
-        (described,) = self._admin.describe_topics([self._topic])
-        if described["error_code"]:
-            raise for_code(described["error_code"])(f"topic {self._topic}")
-        topic_id = str(described["topic_id"])
+        topic_id, found = look_up(self._admin, self._topic)
         if topic_id != self._topic_id:
             self._known = {}
-        found = [TopicPartition(self._topic, each["partition_index"]) for each in described["partitions"]]
         new = [partition for partition in found if partition not in self._known]
         if new:
             begins = self._begins(new)
@@ -136,16 +134,6 @@ class Reader:
     def _offsets(self, partitions: list[TopicPartition], when: Any) -> dict[TopicPartition, int]:
         found = self._admin.list_partition_offsets(dict.fromkeys(partitions, when), timeout_ms=ANSWER_MS)
         return {partition: each.offset for partition, each in found.items()}
-
-    def _show(self, partition: int, record: Any) -> None:
-        value = record.value or b""
-        try:
-            self._wall.add(partition, record.offset, LabeledPost.model_validate_json(value), value)
-        except ValidationError as error:
-            event(
-                log, logging.WARNING, "no labelled post; passed over", topic=self._topic, partition=partition,
-                offset=record.offset, why=error.errors()[0]["msg"],
-            )  # fmt: skip
 
     def _explain(self, error: Exception) -> str:
         if isinstance(error, UnknownTopicOrPartitionError):

@@ -85,9 +85,20 @@ def _pretty(value: bytes) -> str:
 
 
 _filters: dict[str, Any] = {
-    "place": place, "number": explain.number, "percent": _percent, "signed": _signed, "whole": _whole,
-    "time": format_time, "parts": explain.parts, "share_of": explain.share_of, "why": explain.why, "pretty": _pretty,
-    "source": _source, "mood": cities.mood, "step": cities.step, "leaning": cities.leaning,
-}  # fmt: skip
+    "place": place,
+    "number": explain.number,
+    "percent": _percent,
+    "signed": _signed,
+    "whole": _whole,
+    "time": format_time,
+    "parts": explain.parts,
+    "share_of": explain.share_of,
+    "why": explain.why,
+    "pretty": _pretty,
+    "source": _source,
+    "mood": cities.mood,
+    "step": cities.step,
+    "leaning": cities.leaning,
+}
 environment.filters.update(_filters)
 environment.globals.update(NOT_CLASSIFIED=NOT_CLASSIFIED, WEEKDAYS=WEEKDAYS)

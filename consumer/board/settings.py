@@ -8,9 +8,9 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from consumer.count.settings import RedisSettings
-from producer.logs import LogSettings
+from producer.base.logs import LogSettings
+from producer.base.settings import TopicSettings
 from producer.post import parse_time
-from producer.settings import TopicSettings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

@@ -101,7 +101,7 @@ class Wall:
             self._arrived.append((second, before + 1))
 
     def say(self, trouble: str | None) -> None:
-        """Take note of what is wrong with the stream, or that nothing is any more."""
+        """Set what is wrong with the stream; None: nothing is."""
         self._trouble = trouble
 
     def latest(self, wanted: Filter, limit: int, after: int = 0) -> tuple[list[Shown], int]:

@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.classify.captions import readable
-from consumer.classify.decoders import decoders
-from consumer.classify.encoder import Encoder, EncoderBug, NotFinite
-from consumer.classify.ensemble import Decision, ranked, softmax
+from consumer.classify.decision import Decision, ranked, softmax
+from consumer.classify.encoders.encoder import Encoder, EncoderBug, NotFinite
 from consumer.classify.label import Label, Ranking
-from consumer.classify.levels import levels as levels_of
-from consumer.classify.levels import plain_jpeg
-from consumer.classify.pictures import PictureError, PictureLimits
+from consumer.classify.pictures.decode import PictureError, PictureLimits
+from consumer.classify.pictures.levels import levels as levels_of
+from consumer.classify.pictures.levels import plain_jpeg
+from consumer.classify.pictures.pool import decoders
 from consumer.classify.places import Places
 from consumer.classify.sentiment import sentiment
 from producer.post import Post

@@ -11,8 +11,8 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.classify.encoder import Encoder
-from producer.errors import CommandError
+from consumer.classify.encoders.encoder import Encoder
+from producer.base.errors import CommandError
 
 PLACES205 = Path(__file__).with_name("places205.csv")
 

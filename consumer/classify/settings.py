@@ -1,22 +1,16 @@
-"""The settings of classifying, and the classifier they describe."""
+"""The settings of classifying: which model, which places, and how picture and caption decide."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from consumer.classify import calibration, nvjpeg
-from consumer.classify.classifier import Classifier, unobserved
-from consumer.classify.encoder import Encoder
-from consumer.classify.engine import Engine, Precision
-from consumer.classify.ensemble import Decision, Ensemble
-from consumer.classify.pictures import PictureLimits
-from consumer.classify.places import TEMPLATES, Places, Templates
-from producer.errors import CommandError
-from producer.settings import Settings
+from consumer.classify.compute.engine import Engine, Precision
+from consumer.classify.decision import GATE, WEIGHTS, EnsembleKind
+from consumer.classify.pictures.decode import PictureLimits
+from consumer.classify.places import Templates
+from producer.base.settings import Settings
 
 MAX_PIXELS = 178_956_970
 """Pillow itself refuses larger pictures."""
@@ -62,11 +56,11 @@ class ClassifySettings(Settings):
     jpeg_decoder: Literal["pillow", "nvjpeg"] = Field(
         "pillow", description="what decodes JPEGs; nvjpeg does it on the GPU, an extra"
     )
-    ensemble: Ensemble = Field("conditional", description="whether picture, both, or both where needed decide")
+    ensemble: EnsembleKind = Field("conditional", description="whether picture, both, or both where needed decide")
     weights: Annotated[
         tuple[Weight, Weight], NoDecode, BeforeValidator(_split_weights), AfterValidator(_check_weights)
-    ] = Field((0.8, 0.8), description="of picture and caption in the ensemble, two numbers: 0.8,0.8")
-    gate: Share = Field(0.6, description="confidence above which the picture needs no caption (conditional)")
+    ] = Field(WEIGHTS, description="of picture and caption in the ensemble, two numbers: 0.8,0.8")
+    gate: Share = Field(GATE, description="confidence above which the picture needs no caption (conditional)")
     threshold: Share | None = Field(
         None,
         description="confidence below which a post is not classified (default: open_clip 0.3, conse 0.26)",
@@ -83,69 +77,3 @@ class ClassifySettings(Settings):
     def limits(self) -> PictureLimits:
         """What is refused before it is decoded, and what decoding may cost."""
         return PictureLimits(self.max_image_bytes, self.max_image_pixels, self.max_image_side, self.decode_timeout)
-
-
-def build_classifier(
-    settings: ClassifySettings, observe: Callable[[str, float], None] = unobserved, top: int = 5
-) -> Classifier:
-    """Load the model and encode the places; takes seconds.
-
-    Args:
-        settings: as given by flags and environment.
-        observe: told the seconds that each batch spends in the stages ``image`` and ``text``.
-        top: places named in each ranking.
-
-    Raises:
-        CommandError: one line that says what is missing and what to do. There is no silent fall-back.
-    """
-    device = chosen_device(settings.device, settings.engine)
-    if device.startswith("cuda"):
-        torch.set_num_threads(1)  # the CPU's part is small then; more threads would wait for each other, spinning
-    places = Places.load(settings.places)
-    decode_jpeg = nvjpeg.decoder(device) if settings.jpeg_decoder == "nvjpeg" else None
-    try:
-        encoder = _encoder(settings, device)
-    except RuntimeError as error:  # what could be explained already was: this is torch, refusing the device
-        raise CommandError(f"DEVICE {device}: {str(error).splitlines()[0]}") from error
-    encoder.name += nvjpeg.SUFFIX if decode_jpeg else ""
-    threshold = encoder.default_threshold if settings.threshold is None else settings.threshold
-    decision = Decision(ensemble=settings.ensemble, weights=settings.weights, gate=settings.gate, threshold=threshold)
-    templates = TEMPLATES[settings.templates] if settings.templates else None
-    return Classifier(encoder, places, decision, settings.limits(), templates, top, observe, decode_jpeg)
-
-
-def chosen_device(wanted: str, engine: Engine) -> str:
-    """The torch device that ``DEVICE`` names, ``auto`` among its values.
-
-    Raises:
-        CommandError: there is none of that kind.
-    """
-    if wanted == "auto":
-        if engine == "openvino":
-            return "cpu"
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "mps" and not torch.backends.mps.is_available():
-        raise CommandError("DEVICE mps: this PyTorch sees no Apple GPU")
-    if wanted.startswith("cuda"):
-        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if int(wanted.partition(":")[2] or 0) >= there:
-            raise CommandError(f"DEVICE {wanted}: this PyTorch sees {there or 'no'} CUDA device{'s' * (there > 1)}")
-    return wanted
-
-
-def _encoder(settings: ClassifySettings, device: str) -> Encoder:
-    """The chosen encoder; only its own packages are imported."""
-    if settings.encoder == "conse":
-        if (settings.calibration, settings.compile, settings.jpeg_decoder) != (None, False, "pillow"):
-            raise CommandError("CALIBRATION, COMPILE and JPEG_DECODER are for ENCODER open_clip, not for conse")
-        if settings.precision != "fp32":
-            raise CommandError(f"PRECISION {settings.precision}: ENCODER conse computes in fp32 only")
-        from consumer.classify.conse import Conse
-
-        return Conse(device, settings.engine)
-    from consumer.classify.open_clip import OpenClip
-
-    fitted_to = calibration.load(settings.calibration, settings.limits()) if settings.calibration else None
-    return OpenClip(
-        settings.model, settings.pretrained, device, settings.engine, settings.precision, settings.compile, fitted_to
-    )

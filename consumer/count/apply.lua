@@ -1,7 +1,7 @@
 -- Adds increments and moves offsets: all or nothing, and only if every stored offset is what the caller read from.
 -- KEYS: offsets, topic, cities, known, then the hashes that are changed.
 -- ARGV[1]: JSON {topic, from, to, known_from, known_to, first, cities, increments}; numbers are text, for Lua's are
--- floating point. first: [key, whether it begins anew, {city: offset}]; increments: [key, field, amount].
+-- floating point. first: [key, whether it is emptied first, {city: offset}]; increments: [key, field, amount].
 -- Returns {"applied"}, {"offsets", field, offset, ...} with what is stored, or {"topic", stored id}.
 local given = cjson.decode(ARGV[1])
 local stored_topic = redis.call('GET', KEYS[2])
@@ -26,8 +26,8 @@ for _, city in ipairs(given.cities) do
   redis.call('SADD', KEYS[3], city)
 end
 for _, first in ipairs(given.first) do -- not taken back below: where a city came first is true whatever is counted
-  local key, anew, cities = unpack(first)
-  if anew then
+  local key, is_emptied, cities = unpack(first)
+  if is_emptied then
     redis.call('UNLINK', KEYS[key])
   end
   for city, offset in pairs(cities) do

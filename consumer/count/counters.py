@@ -10,8 +10,8 @@ from importlib.resources import files
 import redis
 
 from consumer.count.tally import Tally
-from producer.errors import CommandError
-from producer.logs import event
+from producer.base.errors import CommandError
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Switching(CommandError):
 
 
 class Patience:
-    """Waits for a `recount` that is putting its counters in place; not for ever, for it may have been killed."""
+    """Waits for a `recount` that is putting its counters in place, for a limited time: it may have been killed."""
 
     def __init__(self, sleep: Callable[[float], object], limit: float | None = None) -> None:
         """Begin with all of it.
@@ -201,9 +201,17 @@ class Counters:
         cities.sort()
         posts, sentiment, hours, days = ({city: hashes.get(f"{kind}:{city}", {}) for city in cities} for kind in KINDS)
         return cls(
-            posts, sentiment, hours, days, hashes.get("stamps", {}), hashes.get("offsets", {}), first.topic_id,
-            later, first.known_to(), first.first(),
-        )  # fmt: skip
+            posts,
+            sentiment,
+            hours,
+            days,
+            hashes.get("stamps", {}),
+            hashes.get("offsets", {}),
+            first.topic_id,
+            later,
+            first.known_to(),
+            first.first(),
+        )
 
     @classmethod
     def of(cls, counted: Tally, topic_id: str) -> "Counters":

@@ -1,191 +1,219 @@
-"""Which places a city photographs, when, and in what mood: figures from the counters. It computes; `report` prints."""
+"""The command `popularity`: prints the figures of `popularity.py` as tables, JSON or CSV."""
 
+import csv
+import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from statistics import NormalDist
-from typing import Literal
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, fields, is_dataclass
+from typing import Any, Literal, Self
 
+import redis
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from consumer.count.connect import connect_redis
 from consumer.count.counters import Counters
-from consumer.count.tally import NOT_CLASSIFIED, SENTIMENT_UNITS
+from consumer.count.figures import (
+    WEEKDAYS,
+    CityFigures,
+    PlaceFigures,
+    Share,
+    TimeFigures,
+    by_posts,
+    popularity,
+)
+from consumer.count.settings import RedisSettings
+from producer.base.errors import CommandError
+from producer.base.settings import load
 
-Z = NormalDist().inv_cdf(0.975)
-"""Of an interval at 95 %."""
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """k of n, with a 95 % Wilson score interval (Wilson 1927; formula 3 of Newcombe 1998).
-
-    `scipy.stats.binomtest` gives the same and takes a hundred times as long, for it tests as well.
-    """
-
-    k: int
-    n: int
-    share: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, k: int, n: int) -> "Share":
-        """The share of k in n; of nothing in nothing it is not a number.
-
-        Args:
-            k: posts in question.
-            n: posts in all; k <= n.
-        """
-        if n == 0:
-            return cls(0, 0, math.nan, math.nan, math.nan)
-        p, whole = k / n, 2 * (n + Z**2)
-        centre, half = (2 * n * p + Z**2) / whole, Z / whole * math.sqrt(4 * n * p * (1 - p) + Z**2)
-        return cls(k, n, p, centre - half if k else 0.0, centre + half if k < n else 1.0)
+MISSING = "–"
+MOST_CITIES = 100
+"""Cities with a table each, unless all are asked for."""
+MOST_NAMED = 20
+"""Cities in a message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sentiment:
-    """Mean VADER compound in [-1, 1], and how many posts it is of; the mean is not a number when that is 0."""
+class PopularitySettings(RedisSettings):
+    """Print which places each city photographs, how often, and in what mood; or its busy hours and weekdays."""
 
-    mean: float
-    n: int
+    # The flags json and csv need an alias; without this line the bare variables JSON and CSV would set them.
+    model_config = SettingsConfigDict(env_prefix_target="all")
 
+    city: str | None = Field(None, description="only this city")
+    by: Literal["place", "hour", "weekday"] = Field("place", description="what the rows are")
+    top: int = Field(15, ge=0, description="most places per city in the table; 0 = all")
+    json_: bool = Field(False, alias="json", description="print JSON, everything")
+    csv_: bool = Field(False, alias="csv", description="print CSV, everything")
+    startup_timeout: float = Field(5.0, gt=0, description="seconds to keep trying to reach Redis")
 
-@dataclass(frozen=True, slots=True)
-class PlaceFigures:
-    """One place of one city.
-
-    Attributes:
-        share: of the city's classified posts.
-        quotient: location quotient: the share here divided by the share over all cities; None with a single city.
-        sentiment: of this place's posts in this city.
-    """
-
-    place: str
-    share: Share
-    quotient: float | None
-    sentiment: Sentiment
+    @model_validator(mode="after")
+    def _one_format(self) -> Self:
+        if self.json_ and self.csv_:
+            raise ValueError("--json and --csv exclude each other")
+        return self
 
 
-@dataclass(frozen=True, slots=True)
-class TimeFigures:
-    """One hour (0-23) or weekday (0 = Monday) of one city, in its local time.
-
-    Attributes:
-        share: of the city's posts whose time is known, not classified ones included.
-    """
-
-    when: int
-    share: Share
-
-
-@dataclass(frozen=True, slots=True)
-class CityFigures:
-    """One city.
-
-    Attributes:
-        posts: all labelled posts.
-        classified: share of them that were classified.
-        places: by posts, most first.
-        hours: the 24 hours, or empty when no post's local time is known.
-        weekdays: the 7 days, likewise.
-        first_day: ``YYYY-MM-DD``, local time, of the oldest post in these hours; None when not known of all of them.
-        last_day: of the newest one.
-    """
-
-    city: str
-    posts: int
-    classified: Share
-    places: list[PlaceFigures]
-    hours: list[TimeFigures]
-    weekdays: list[TimeFigures]
-    first_day: str | None
-    last_day: str | None
-
-    @property
-    def known_local_time(self) -> int:
-        """Posts whose local time is known: those in the hours."""
-        return self.hours[0].share.n if self.hours else 0
-
-
-def popularity(counters: Counters, cities: Iterable[str] | None = None) -> Iterator[CityFigures]:
-    """The figures of cities, one after the other.
+def main(argv: list[str]) -> int:
+    """Run `popularity`.
 
     Args:
-        counters: as read from Redis.
-        cities: some of theirs; None is all, by name.
+        argv: flags of `PopularitySettings`.
+
+    Raises:
+        CommandError: Redis does not answer, nothing is counted yet, or there is no such city.
     """
-    everywhere = total(counters)
-    return (city_figures(counters, city, everywhere) for city in (sorted(counters.posts) if cities is None else cities))
-
-
-def by_posts(counters: Counters) -> list[str]:
-    """The cities, those with the most posts first.
-
-    Args:
-        counters: as read from Redis.
-    """
-    posts = {city: sum(places.values()) for city, places in counters.posts.items()}
-    return sorted(posts, key=lambda city: (-posts[city], city))
-
-
-def total(counters: Counters) -> dict[str, int]:
-    """Place -> posts in all cities together; those that are not classified are left out.
-
-    Args:
-        counters: as read from Redis.
-    """
-    totals: dict[str, int] = {}
-    for places in counters.posts.values():
-        for place, n in places.items():
-            totals[place] = totals.get(place, 0) + n
-    totals.pop(NOT_CLASSIFIED, None)
-    return totals
-
-
-def city_figures(counters: Counters, city: str, everywhere: Mapping[str, int]) -> CityFigures:
-    """The figures of one city.
-
-    Args:
-        counters: as read from Redis.
-        city: one of theirs.
-        everywhere: their `total`.
-    """
-    posts = counters.posts[city]
-    all_posts, all_classified = sum(posts.values()), sum(everywhere.values())
-    classified = all_posts - posts.get(NOT_CLASSIFIED, 0)
-    several = len(counters.posts) > 1
-    places = [
-        PlaceFigures(
-            place,
-            Share.of(n, classified),
-            (n / classified) / (everywhere[place] / all_classified) if several else None,
-            _sentiment(counters.sentiment.get(city, {}), place),
+    settings = load(PopularitySettings, "python -m consumer popularity", argv)
+    client = connect_redis(settings, settings.startup_timeout)
+    try:
+        counters = Counters.read(client, settings.counter_prefix)
+    except redis.RedisError as error:
+        raise CommandError(f"Redis at {settings.redis_address}: {error}") from None
+    if not counters.posts:
+        raise CommandError(
+            f"nothing is counted under {settings.counter_prefix} at {settings.redis_address}; run `count` first"
         )
-        for place, n in sorted(posts.items(), key=lambda item: (-item[1], item[0]))
-        if place != NOT_CLASSIFIED and n > 0
-    ]
-    hours = counters.hours.get(city, {})
-    by_hour, by_weekday = _times(hours, "hour", 24), _times(hours, "weekday", 7)
-    first_day, last_day = _date_range(counters.days.get(city, {}), sum(hours.values()))
-    share = Share.of(classified, all_posts)
-    return CityFigures(city, all_posts, share, places, by_hour, by_weekday, first_day, last_day)
+    if settings.city is not None and settings.city not in counters.posts:
+        raise CommandError(f"no city {settings.city!r}; there are {_some(counters)}")
+    is_table = not (settings.json_ or settings.csv_)
+    most = MOST_CITIES if is_table and settings.top else None
+    cities = sorted(by_posts(counters)[:most]) if settings.city is None else [settings.city]
+    figures = popularity(counters, cities)
+    if len(counters.stamps) > 1:
+        print(
+            "warning: these counters mix labels of different encoders, label sets or settings, which do not compare:",
+            *(f"  {posts:>9,} posts  {stamp}" for stamp, posts in sorted(counters.stamps.items())),
+            sep="\n",
+            file=sys.stderr,
+        )
+    if settings.json_:
+        _write_json(figures)
+    elif settings.csv_:
+        _write_csv(figures, settings.by)
+    else:
+        _print(figures, settings)
+        if settings.city is None and len(cities) < len(counters.posts):
+            print(f"… and {len(counters.posts) - len(cities):,} more cities with fewer posts (--top 0 shows all)")
+    return 0
 
 
-def _sentiment(sums: Mapping[str, int], place: str) -> Sentiment:
-    n = sums.get(f"{place}:n", 0)
-    return Sentiment(sums.get(place, 0) / SENTIMENT_UNITS / n if n else math.nan, n)
+def _some(counters: Counters) -> str:
+    named = sorted(by_posts(counters)[:MOST_NAMED])
+    others = len(counters.posts) - len(named)
+    return ", ".join(named) + (f" and {others:,} with fewer posts" if others else "")
 
 
-def _times(hours: Mapping[str, int], unit: Literal["hour", "weekday"], size: int) -> list[TimeFigures]:
-    counts = [0] * size
-    for field, n in hours.items():
-        _, weekday, hour = field.rsplit("|", 2)
-        counts[int(hour if unit == "hour" else weekday)] += n
-    total = sum(counts)
-    return [TimeFigures(when, Share.of(n, total)) for when, n in enumerate(counts)] if total else []
+def _print(figures: Iterable[CityFigures], settings: PopularitySettings) -> None:
+    console = Console(markup=False, emoji=False, highlight=False)  # names of cities and places are others' text
+    for city in figures:
+        console.print(_place_table(city, settings.top) if settings.by == "place" else _time_table(city, settings.by))
+        console.print()
 
 
-def _date_range(days: Mapping[str, int], posts: int) -> tuple[str, str] | tuple[None, None]:
-    """First and last day, when the days hold as many posts as the hours: earlier versions counted no days."""
-    known = [day for day, n in days.items() if n > 0]  # ISO dates sort as text
-    return (min(known), max(known)) if known and sum(days.values()) == posts else (None, None)
+def _place_table(city: CityFigures, top: int) -> Table:
+    not_classified = city.posts - city.classified.k
+    title = f"{city.city}: {city.posts:,} posts, {city.classified.k:,} classified, {not_classified:,} not classified"
+    table = _table(title, "place", "posts", "share", "95 % CI", "quotient", "sentiment", "n")
+    shown = city.places[: top or None]
+    for place in shown:
+        share = place.share
+        table.add_row(
+            place.place,
+            f"{share.k:,}",
+            f"{share.share:.1%}",
+            _interval(share),
+            MISSING if place.quotient is None else f"{place.quotient:.2f}",
+            f"{place.sentiment.mean:+.2f}" if place.sentiment.n else MISSING,
+            f"{place.sentiment.n:,}",
+        )
+    if len(shown) < len(city.places):
+        table.caption = f"… and {len(city.places) - len(shown)} more places (--top 0 shows all)"
+    return table
+
+
+def _time_table(city: CityFigures, by: Literal["hour", "weekday"]) -> Table | str:
+    rows = city.hours if by == "hour" else city.weekdays
+    title = f"{city.city}: {city.known_local_time:,} of {city.posts:,} posts with a known local time"
+    if not rows:
+        return title
+    table = _table(title, by, "posts", "share", "95 % CI")
+    table.add_column("")
+    if city.first_day is not None:
+        table.caption = f"posted from {city.first_day} to {city.last_day}"
+    most = max(row.share.k for row in rows)
+    for row in rows:
+        share = row.share
+        bar = "█" * round(20 * share.k / most)
+        table.add_row(_when(row, by), f"{share.k:,}", f"{share.share:.1%}", _interval(share), bar)
+    return table
+
+
+def _table(title: str, first: str, *numbers: str) -> Table:
+    """A table whose longest names fit beside all numbers into 80 columns; in less, names go over two lines."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column(first, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _interval(share: Share) -> str:
+    return f"{100 * share.low:.1f}–{100 * share.high:.1f}%"
+
+
+def _when(row: TimeFigures, by: str) -> str:
+    return f"{row.when:02d}:00" if by == "hour" else WEEKDAYS[row.when]
+
+
+def _write_json(figures: Iterable[CityFigures]) -> None:
+    """A list, city by city: all of them at once may be a hundred thousand."""
+    begin = "[\n  "
+    for city in figures:
+        text = json.dumps(_plain(city), ensure_ascii=False, indent=2)
+        print(begin, text.replace("\n", "\n  "), sep="", end="")
+        begin = ",\n  "
+    print("\n]")
+
+
+def _write_csv(figures: Iterable[CityFigures], by: Literal["place", "hour", "weekday"]) -> None:
+    writer = csv.writer(sys.stdout)
+    share = ("posts", "of", "share", "low", "high")
+    if by == "place":
+        writer.writerow(
+            ("city", "place", *share, "location_quotient", "sentiment_mean", "sentiment_n", "not_classified")
+        )
+    else:
+        writer.writerow(("city", by, *share))
+    for city in figures:
+        if by == "place":
+            writer.writerows(_place_row(city, place) for place in city.places)
+        else:
+            rows = city.hours if by == "hour" else city.weekdays
+            writer.writerows((city.city, row.when, *asdict(row.share).values()) for row in rows)
+
+
+def _place_row(city: CityFigures, place: PlaceFigures) -> tuple[Any, ...]:
+    sentiment = place.sentiment.mean if place.sentiment.n else ""
+    quotient = "" if place.quotient is None else place.quotient
+    counted = asdict(place.share).values()
+    return (city.city, place.place, *counted, quotient, sentiment, place.sentiment.n, city.posts - city.classified.k)
+
+
+def _plain(value: Any) -> Any:
+    """For JSON: dataclasses become objects, not-a-number becomes null."""
+    if is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

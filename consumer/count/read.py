@@ -7,30 +7,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import CorruptRecordError, KafkaError, UnsupportedCodecError, for_code
-from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import Progress
+from kafka.errors import (
+    CorruptRecordError,
+    InvalidTopicError,
+    KafkaError,
+    UnknownTopicOrPartitionError,
+    UnsupportedCodecError,
+)
 
-from consumer.behind import Behind, Partitions
 from consumer.count.known import LabeledRecord
 from consumer.count.settings import CounterSettings
 from consumer.count.store import Offsets
-from consumer.groupless import build_consumer
-from consumer.labeled_post import LabeledPost
+from consumer.kafka.groupless import build_consumer
+from consumer.kafka.lag import Behind, Partitions
+from consumer.kafka.offsets import Ends, ends_of, look_up, topic_id_of
+from consumer.kafka.read_to_end import POLL_MS, Silence, offsets_bar
+from consumer.labeled_post import LabeledPost, parse_or_skip
 from consumer.metrics import CountMetrics
-from consumer.offsets import Ends, ends_of
-from producer.connect import bootstrap_timeout_ms, connect
-from producer.errors import CommandError
-from producer.logs import event
+from producer.base.connect import bootstrap_timeout_ms, connect
+from producer.base.errors import CommandError
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 
-POLL_MS = 500
 CHUNK = 2_000
 """Most records that one script adds to Redis."""
-HIDDEN_AFTER = 5.0
-"""Seconds without a record, short of the end, after which that is said."""
 LOOK_EVERY = 30.0
 """Seconds between two looks whether the topic has grown partitions or is another one."""
 
@@ -71,8 +72,8 @@ class Reader:
         self._stands: dict[int, int | None] = {}  # partition -> offset in Redis; None: nothing counted yet
         self._known_to: dict[int, int | None] = {}  # likewise, of the cities that came first
         self._expired_below: dict[int, int] = {}  # partition -> offset below which expired records are reported
-        self._looked_at = self._read_at = time.monotonic()
-        self._said_waiting = False
+        self._looked_at = time.monotonic()
+        self._silence = Silence()
 
     def go_on_from(self, stored: Mapping[int, int], known_to: Mapping[int, int] | None = None) -> None:
         """Seek every partition to its stored offset, or to the beginning of the topic.
@@ -106,9 +107,15 @@ class Reader:
                 self._expired_below[number] = beginning
                 self._metrics.expired.labels(str(number)).inc(beginning - told)
                 event(
-                    log, logging.WARNING, "labelled posts expired before they were counted", topic=self._topic,
-                    partition=number, stored=offset, earliest=beginning, passed=beginning - told,
-                )  # fmt: skip
+                    log,
+                    logging.WARNING,
+                    "labelled posts expired before they were counted",
+                    topic=self._topic,
+                    partition=number,
+                    stored=offset,
+                    earliest=beginning,
+                    passed=beginning - told,
+                )
             if offset is not None and offset > ends.latest[partition]:
                 raise CommandError(
                     f"the counters stand at offset {offset} of {self._topic}/{number}, which ends at "
@@ -119,11 +126,15 @@ class Reader:
             self._consumer.seek(partition, start)
             if start < (offset or 0):
                 event(
-                    log, logging.INFO, "an earlier version counted these: reading once which cities came first",
-                    partition=number, begin=start, end=offset,
-                )  # fmt: skip
+                    log,
+                    logging.INFO,
+                    "an earlier version counted these: reading once which cities came first",
+                    partition=number,
+                    begin=start,
+                    end=offset,
+                )
         self._behind.restart(Partitions(starts, ends.latest))
-        self._read_at = time.monotonic()
+        self._silence.end()
 
     def stands_at(self, stored: Mapping[int, int]) -> bool:
         """Whether Redis still stands where this reader left it.
@@ -148,7 +159,7 @@ class Reader:
         if not after:
             self._measure_lag()
             return None
-        self._read_at = time.monotonic()
+        self._silence.end()
         labeled = [
             LabeledRecord(number, record.offset, post)
             for number, records in wanted.items()
@@ -157,8 +168,8 @@ class Reader:
         ]
         return Chunk(labeled, dict(self._stands), dict(self._known_to), after)
 
-    def counted(self, chunk: Chunk) -> None:
-        """Take note that the chunk is in Redis."""
+    def record_counted(self, chunk: Chunk) -> None:
+        """Record that the chunk is in Redis."""
         self._stands.update({number: max(offset, self._stands[number] or 0) for number, offset in chunk.after.items()})
         self._known_to.update(chunk.after)
         self._measure_lag()
@@ -177,14 +188,12 @@ class Reader:
         self.stop_at(until)
         self.go_on_from({})
         first = {number: self._position(number) for number in until}
-        console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task(doing, total=sum(max(0, end - first[number]) for number, end in until.items()))
+        with offsets_bar(doing, sum(max(0, end - first[number]) for number, end in until.items())) as advance:
             while not self.is_at_end():
                 if chunk := self.next_chunk():
                     yield chunk
-                    self.counted(chunk)
-                    bar.update(task, completed=sum((self._stands[n] or first[n]) - first[n] for n in until))
+                    self.record_counted(chunk)
+                    advance(sum(end - (chunk.before[number] or first[number]) for number, end in chunk.after.items()))
 
     def ends(self) -> Ends:
         """First and next offset of every partition, now.
@@ -206,13 +215,9 @@ class Reader:
         """Whether everything up to the offsets of `stop_at` is read; without them there is no end."""
         if self._until is None:
             return False
-        behind = [number for number, end in self._until.items() if self._position(number) < end]
-        if behind and not self._said_waiting and time.monotonic() - self._read_at > HIDDEN_AFTER:
-            self._said_waiting = True
-            event(
-                log, logging.WARNING, "short of the end, but nothing comes: a producer's transaction is open, or the "
-                "broker is away", topic=self._topic, partitions=behind,
-            )  # fmt: skip
+        behind = [self._partition(number) for number, end in self._until.items() if self._position(number) < end]
+        if behind:
+            self._silence.check(behind)
         return not behind
 
     def close(self) -> None:
@@ -225,7 +230,7 @@ class Reader:
         try:
             polled: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=POLL_MS, max_records=CHUNK)
         except (CorruptRecordError, UnsupportedCodecError) as error:
-            # Read again from the same offset it would fail again, for ever (kafka-python 3.0.12).
+            # Read again it would fail each time (consumer/kafka/README.md, fact 21).
             positions = ",".join(f"{number}@{self._position(number)}" for number in sorted(self._stands))
             raise CommandError(
                 f"a record of {self._topic} cannot be read at or after one of the offsets {positions}: {error}"
@@ -234,21 +239,17 @@ class Reader:
 
     def _look(self) -> None:
         self._looked_at = time.monotonic()
-        (described,) = self._admin.describe_topics([self._topic])
-        if (self._until is None and len(described["partitions"]) != len(self._stands)) or str(
-            described.get("topic_id")
-        ) != self.topic_id:
+        topic_id, partitions = look_up(self._admin, self._topic)
+        if topic_id != self.topic_id or (self._until is None and len(partitions) != len(self._stands)):
             raise KafkaError(f"topic {self._topic} has changed")
 
     def _topic_id(self) -> str:
-        (described,) = self._admin.describe_topics([self._topic])
-        if described["error_code"] in (3, 17):
+        try:
+            return topic_id_of(self._admin, self._topic)
+        except (UnknownTopicOrPartitionError, InvalidTopicError):
             raise CommandError(
                 f"topic {self._topic} does not exist at this broker; `python -m producer topics` creates it"
-            )
-        if described["error_code"]:
-            raise for_code(described["error_code"])(f"topic {self._topic}")
-        return str(described["topic_id"])
+            ) from None
 
     def _partition(self, number: int) -> TopicPartition:
         return TopicPartition(self._topic, number)
@@ -265,15 +266,10 @@ class Reader:
         return records if self._until is None else [r for r in records if r.offset < self._until[number]]
 
     def _read(self, record: Any) -> LabeledPost | None:
-        try:
-            return LabeledPost.model_validate_json(record.value or b"")
-        except ValidationError as error:
+        post = parse_or_skip(LabeledPost.from_record, record)
+        if post is None:
             self._metrics.unreadable.inc()
-            event(
-                log, logging.WARNING, "no labelled post; passed over", topic=self._topic,
-                partition=record.partition, offset=record.offset, why=error.errors()[0]["msg"],
-            )  # fmt: skip
-            return None
+        return post
 
 
 def _admin(settings: CounterSettings) -> KafkaAdminClient:

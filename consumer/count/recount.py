@@ -7,19 +7,19 @@ from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 from pydantic import Field
 
-from consumer.count.cities import load_zones
-from consumer.count.command import wait_for_redis
+from consumer.count.connect import connect_redis
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
 from consumer.count.store import Store, TopicChanged
 from consumer.count.switch import AnotherRecount, Rebuild
 from consumer.count.tally import tally
+from consumer.count.zones import load_zones
 from consumer.metrics import CountMetrics
-from producer.connect import connect
-from producer.errors import CommandError
-from producer.logs import setup
-from producer.settings import load
+from producer.base.connect import connect
+from producer.base.errors import CommandError
+from producer.base.logs import setup
+from producer.base.settings import load
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +42,7 @@ def main(argv: list[str]) -> int:
     settings = load(RecountSettings, "python -m consumer recount", argv)
     setup(settings)
     zones = load_zones(settings.cities_file)
-    client = settings.redis_client()
-    wait_for_redis(settings, client, settings.startup_timeout)
+    client = connect_redis(settings, settings.startup_timeout)
     reader = Reader(settings, CountMetrics(CollectorRegistry()))
     ends = connect(settings, reader.ends)
     lost = {partition.partition: beginning for partition, beginning in ends.earliest.items() if beginning > 0}
@@ -66,7 +65,7 @@ def main(argv: list[str]) -> int:
             stand |= chunk.after
         is_switching = True
         rebuild.switch(store, stand)
-    except (AnotherRecount, TopicChanged):  # of the other's topic, which was created anew
+    except (AnotherRecount, TopicChanged):  # of the other's topic, which was recreated
         raise CommandError(
             f"nothing was changed: another recount writes to {rebuild.prefix} as well; run one at a time"
         ) from None

@@ -10,8 +10,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from consumer.health import MetricsSettings
-from producer.logs import LogSettings
-from producer.settings import Settings, TopicSettings
+from producer.base.logs import LogSettings
+from producer.base.settings import Settings, TopicSettings
 
 
 def _check_url(url: SecretStr) -> SecretStr:

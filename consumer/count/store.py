@@ -15,7 +15,7 @@ Offsets = Mapping[int, int | None]
 
 
 class TopicChanged(Exception):
-    """The counters belong to another topic: it was deleted and created anew."""
+    """The counters belong to another topic: it was deleted and recreated."""
 
 
 def first_below(offsets: Offsets, first: Mapping[int, Mapping[str, int]]) -> dict[int, dict[str, int]]:
@@ -54,7 +54,7 @@ class Store:
             client: with ``decode_responses=True``.
             prefix: COUNTER_PREFIX; with a hash tag, so that one script may touch all keys on a cluster.
             topic: name of the labelled topic.
-            topic_id: its id at the broker, which a topic created anew does not share.
+            topic_id: its id at the broker, which a recreated topic does not share.
         """
         self._client = client
         self._prefix = prefix

@@ -107,7 +107,4 @@ def _local(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
 
 def stamp_of(labeled: LabeledPost) -> str:
     """``<encoder>|<places>|<decision>``: figures of different stamps do not compare."""
-    decision = labeled.decision
-    weights = "/".join(f"{weight:g}" for weight in decision.weights)
-    settings = f"{decision.ensemble} weights={weights} gate={decision.gate:g} threshold={decision.threshold:g}"
-    return f"{labeled.encoder}|{labeled.places}|{settings}"
+    return f"{labeled.encoder}|{labeled.places}|{labeled.decision.to_decision()}"

@@ -9,18 +9,18 @@ import redis
 from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
-from consumer.count.cities import load_zones
-from consumer.count.command import wait_for_redis
+from consumer.count.connect import connect_redis
 from consumer.count.counters import Counters, offsets_of
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
 from consumer.count.store import first_below
 from consumer.count.tally import Tally
+from consumer.count.zones import load_zones
 from consumer.metrics import CountMetrics
-from producer.errors import CommandError
-from producer.logs import setup
-from producer.settings import load
+from producer.base.errors import CommandError
+from producer.base.logs import setup
+from producer.base.settings import load
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,7 @@ def main(argv: list[str]) -> int:
     settings = load(VerifySettings, "python -m consumer verify", argv)
     setup(settings)
     zones = load_zones(settings.cities_file)
-    client = settings.redis_client()
-    wait_for_redis(settings, client, settings.startup_timeout)
+    client = connect_redis(settings, settings.startup_timeout)
     reader = Reader(settings, CountMetrics(CollectorRegistry()))
     counted, known = Tally(), KnownCities(zones)
     try:
@@ -111,8 +110,10 @@ def _count(
     whole = offsets_of(topic, counters.offsets)
     moments = {id(offsets): offsets_of(topic, offsets) for offsets in counters.later.values()}  # few, of many cities
     later = {city: moments[id(offsets)] for city, offsets in counters.later.items()}
-    until = {number: max(each.get(number, 0) for each in (whole, *moments.values()))
-             for number in {*whole, *(number for each in moments.values() for number in each)}}  # fmt: skip
+    until = {
+        number: max(each.get(number, 0) for each in (whole, *moments.values()))
+        for number in {*whole, *(number for each in moments.values() for number in each)}
+    }
     beyond = Tally()
     for chunk in reader.read_whole(until, "verifying"):
         for record in chunk.labeled:

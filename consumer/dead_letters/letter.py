@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consumer.dead_letter import LEFT_OUT, PREFIX, REASON, SOURCE, SOURCE_TOPIC_ID, attempts_of
+from consumer.origin import Origin, parse_number
 from producer.post import check_parts
 
 MISSING = "–"
@@ -27,7 +28,7 @@ class Letter:
         message: one line for a person.
         attempts: how often it has failed.
         key: of the record.
-        source: topic, partition and offset of the record that died: the original, or a replayed one.
+        source: the record that died: the original, or a replayed one.
         source_topic_id: of that topic.
         left_out: of what it does without, header by header; empty: it is the whole post.
         at: its own partition and offset in the dead-letter topic.
@@ -44,7 +45,7 @@ class Letter:
     message: str | None
     attempts: int
     key: bytes | None
-    source: tuple[str, int, int] | None
+    source: Origin | None
     source_topic_id: str | None
     left_out: dict[str, str]
     at: tuple[int, int]
@@ -58,15 +59,15 @@ class Letter:
         return cls(
             _post_id(record.key, record.value),
             named.get(f"{PREFIX}topic"),
-            _number(named.get(f"{PREFIX}partition")),
-            _number(named.get(f"{PREFIX}offset")),
+            parse_number(named.get(f"{PREFIX}partition")),
+            parse_number(named.get(f"{PREFIX}offset")),
             named.get(f"{PREFIX}stage"),
             named.get(REASON),
             named.get(f"{PREFIX}exception.class.name"),
             named.get(f"{PREFIX}exception.message"),
             attempts_of(headers),
             record.key,
-            _source(named.get(SOURCE)),
+            Origin.parse(named.get(SOURCE) or ""),
             named.get(SOURCE_TOPIC_ID),
             {field: text for field, name in LEFT_OUT.items() if (text := named.get(name)) is not None},
             (record.partition, record.offset),
@@ -104,17 +105,3 @@ def _post_id(key: bytes | None, value: bytes | None) -> str | None:
             return None
         return printable(post_id) if isinstance(post_id, str) and post_id else None
     return None
-
-
-def _source(text: str | None) -> tuple[str, int, int] | None:
-    """Topic, partition and offset of ``/placestream/<group>/<topic>/<partition>/<offset>``."""
-    _, *place = (text or "").rsplit("/", 3)
-    if len(place) != 3:
-        return None
-    partition, offset = _number(place[1]), _number(place[2])
-    return None if partition is None or offset is None else (place[0], partition, offset)
-
-
-def _number(text: str | None) -> int | None:
-    """A partition or offset; None when it is none."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 20 else None

@@ -8,11 +8,11 @@ from kafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 
 from consumer.dead_letter import left_out_of, short_key
 from consumer.dead_letters.letter import Letter
-from consumer.groupless import build_consumer
-from consumer.offsets import ROUND_TRIP_MS, topic_id_of
-from producer.connect import connect
-from producer.errors import CommandError
-from producer.settings import TopicSettings
+from consumer.kafka.groupless import build_consumer
+from consumer.kafka.offsets import ROUND_TRIP_MS, topic_id_of
+from producer.base.connect import connect
+from producer.base.errors import CommandError
+from producer.base.settings import TopicSettings
 
 
 class NotThere(Exception):
@@ -42,12 +42,12 @@ class Originals:
         """
         if letter.source is None or letter.source_topic_id is None:
             raise NotThere("not the whole post, and it does not say where that is")
-        topic, partition, offset = letter.source
-        if topic != self._settings.input_topic or letter.source_topic_id != self._topic_id:
-            raise NotThere(f"not the whole post, and the topic {topic} that had it was deleted")
-        record = self._at(TopicPartition(topic, partition), offset)
+        source = letter.source
+        if source.topic != self._settings.input_topic or letter.source_topic_id != self._topic_id:
+            raise NotThere(f"not the whole post, and the topic {source.topic} that had it was deleted")
+        record = self._at(TopicPartition(source.topic, source.partition), source.offset)
         if record is None or short_key(record.key) != letter.key:
-            raise NotThere(f"not the whole post, which is no longer in {topic}")
+            raise NotThere(f"not the whole post, which is no longer in {source.topic}")
         if left_out := left_out_of(record):
             raise NotThere(f"not the whole post, which cannot be read now either ({left_out.reason})")
         return record

@@ -1,8 +1,8 @@
 """Which dead letters were replayed: one receipt each, written in the transaction that replays it, and never deleted.
 
 Why not offsets of a consumer group: a replay may choose, so what is done is no prefix of the topic; and a broker
-forgets the offsets of a group without members after `offsets.retention.minutes`, seven days by default: the next replay
-would send everything again. They lie in a topic of their own, so that the dead-letter topic holds dead letters only.
+forgets them after a week (consumer/kafka/README.md, fact 37). They lie in a topic of their own, so that the dead-letter
+topic holds dead letters only.
 """
 
 import contextlib
@@ -12,9 +12,9 @@ from kafka.errors import TopicAlreadyExistsError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from consumer.dead_letters.read import read_whole
-from consumer.offsets import ends_of
-from producer.errors import CommandError
-from producer.settings import TopicSettings
+from consumer.kafka.offsets import ends_of
+from producer.base.errors import CommandError
+from producer.base.settings import TopicSettings
 from producer.topics import Topic
 
 
@@ -22,7 +22,7 @@ class Receipt(BaseModel):
     """That one dead letter was replayed.
 
     Attributes:
-        topic_id: the dead-letter topic's: a topic that is created anew has other dead letters at the same offsets.
+        topic_id: the dead-letter topic's: a recreated topic has other dead letters at the same offsets.
         partition: of the dead letter.
         offset: of the dead letter.
     """
@@ -41,16 +41,6 @@ class Receipt(BaseModel):
 def topic_of(settings: TopicSettings) -> str:
     """The topic of the receipts: ``posts-dlt-replayed``."""
     return f"{settings.dead_letter_topic}-replayed"
-
-
-def topic_id(admin: Any, topic: str) -> str:
-    """The id of a topic that exists, which a topic of the same name that is created later does not have.
-
-    Raises:
-        KafkaError: the broker does not answer.
-    """
-    (described,) = admin.describe_topics([topic])
-    return str(described["topic_id"])
 
 
 def create(admin: Any, name: str, dead_letters: Topic) -> None:

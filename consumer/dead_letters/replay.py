@@ -6,7 +6,6 @@ that still runs can commit nothing more. Only then are the receipts read, which 
 """
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,13 +21,15 @@ from consumer.dead_letters.letter import Letter
 from consumer.dead_letters.original import NotThere, Originals
 from consumer.dead_letters.read import read_whole
 from consumer.dead_letters.settings import ChosenSettings
-from consumer.hanging import init_transactions, is_fenced
-from consumer.label.watchdog import Watchdog
+from consumer.kafka.offsets import topic_id_of
+from consumer.kafka.orphans import is_fenced
+from consumer.kafka.transactions import PUBLISH_LIMIT, build_producer, record_size, wait_for_all
+from consumer.kafka.watchdog import Watchdog
 from consumer.start import check_checksum, stop_on_signals
-from producer.connect import bootstrap_timeout_ms, close_at_once, connect, keep_asking_for_coordinator
-from producer.errors import CommandError, UsageError
-from producer.logs import setup
-from producer.settings import load
+from producer.base.connect import close_at_once, connect
+from producer.base.errors import CommandError, UsageError
+from producer.base.logs import setup
+from producer.base.settings import load
 from producer.topics import Topic, admin_client, describe
 
 MAX_ATTEMPTS = 3
@@ -38,14 +39,8 @@ RECORDS = 500
 BYTES = 16 * 2**20
 """Most records and bytes of a transaction: the client has no memory bound of its own."""
 
-REQUEST_TIMEOUT_MS = 10_000
-DELIVERY_TIMEOUT_MS = 12_000
-TRANSACTION_TIMEOUT_MS = 15_000
-PUBLISH_LIMIT = 45.0
-"""As in `consumer.label.publish`, and for its reasons they grow in this order. The last one is in seconds."""
-
-RECORD_OVERHEAD = 256
-"""Bytes that a record batch adds around one record, generously."""
+LARGEST = 100 * 2**20
+"""Bytes that the producer takes for a record; the input topic's own limit is checked before."""
 
 
 class ReplaySettings(ChosenSettings):
@@ -70,9 +65,8 @@ class Returning:
 
     @property
     def size(self) -> int:
-        """Upper bound of the record's size in bytes, as a topic's limit counts it."""
-        headers = sum(len(name.encode()) + len(value) + 10 for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + headers + RECORD_OVERHEAD
+        """Upper bound of the record's size in bytes."""
+        return record_size(self.key, self.value, self.headers)
 
 
 @dataclass(slots=True)
@@ -123,7 +117,7 @@ def main(argv: list[str]) -> int:
 def returning(record: Any, partitions: int) -> Returning:
     """The record that goes back: key, value and headers as they are, and ``placestream-attempts``.
 
-    kafka-python can send neither a null value under a null key nor a null header value: these become ``b""``.
+    A null value under a null key, and a null header value, become ``b""`` (consumer/kafka/README.md, fact 36).
 
     Args:
         record: the dead letter, as kafka-python's consumer returned it.
@@ -171,7 +165,7 @@ def why_not(settings: ReplaySettings, back: Returning, limit: int | None, replay
 
 def _replay(settings: ReplaySettings, admin: Any, ids: set[str], tally: Tally, stop: threading.Event) -> None:
     topics, receipts_topic = _topics(settings, admin)
-    posts, topic_id = topics[settings.input_topic], receipts.topic_id(admin, settings.dead_letter_topic)
+    posts, topic_id = topics[settings.input_topic], topic_id_of(admin, settings.dead_letter_topic)
     producer = None if settings.dry_run else connect(settings, lambda: _producer(settings, admin, receipts_topic))
     originals = Originals(settings, admin)
     clean = False
@@ -242,11 +236,7 @@ class _Publish:
             receipt = receipts.Receipt(topic_id=self._topic_id, partition=partition, offset=offset)
             key, value = receipt.to_record()
             sent.append(producer.send(self._receipts_topic, value, key, partition=0))
-        # A commit can return normally although records of its transaction are lost: a batch that expires fails only
-        # its futures. So all of them must have succeeded before.
-        deadline = time.monotonic() + DELIVERY_TIMEOUT_MS / 1000 + 2
-        for future in sent:
-            future.get(timeout=max(0.0, deadline - time.monotonic()))
+        wait_for_all(sent)
         producer.commit_transaction()
 
 
@@ -269,36 +259,10 @@ def _topics(settings: ReplaySettings, admin: Any) -> tuple[dict[str, Topic], str
     return found, name
 
 
-def _transactional_id(settings: ReplaySettings) -> str:
-    """One for all replays of a dead-letter topic: each ends its predecessor."""
-    return f"{settings.dead_letter_topic}-replay"
-
-
 def _producer(settings: ReplaySettings, admin: Any, receipts_topic: str) -> KafkaProducer:
-    name = _transactional_id(settings)
-    producer = KafkaProducer(
-        **settings.kafka(),
-        allow_auto_create_topics=False,
-        client_id=name,
-        transactional_id=name,
-        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
-        acks="all",
-        max_request_size=100 * 2**20,  # the input topic's limit is checked before
-        request_timeout_ms=REQUEST_TIMEOUT_MS,
-        delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
-        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-        max_block_ms=REQUEST_TIMEOUT_MS,
-        retry_backoff_ms=5,
-        batch_size=512 * 1024,
-        metrics_enabled=False,
-    )
-    try:
-        keep_asking_for_coordinator(producer)
-        init_transactions(producer, admin, name, [settings.input_topic, receipts_topic])
-    except KafkaError:
-        close_at_once(producer)
-        raise
-    return producer
+    """With one transactional id for all replays of a dead-letter topic: each ends its predecessor."""
+    name = f"{settings.dead_letter_topic}-replay"
+    return build_producer(settings, admin, name, [settings.input_topic, receipts_topic], LARGEST)
 
 
 def _ids(settings: ReplaySettings) -> set[str]:

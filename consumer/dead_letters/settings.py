@@ -3,8 +3,8 @@
 from pydantic import Field, field_validator
 
 from consumer.dead_letter import REASONS
-from producer.logs import LogSettings
-from producer.settings import TopicSettings
+from producer.base.logs import LogSettings
+from producer.base.settings import TopicSettings
 
 
 class DeadLetterSettings(TopicSettings, LogSettings):

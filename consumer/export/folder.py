@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from consumer.export.settings import ExportSettings
 from consumer.export.write import UNFINISHED, sync
-from producer.errors import CommandError, UsageError
+from producer.base.errors import CommandError, UsageError
 from producer.post import format_time
 
 ABOUT = "_export.json"
@@ -24,7 +24,7 @@ class About(BaseModel):
 
     Attributes:
         topic: its name.
-        topic_id: a topic created anew under its name has other records at the same offsets.
+        topic_id: a recreated topic has other records at the same offsets.
         format: of the files.
         since: labels written before are not in them; None: all are.
     """

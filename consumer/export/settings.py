@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_settings import SettingsConfigDict
 
-from producer.logs import LogSettings
+from producer.base.logs import LogSettings
+from producer.base.settings import TopicSettings
 from producer.post import parse_time
-from producer.settings import TopicSettings
 
 
 def _since(value: object) -> object:

@@ -60,7 +60,7 @@ def to_row(record: Any) -> Row:
     Raises:
         ValueError: it is no labelled post (pydantic's `ValidationError` is one).
     """
-    post = LabeledPost.model_validate_json(record.value or b"")
+    post = LabeledPost.from_record(record)
     if not all(-(2**63) <= number < 2**63 for number in (post.source.partition, post.source.offset)):
         raise ValueError("source: a number beyond 64 bits")
     return {

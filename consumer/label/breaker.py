@@ -6,14 +6,14 @@ It sees only posts that were labelled and those that died of what may be our fau
 from collections import deque
 from collections.abc import Iterable
 
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 WINDOW = 1000
 """Posts that the ratio is taken over, once that many are seen."""
 
 
 class Breaker:
-    """Remembers which of the last posts died. It lives in memory: a restart begins anew."""
+    """Remembers which of the last posts died. It lives in memory: a restart forgets it."""
 
     def __init__(self, consecutive: int, ratio: float) -> None:
         """Set the limits.
@@ -58,5 +58,5 @@ class Breaker:
             )
 
     def remember(self, dead: Iterable[bool]) -> None:
-        """Take in a batch that has been committed."""
+        """Remember a batch that has been committed."""
         self._recent.extend(dead)

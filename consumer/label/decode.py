@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from consumer.classify.classifier import Classifier, Decoded
-from consumer.classify.pictures import PictureError
+from consumer.classify.pictures.decode import PictureError
 from consumer.dead_letter import DeadLetter, left_out_of
 from producer.post import BadRecord, Post
 

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumer.classify.classifier import Classifier, Decoded
-from consumer.classify.cores import each_alone
-from consumer.classify.decoders import AT_ONCE
-from consumer.classify.encoder import EncoderBug
+from consumer.classify.compute.cores import each_alone
 from consumer.classify.label import Label
+from consumer.classify.pictures.pool import AT_ONCE
+from consumer.classify.survive import survive
 from consumer.dead_letter import DeadLetter
 from consumer.label.batch import Batch
 from consumer.label.decode import decode
 from consumer.label.trial import MOST_DEATHS
 from consumer.metrics import LabelMetrics
-from producer.errors import CommandError
 from producer.post import Post
 
 CAPTION_OUTCOME = {"encoded": "done", "skipped": "skipped", "none": "no_caption"}
@@ -29,10 +28,6 @@ POISON = f"{MOST_DEATHS} workers died, each while it had this record alone: kill
 
 class Poison(Exception):
     """A record of which workers die."""
-
-
-class BrokenModel(CommandError):
-    """The encoder itself is at fault, not a post: nothing of the batch may be published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +61,7 @@ class InFlight:
             timeout: seconds to wait for them at most.
 
         Raises:
-            BrokenModel: see `label_batch`.
+            BrokenModel: see `survive`.
             TimeoutError: they are not there yet.
         """
         return self.labeling.result(timeout)
@@ -148,51 +143,14 @@ class Inference:
 def label_batch(classifier: Classifier, batch: Sequence[Decoded]) -> list[Labeled | DeadLetter]:
     """Label decoded posts; one that the encoder cannot take alone becomes a dead letter.
 
-    A batch that fails (out of memory, say) is halved and tried again.
-
     Returns:
         One outcome per post, in order.
 
     Raises:
-        BrokenModel: a post fails, and so does a picture and caption of our own; the device is lost; the encoder ends
-            its thread, or returns another number of results than it was given posts.
+        BrokenModel: see `survive`.
     """
-    outcomes = _label_halving(classifier, batch)
-    if any(isinstance(outcome, DeadLetter) for outcome in outcomes):
-        _check_model(classifier)
-    return outcomes
-
-
-def _check_model(classifier: Classifier) -> None:
-    """A post that fails is its sender's fault only if the model does not fail on everything."""
-    try:
-        classifier.check()
-    except (Exception, SystemExit) as error:
-        raise BrokenModel(f"the encoder {classifier.encoder_name} fails on every post: {error!r}") from error
-
-
-def _label_halving(classifier: Classifier, batch: Sequence[Decoded]) -> list[Labeled | DeadLetter]:
-    if not batch:
-        return []
-    try:
-        labels = classifier.label(batch)
-    except EncoderBug as error:
-        raise BrokenModel(f"a bug: {error}") from error
-    except SystemExit as error:  # of a library: on the main thread it would end the worker as if all were well
-        raise BrokenModel(f"the encoder {classifier.encoder_name} ended its thread: {error!r}") from error
-    except Exception as error:
-        if _device_is_lost(error):
-            raise BrokenModel(f"the device is lost, only a restart mends it: {error}") from error
-        if len(batch) == 1:
-            return [DeadLetter.of("encode_failed", error)]
-    else:
-        return [Labeled(decoded.post, label) for decoded, label in zip(batch, labels, strict=True)]
-    # Not above: as long as the exception is handled, its traceback holds the tensors of the batch that did not fit.
-    middle = len(batch) // 2
-    return _label_halving(classifier, batch[:middle]) + _label_halving(classifier, batch[middle:])
-
-
-def _device_is_lost(error: Exception) -> bool:
-    """Whether a CUDA context is broken; running out of memory is no such thing, nor is a library that gets none."""
-    said = str(error)
-    return "CUDA error" in said and "out of memory" not in said.lower() and "ALLOC_FAILED" not in said
+    outcomes = survive(classifier, batch, classifier.label, lambda error, _: DeadLetter.of("encode_failed", error))
+    return [
+        outcome if isinstance(outcome, DeadLetter) else Labeled(decoded.post, outcome)
+        for decoded, outcome in zip(batch, outcomes, strict=True)
+    ]

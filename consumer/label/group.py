@@ -1,21 +1,21 @@
-"""The worker in its consumer group: how its clients are set, and how it learns that partitions were given out anew.
+"""The worker in its consumer group: how its clients are set, and how it learns of a rebalance.
 
-The traps of kafka-python that shape this file are listed in the design notes and named where they apply.
+The traps of kafka-python that shape this file are listed in `consumer/kafka/README.md`.
 """
 
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient
 
-from consumer.bounded import Consumer
+from consumer.kafka.bounded_consumer import Consumer
+from consumer.kafka.offsets import ROUND_TRIP_MS
+from consumer.kafka.unpack import LARGEST
 from consumer.label.settings import LabelSettings
-from consumer.offsets import ROUND_TRIP_MS
-from consumer.unpack import LARGEST
-from producer.connect import bootstrap_timeout_ms
+from producer.base.connect import bootstrap_timeout_ms
 
 
 class Reassigned(Exception):
-    """The group has given out its partitions anew: what was read before must not be published."""
+    """The group was rebalanced: what was read before must not be published."""
 
 
 class TooSlow(Reassigned):
@@ -23,11 +23,11 @@ class TooSlow(Reassigned):
 
 
 class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
-    """Counts rebalances. It runs on the client's IO thread, where blocking calls raise: it does nothing else."""
+    """Counts rebalances and does nothing else (consumer/kafka/README.md, fact 3)."""
 
     def __init__(self) -> None:
         self.count = 0
-        self.assigned = False  # the last word was an assignment (of possibly no partition)
+        self.assigned = False  # the last callback was an assignment (of possibly no partition)
 
     def on_partitions_revoked(self, revoked: Any) -> None:
         """The group takes partitions away."""
@@ -62,9 +62,9 @@ def build_consumer(settings: LabelSettings, largest: int = LARGEST) -> Consumer:
         client_id=settings.member,
         group_id=settings.group_id,
         bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
-        # Only then do committed offsets wait for what a predecessor's transaction has pending.
+        # Only then do committed offsets wait for a predecessor's transaction (consumer/kafka/README.md, fact 6).
         isolation_level="read_committed",
-        # "earliest" silently jumps over expired records; `resync` decides and says so.
+        # `resync` decides, and says so (consumer/kafka/README.md, fact 9).
         auto_offset_reset="none",
         enable_auto_commit=False,
         session_timeout_ms=int(settings.session_timeout * 1000),
@@ -87,6 +87,6 @@ def build_admin(settings: LabelSettings) -> KafkaAdminClient:
         bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
         request_timeout_ms=ROUND_TRIP_MS,
     )
-    # It remembers coordinators and never forgets one that is dead or has been replaced (kafka-python 3.0.12).
+    # Else it never forgets one that is dead or was replaced (consumer/kafka/README.md, fact 31).
     admin._manager.cluster.get_coordinator = lambda *_: None
     return admin

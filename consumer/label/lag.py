@@ -11,9 +11,9 @@ from math import inf, nan
 from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
-from consumer.behind import Behind, Partitions
+from consumer.kafka.lag import Behind, Partitions
+from consumer.kafka.offsets import ROUND_TRIP_MS, append_time
 from consumer.metrics import LabelMetrics
-from consumer.offsets import ROUND_TRIP_MS, append_time
 
 MOST_LOOKS = 1000
 """Remembered looks at one partition; beyond it every second one is forgotten, so that a post counts as younger."""
@@ -148,8 +148,8 @@ class Lag:
         self._idle_since = 0.0
         self._metrics.assigned_partitions.set(len(starts))
 
-    def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
-        """Take note of what was committed."""
+    def record_commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        """Record what was committed."""
         self._behind.now.move({partition: after.offset for partition, after in offsets.items()})
         self._idle_since = 0.0
         for partition in offsets:
@@ -158,13 +158,13 @@ class Lag:
     def pass_markers(self, consumer: KafkaConsumer) -> None:
         """For a worker with nothing in flight: what lies between the last commit and its position is no record.
 
-        There are markers of transactions and aborted records; without this they would be lag for ever.
+        There are markers of transactions and aborted records; without this they would stay lag.
         """
         now = self._behind.now
         now.move({each: consumer.position(each, timeout_ms=ROUND_TRIP_MS) or 0 for each in now.positions})
 
-    def stuck(self) -> list[TopicPartition]:
-        """For a worker with nothing in flight: the partitions that have lag but gave nothing for STUCK_AFTER."""
+    def find_stuck(self) -> list[TopicPartition]:
+        """For a worker with nothing in flight: find the partitions that have lag but gave nothing for STUCK_AFTER."""
         now = time.monotonic()
         idle = now - self._idle_since if self._idle_since else 0.0
         self._idle_since = now

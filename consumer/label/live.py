@@ -15,16 +15,13 @@ RATE_OVER = 5.0
 
 
 class Live:
-    """Running totals and, on a terminal, the line that shows them."""
+    """On a terminal, the line of a worker's totals."""
 
     def __init__(self) -> None:
         """Begin at zero."""
-        self.labeled = 0
-        self.dead = 0
-        self._lag = 0
         self._marks: list[tuple[float, int]] = [(time.monotonic(), 0)]
         console = Console(stderr=True)
-        self._line = RichLive(self._text(), console=console, transient=True, refresh_per_second=4)
+        self._line = RichLive(_text(0, 0, 0, 0.0), console=console, transient=True, refresh_per_second=4)
         self._on = console.is_terminal and sys.stderr.isatty()
 
     @property
@@ -32,22 +29,21 @@ class Live:
         """Level of the log line per batch: with a live line there is no need to read it."""
         return logging.DEBUG if self._on else logging.INFO
 
-    def published(self, labeled: int, dead: int, lag: int) -> None:
-        """Take in a committed batch.
+    def show(self, labeled: int, dead: int, lag: int) -> None:
+        """Show the totals after a committed batch.
 
         Args:
-            labeled: labelled posts of the batch.
-            dead: dead letters of the batch.
+            labeled: labelled posts so far.
+            dead: dead letters so far.
             lag: records still waiting.
         """
-        self.labeled += labeled
-        self.dead += dead
-        self._lag = lag
         now = time.monotonic()
         self._marks = [mark for mark in self._marks if now - mark[0] < RATE_OVER] or self._marks[-1:]
-        self._marks.append((now, self.labeled + self.dead))
+        self._marks.append((now, labeled + dead))
+        (first_at, first), (last_at, last) = self._marks[0], self._marks[-1]
+        rate = (last - first) / (last_at - first_at) if last_at > first_at else 0.0
         if self._on:
-            self._line.update(self._text())
+            self._line.update(_text(labeled, dead, lag, rate))
 
     def __enter__(self) -> Self:
         if self._on:
@@ -60,7 +56,6 @@ class Live:
         if self._on:
             self._line.stop()
 
-    def _text(self) -> Text:
-        (first_at, first), (last_at, last) = self._marks[0], self._marks[-1]
-        rate = (last - first) / (last_at - first_at) if last_at > first_at else 0.0
-        return Text(f"labelled {self.labeled:,}  {rate:,.1f} posts/s  lag {self._lag:,}  dead letters {self.dead:,}")
+
+def _text(labeled: int, dead: int, lag: int, rate: float) -> Text:
+    return Text(f"labelled {labeled:,}  {rate:,.1f} posts/s  lag {lag:,}  dead letters {dead:,}")

@@ -10,11 +10,11 @@ from dataclasses import replace
 from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
-from consumer.label.note import Note
+from consumer.kafka.offsets import ROUND_TRIP_MS, Ends, ends_of, topic_id_of
+from consumer.label.offset_metadata import Note
 from consumer.label.published import Published
 from consumer.metrics import LabelMetrics
-from consumer.offsets import ROUND_TRIP_MS, Ends, ends_of, topic_id_of
-from producer.logs import event
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Positions:
         self._said: set[tuple[TopicPartition, int]] = set()  # partition and beginning that were warned of
         self._known: dict[TopicPartition, int] = {}  # where each stood when this process last committed or asked
         self.notes: dict[TopicPartition, Note] = {}
-        """What was noted where each assigned partition goes on, as `starts` found it."""
+        """What was noted where each assigned partition goes on, as `choose_starts` found it."""
 
     @property
     def topic_id(self) -> str:
@@ -50,7 +50,7 @@ class Positions:
         return self._topic_id
 
     def is_recreated(self) -> bool:
-        """Whether the topic is another one than at the last look: deleted and created anew under its name.
+        """Whether the topic is another one than at the last look: deleted and recreated under its name.
 
         Raises:
             KafkaError: the broker did not answer, or has no such topic now.
@@ -58,7 +58,7 @@ class Positions:
         return topic_id_of(self._admin, self._topic) != self._topic_id
 
     def look_again(self) -> None:
-        """Take note of the topic that the name means now.
+        """Go on with the topic that the name means now.
 
         Raises:
             KafkaError: the broker did not answer, or has no such topic now.
@@ -67,9 +67,14 @@ class Positions:
         if now == self._topic_id:
             return
         event(
-            log, logging.WARNING, "the topic was deleted and created anew: going on with the new one", stage="read",
-            topic=self._topic, before=self._topic_id, now=now,
-        )  # fmt: skip
+            log,
+            logging.WARNING,
+            "the topic was deleted and created anew: going on with the new one",
+            stage="read",
+            topic=self._topic,
+            before=self._topic_id,
+            now=now,
+        )
         self._topic_id = now
         self._said.clear()
         self._known.clear()
@@ -77,8 +82,7 @@ class Positions:
     def after(self, offset: int) -> OffsetAndMetadata:
         """The offset to commit after a record.
 
-        It carries the topic's id: an offset that was committed for a topic since deleted says nothing of its
-        successor, although it may well lie within its log.
+        It carries the topic's id: of another topic it says nothing (consumer/kafka/README.md, fact 17).
         """
         return self.at(offset + 1, Note())
 
@@ -86,8 +90,8 @@ class Positions:
         """An offset and a note as they are committed."""
         return OffsetAndMetadata(offset, replace(note, topic_id=self._topic_id).to_metadata(), -1)
 
-    def starts(self, consumer: KafkaConsumer) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
-        """Where each assigned partition goes on, and where it ends now.
+    def choose_starts(self, consumer: KafkaConsumer) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
+        """Choose where each assigned partition goes on; and where it ends now.
 
         Raises:
             KafkaError: the broker did not answer, or a partition is no longer there.
@@ -110,8 +114,8 @@ class Positions:
         self._known |= {partition: start for partition, start in starts.items() if committed[partition] is not None}
         return starts, {partition: ends.latest[partition] for partition in partitions}
 
-    def take_note(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
-        """Remember what this process has committed."""
+    def record_commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        """Record what this process has committed."""
         for partition, after in offsets.items():
             self._known[partition] = after.offset
 
@@ -137,9 +141,15 @@ class Positions:
             if offset > said[partition]:
                 committed[partition] = self.after(offset - 1)
                 event(
-                    log, logging.WARNING, "the committed offset went back: going on after what came out", stage="read",
-                    topic=partition.topic, partition=partition.partition, committed=said[partition], going_on_at=offset,
-                )  # fmt: skip
+                    log,
+                    logging.WARNING,
+                    "the committed offset went back: going on after what came out",
+                    stage="read",
+                    topic=partition.topic,
+                    partition=partition.partition,
+                    committed=said[partition],
+                    going_on_at=offset,
+                )
 
     def _of(self, committed: OffsetAndMetadata) -> str:
         """The id of the topic that an offset was committed for; without one, of this topic."""
@@ -168,9 +178,16 @@ class Positions:
         self._said.add((partition, going_on_at))
         self._metrics.expired.labels(str(partition.partition)).inc(passed)
         event(
-            log, logging.WARNING, what, stage="read", topic=partition.topic, partition=partition.partition,
-            committed=committed.offset, going_on_at=going_on_at, passed=passed,
-        )  # fmt: skip
+            log,
+            logging.WARNING,
+            what,
+            stage="read",
+            topic=partition.topic,
+            partition=partition.partition,
+            committed=committed.offset,
+            going_on_at=going_on_at,
+            passed=passed,
+        )
         self._remember(consumer, partition, going_on_at)
         return going_on_at
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from kafka import KafkaAdminClient
 
 from consumer.label.settings import LabelSettings
-from producer.connect import connect
-from producer.errors import CommandError
-from producer.logs import event
+from producer.base.connect import connect
+from producer.base.errors import CommandError
+from producer.base.logs import event
 from producer.topics import (
     COMPRESSION,
     DEAD_LETTER_MARGIN,
@@ -62,12 +62,15 @@ def check_topics(settings: LabelSettings) -> Topics:
             )
     posts, labels, dead_letters = (found[name] for name in names)
     check_outputs([posts, labels, dead_letters])
-    if posts.is_packed_anew:
+    if posts.is_recompressed:
         event(
-            log, logging.WARNING, "the broker unpacks what senders pack, and a small batch may take all its memory: "
+            log,
+            logging.WARNING,
+            "the broker unpacks what senders pack, and a small batch may take all its memory: "
             f"set compression.type to {COMPRESSION}",
-            topic=posts.name, compression_type=posts.config["compression.type"],
-        )  # fmt: skip
+            topic=posts.name,
+            compression_type=posts.config["compression.type"],
+        )
     return Topics(
         posts.partitions,
         labels.max_record_bytes or LABEL_LIMIT,
@@ -98,9 +101,13 @@ def check_replica(settings: LabelSettings) -> None:
                     return True
                 if not said:
                     event(
-                        log, logging.INFO, "a worker of this name is in the group; waiting whether it is dead",
-                        replica=settings.replica, group=settings.group_id, seconds=settings.session_timeout,
-                    )  # fmt: skip
+                        log,
+                        logging.INFO,
+                        "a worker of this name is in the group; waiting whether it is dead",
+                        replica=settings.replica,
+                        group=settings.group_id,
+                        seconds=settings.session_timeout,
+                    )
                     said = True
                 time.sleep(0.5)
         return False

@@ -1,6 +1,6 @@
 """Stage `publish`: the transactional producer. Labels, dead letters and the batch's offsets become visible together.
 
-The traps of kafka-python that shape this file are listed in the design notes and named where they apply.
+The traps of kafka-python that shape this file are listed in `consumer/kafka/README.md`.
 """
 
 import logging
@@ -14,33 +14,23 @@ from kafka import KafkaProducer
 from kafka.errors import AuthorizationError, KafkaError
 
 from consumer.dead_letter import DeadLetter, LeftOut, to_record
-from consumer.hanging import init_transactions, left_behind
+from consumer.kafka.orphans import orphaned_ids
+from consumer.kafka.transactions import TRANSACTION_TIMEOUT_MS, build_producer, record_size, wait_for_all
 from consumer.label.batch import Batch
 from consumer.label.group import build_admin
 from consumer.label.preflight import Topics
 from consumer.label.settings import LabelSettings
 from consumer.labeled_post import LabeledPost
-from producer.connect import bootstrap_timeout_ms, close_at_once, connect, keep_asking_for_coordinator
-from producer.logs import event
+from producer.base.connect import close_at_once, connect
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
-
-REQUEST_TIMEOUT_MS = 10_000
-DELIVERY_TIMEOUT_MS = 12_000
-TRANSACTION_TIMEOUT_MS = 15_000
-PUBLISH_LIMIT = 45.0
-"""Seconds after which the watchdog ends the process: commit and abort wait without limit.
-
-They must grow in this order: a request gives up before its record, the record before its transaction, all before the
-watchdog."""
 
 LOOK_AGAIN = 2 * TRANSACTION_TIMEOUT_MS / 1000
 """Seconds after a start or a leader's change until every transaction of before has timed out, and hangs if ever."""
 
 OFFSETS_TOPIC = "__consumer_offsets"
 """Kafka's own topic of committed offsets: they are part of the transactions, and hang with them."""
-RECORD_OVERHEAD = 256
-"""Bytes that a record batch adds around one record, generously."""
 
 Outcome = LabeledPost | DeadLetter
 
@@ -61,9 +51,8 @@ class Outgoing:
 
     @property
     def size(self) -> int:
-        """Upper bound of the record's size in bytes, as a topic's limit counts it."""
-        headers = sum(len(name.encode()) + len(value) + 10 for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + headers + RECORD_OVERHEAD
+        """Upper bound of the record's size in bytes."""
+        return record_size(self.key, self.value, self.headers)
 
 
 class Sink:
@@ -82,7 +71,7 @@ class Sink:
         self._look_again_at = math.inf  # in monotonic seconds
         self._admin = connect(settings, lambda: build_admin(settings))
         self._producer = connect(settings, self._build_own)
-        connect(settings, self.end_what_the_dead_left)
+        connect(settings, self.abort_orphaned_transactions)
 
     def outgoing(self, batch: Batch, outcomes: Sequence[Outcome]) -> tuple[list[Outgoing], list[Outcome]]:
         """The records to send, and the outcomes they stand for: a label too large for its topic is a dead letter."""
@@ -104,13 +93,13 @@ class Sink:
         sent = [
             self._producer.send(out.topic, out.value, out.key, out.headers, partition=out.partition) for out in records
         ]
-        _wait_for_all(sent)
+        wait_for_all(sent)
         self._producer.send_offsets_to_transaction(batch.offsets, batch.group)
         self._producer.commit_transaction()
         self._open = False
 
     def check(self) -> None:
-        """Make sure, before a transaction begins, that nothing of the last one hangs: see `consumer/hanging.py`.
+        """Make sure, before a transaction begins, that nothing of the last one hangs: see `consumer/kafka/orphans.py`.
 
         Raises:
             LeadersChanged: it may.
@@ -120,7 +109,7 @@ class Sink:
             raise LeadersChanged("an output's partition has another leader, or the same one anew")
         if time.monotonic() > self._look_again_at:
             self._look_again_at = math.inf
-            self.end_what_the_dead_left()
+            self.abort_orphaned_transactions()
 
     def recover(self) -> None:
         """After a failure: a new producer under the same transactional id, which ends what may be open.
@@ -133,25 +122,25 @@ class Sink:
             close_at_once(self._producer)
             self._producer = self._build_own()
             self._open = False
-            self.end_what_the_dead_left()
+            self.abort_orphaned_transactions()
 
-    def end_what_the_dead_left(self) -> None:
-        """End what hangs of workers of the group that do not come back: it hides labels and offsets of who follows.
+    def abort_orphaned_transactions(self) -> None:
+        """End the transactions of workers of the group that do not come back: they hide what follows them.
 
         Raises:
             KafkaError: the broker does not answer; call again.
         """
         try:
-            for name in left_behind(self._admin, [*self._outputs, self._settings.input_topic, OFFSETS_TOPIC]):
-                if self._is_of_the_dead(name):
+            for name in orphaned_ids(self._admin, [*self._outputs, self._settings.input_topic, OFFSETS_TOPIC]):
+                if self._is_orphaned(name):
                     close_at_once(self._build(name))
                 else:
                     event(log, logging.WARNING, "a transaction hangs that is not of this group's dead", of=name)
         except AuthorizationError as error:
             event(log, logging.WARNING, "may not look for transactions that the broker forgot", why=error)
 
-    def _is_of_the_dead(self, transactional_id: str) -> bool:
-        """Whether it is of a worker of this group that is not there; living ones end theirs by themselves."""
+    def _is_orphaned(self, transactional_id: str) -> bool:
+        """Whether its worker, of this group, is gone; living workers end their own transactions."""
         group = self._settings.group_id
         others = {each["group_id"] for each in self._admin.list_groups()} - {group}
         if any(each.startswith(f"{group}-") and transactional_id.startswith(f"{each}-") for each in others):
@@ -175,29 +164,8 @@ class Sink:
         return producer
 
     def _build(self, name: str) -> KafkaProducer:
-        producer = KafkaProducer(
-            **self._settings.kafka(),
-            allow_auto_create_topics=False,
-            client_id=name,
-            transactional_id=name,
-            bootstrap_timeout_ms=bootstrap_timeout_ms(self._settings),
-            acks="all",
-            max_request_size=self._topics.largest_limit + RECORD_OVERHEAD,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-            delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
-            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-            max_block_ms=REQUEST_TIMEOUT_MS,
-            retry_backoff_ms=5,  # 100, the default, makes every transaction cost 110 ms instead of 10
-            batch_size=512 * 1024,
-            metrics_enabled=False,
-        )
-        try:
-            keep_asking_for_coordinator(producer)
-            init_transactions(producer, self._admin, name, [*self._outputs, OFFSETS_TOPIC])
-        except KafkaError:
-            close_at_once(producer)
-            raise
-        return producer
+        topics = [*self._outputs, OFFSETS_TOPIC]
+        return build_producer(self._settings, self._admin, name, topics, self._topics.largest_limit)
 
     @property
     def _outputs(self) -> list[str]:
@@ -241,20 +209,3 @@ class Sink:
             label.to_value(),
             label.headers(self._settings.group_id, traceparent),
         )
-
-
-def _wait_for_all(sent: Sequence[Any]) -> None:
-    """Wait until every send has ended; raise the first failure.
-
-    A commit can return normally although records of its transaction are lost: a batch that expires fails only its
-    futures. So all of them must have succeeded before offsets and commit.
-    """
-    deadline = time.monotonic() + DELIVERY_TIMEOUT_MS / 1000 + 2
-    failure: Exception | None = None
-    for future in sent:
-        try:
-            future.get(timeout=max(0.0, deadline - time.monotonic()))
-        except KafkaError as error:
-            failure = failure or error
-    if failure is not None:
-        raise failure

@@ -1,8 +1,6 @@
 """What came out already, read from the outputs themselves: a broker may forget committed offsets, but no label.
 
-Kafka 4.4.0, killed and restarted, may serve a group from offsets that it has loaded only in part: the end of a load
-that an earlier leader epoch began counts as the end of the present one (probed). It answers with offsets of long ago
-then, for a second, or for good where the group wrote in the meantime.
+A killed Kafka 4.4 may serve old ones (consumer/kafka/README.md, fact 19).
 """
 
 import time
@@ -14,10 +12,11 @@ from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from consumer.dead_letter import SOURCE, short_key
-from consumer.groupless import build_consumer
+from consumer.kafka.groupless import build_consumer
+from consumer.kafka.offsets import ROUND_TRIP_MS
 from consumer.label.settings import LabelSettings
-from consumer.offsets import ROUND_TRIP_MS
-from producer.connect import connect
+from consumer.origin import Origin
+from producer.base.connect import connect
 
 LABELS_BACK = (2, 16, 256, 4096)
 """Offsets from the labels' end within which this group's last one is looked for, one after the other: a marker,
@@ -51,10 +50,10 @@ class Out:
         """
         headers = dict(record.headers)  # the last of a repeated name counts
         source = headers.get(SOURCE) or headers.get("ce_source", b"") + b"/" + headers.get("ce_id", b"")
-        before, _, offset = source.decode(errors="replace").rpartition("/")
-        if before != f"/placestream/{group_id}/{partition.topic}/{partition.partition}" or not offset.isdigit():
+        origin = Origin.parse(source.decode(errors="replace"))
+        if origin is None or origin != Origin(group_id, partition.topic, partition.partition, origin.offset):
             return None
-        return cls(int(offset), record.key, record.timestamp)
+        return cls(origin.offset, record.key, record.timestamp)
 
 
 class Published:
@@ -88,7 +87,7 @@ class Published:
 
         Returns:
             The offset after the last post that came out, of those partitions alone. It is also right where dead
-            letters follow the last label, and where the topic was created anew.
+            letters follow the last label, and where the topic was recreated.
 
         Raises:
             KafkaError: the broker did not answer.
@@ -109,7 +108,7 @@ class Published:
         """The last committed record of each output partition that this group has made of its input partition."""
         try:
             ends = self._consumer.end_offsets(list(inputs), timeout_ms=ROUND_TRIP_MS)
-        except KeyError as missing:  # so kafka-python 3.0.12 calls a partition that its metadata lacks
+        except KeyError as missing:  # not in its metadata (consumer/kafka/README.md, fact 34)
             raise UnknownTopicOrPartitionError(
                 f"{missing}: the input has grown, and this output has not, or not long ago"
             ) from None
@@ -136,7 +135,7 @@ class Published:
         return self._looked.get(output, 0)
 
     def _is_made_of(self, partition: TopicPartition, out: Out) -> bool:
-        """Whether the input still has the post there, and not another one: the topic may have been created anew."""
+        """Whether the input still has the post there, and not another one: the topic may have been recreated."""
         begins = self._consumer.beginning_offsets([partition], timeout_ms=ROUND_TRIP_MS)
         ends = self._consumer.end_offsets([partition], timeout_ms=ROUND_TRIP_MS)
         if not begins[partition] <= out.offset < ends[partition]:

@@ -1,6 +1,6 @@
 """Stage `read`: the consumer. It polls, closes batches, and goes back to what is committed when it must.
 
-The traps of kafka-python that shape this file are listed in the design notes and named where they apply.
+The traps of kafka-python that shape this file are listed in `consumer/kafka/README.md`.
 """
 
 import logging
@@ -11,7 +11,10 @@ from dataclasses import replace
 from kafka import TopicPartition
 from kafka.errors import CorruptRecordError, UnsupportedCodecError
 
-from consumer.bounded import POLL_BYTES
+from consumer.kafka.bounded_consumer import POLL_BYTES
+from consumer.kafka.offsets import ROUND_TRIP_MS, Ends, ends_of
+from consumer.kafka.unpack import LARGEST
+from consumer.kafka.watchdog import Watchdog
 from consumer.label.batch import Batch, ClosedBy, Collected, Working
 from consumer.label.group import Reassigned, Rebalances, TooSlow, build_admin, build_consumer
 from consumer.label.lag import Lag
@@ -19,13 +22,10 @@ from consumer.label.positions import Positions
 from consumer.label.published import Published
 from consumer.label.settings import LabelSettings
 from consumer.label.trial import Trials
-from consumer.label.watchdog import Watchdog
 from consumer.metrics import LabelMetrics
-from consumer.offsets import ROUND_TRIP_MS, Ends, ends_of
-from consumer.unpack import LARGEST
-from producer.connect import connect
-from producer.errors import CommandError
-from producer.logs import event
+from producer.base.connect import connect
+from producer.base.errors import CommandError
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +49,13 @@ class Source:
     """The input topic as batches. Owned by the main thread."""
 
     def __init__(
-        self, settings: LabelSettings, metrics: LabelMetrics, watchdog: Watchdog, stop: threading.Event,
+        self,
+        settings: LabelSettings,
+        metrics: LabelMetrics,
+        watchdog: Watchdog,
+        stop: threading.Event,
         largest: int = LARGEST,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Connect, but do not join the group yet.
 
         Args:
@@ -128,8 +132,8 @@ class Source:
     def check(self, batch: Batch) -> None:
         """Make sure that the batch may still be published.
 
-        A batch of an earlier generation would be refused, but one with generation -1 (taken after an eviction)
-        would be committed unfenced by the broker: both are stale.
+        One of an earlier generation would be refused, but one of generation -1 committed unfenced
+        (consumer/kafka/README.md, fact 4).
 
         Raises:
             Reassigned: it is stale.
@@ -150,17 +154,17 @@ class Source:
             if self._positions.is_recreated():
                 raise Reassigned(f"topic {self._settings.input_topic} was created anew")
 
-    def committed(self, batch: Batch) -> None:
-        """Take note that the batch is committed: lag is measured from there."""
-        self._positions.take_note(batch.offsets)
-        self._trials.passed(batch.offsets)
-        self._lag.commit(batch.offsets)
+    def record_commit(self, batch: Batch) -> None:
+        """Record that the batch is committed: lag is measured from there."""
+        self._positions.record_commit(batch.offsets)
+        self._trials.record_commit(batch.offsets)
+        self._lag.record_commit(batch.offsets)
 
     def resync(self) -> None:
         """Forget what is collected and go on from what is committed, or from the beginning: see `Positions`.
 
-        A partition that is kept over a rebalance keeps its position in memory: without this, records that were
-        read and dropped would never come again. The reassigned flag goes down only when all of it has ended well.
+        Without this, records that were read and dropped would not come again (consumer/kafka/README.md, fact 2). The
+        reassigned flag goes down only when all of it has ended well.
 
         Raises:
             KafkaError: the broker did not answer; ask again.
@@ -171,7 +175,7 @@ class Source:
             self._positions.look_again()
             self._ends = ends_of(self._admin, self._settings.input_topic) if self._ends else None
         seen = self._rebalances.count
-        starts, latest = self._positions.starts(self._consumer)
+        starts, latest = self._positions.choose_starts(self._consumer)
         for partition, offset in starts.items():
             self._seek(partition, offset)
         self._trials.begin(self._consumer, self._positions.notes, starts, latest)
@@ -204,8 +208,8 @@ class Source:
         self._check_joined()
         if not self._collected and self.has_joined():
             self._lag.pass_markers(self._consumer)
-            self._trials.nothing_waits()
-        if stuck := self._lag.stuck():
+            self._trials.clear_suspects()
+        if stuck := self._lag.find_stuck():
             raise Stuck(
                 f"nothing comes from {', '.join(f'{tp.topic}/{tp.partition}' for tp in stuck)}, which has records"
             )
@@ -242,7 +246,7 @@ class Source:
         return 1 if self._trials.is_on else MOST_IN_FLIGHT
 
     def release(self) -> None:
-        """Leave no note that this worker died: it ends in good order."""
+        """Leave no note that this worker died: it ends cleanly."""
         self._trials.release(self._consumer)
 
     def total_lag(self) -> int:
@@ -263,13 +267,13 @@ class Source:
                     timeout_ms=max(0, int(seconds * 1000)), max_records=self._batch_size - len(self._collected)
                 )
         except (CorruptRecordError, UnsupportedCodecError) as error:
-            # Polled again from the same position this consumer would spin for ever (kafka-python 3.0.12).
+            # Polled again this consumer would spin without end (consumer/kafka/README.md, fact 21).
             raise CommandError(
                 f"a record of {self._settings.input_topic} cannot be read at or after one of the offsets "
                 f"{self._lag.positions()}: {error}"
             ) from None
         group = self._consumer.group_metadata()
-        # After the metadata is taken: records of the very poll during which the flag rose are stale as well.
+        # After the metadata is taken (consumer/kafka/README.md, fact 5).
         self._raise_if_reassigned()
         if not found:
             return False

@@ -6,8 +6,8 @@ from pydantic import Field, model_validator
 
 from consumer.classify.settings import ClassifySettings
 from consumer.health import MetricsSettings
-from producer.logs import LogSettings
-from producer.settings import TopicSettings, default_replica
+from producer.base.logs import LogSettings
+from producer.base.settings import TopicSettings, default_replica
 
 
 class LabelSettings(TopicSettings, ClassifySettings, MetricsSettings, LogSettings):

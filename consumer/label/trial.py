@@ -1,7 +1,7 @@
 """Finds the record that ends worker after worker: each suspect is tried alone, and dies with the third that dies of it.
 
 A worker that is killed says nothing. So whoever is given a partition notes in its committed offset that it has begun
-there; progress overwrites the note, and who leaves in good order erases it. A note of a member that is gone means that
+there; progress overwrites the note, and who leaves cleanly erases it. A note of a member that is gone means that
 it died before it got on. Then records are labelled one by one, each noted before it is tried: only a record that was
 tried alone is ever condemned, for a batch does not say which of its records was to blame.
 """
@@ -13,9 +13,9 @@ from contextlib import suppress
 from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
-from consumer.label.note import Note
-from consumer.offsets import ROUND_TRIP_MS
-from producer.logs import event
+from consumer.kafka.offsets import ROUND_TRIP_MS
+from consumer.label.offset_metadata import Note
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +53,12 @@ class Trials:
         return bool(self._suspects)
 
     def begin(
-        self, consumer: KafkaConsumer, found: Mapping[TopicPartition, Note], starts: Mapping[TopicPartition, int],
+        self,
+        consumer: KafkaConsumer,
+        found: Mapping[TopicPartition, Note],
+        starts: Mapping[TopicPartition, int],
         latest: Mapping[TopicPartition, int],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Look at the notes of what was assigned, and write our own where records wait.
 
         Args:
@@ -79,9 +82,14 @@ class Trials:
             if note.by in dead:
                 self._suspects[partition] = starts[partition] + self._span
                 event(
-                    log, logging.WARNING, "a worker died here before it got on: records are tried one by one",
-                    stage="encode", partition=partition.partition, offset=starts[partition], died_alone=tries,
-                )  # fmt: skip
+                    log,
+                    logging.WARNING,
+                    "a worker died here before it got on: records are tried one by one",
+                    stage="encode",
+                    partition=partition.partition,
+                    offset=starts[partition],
+                    died_alone=tries,
+                )
             if latest[partition] > starts[partition]:
                 self._notes[partition] = Note(by=member, tries=tries)
         self._write(consumer, self._notes)
@@ -102,20 +110,20 @@ class Trials:
         self._write(consumer, {partition: self._notes[partition]})
         return False
 
-    def passed(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
-        """Take note of what is committed: our notes there are overwritten."""
+    def record_commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        """Record what is committed: our notes there are overwritten."""
         for partition, after in offsets.items():
             self._stands[partition] = after.offset
             self._notes.pop(partition, None)
             if after.offset >= self._suspects.get(partition, after.offset):
                 self._suspects.pop(partition, None)
 
-    def nothing_waits(self) -> None:
-        """The worker is idle: whatever was suspected is done."""
+    def clear_suspects(self) -> None:
+        """Suspect no record any longer: the worker is idle, so every suspect is done."""
         self._suspects.clear()
 
     def release(self, consumer: KafkaConsumer) -> None:
-        """Erase our notes: this process ends in good order, or for no fault of a record."""
+        """Erase our notes: this process ends cleanly, or for no fault of a record."""
         with suppress(KafkaError):  # then the next worker tries some records one by one, for nothing
             self._write(consumer, {each: Note(tries=note.tries) for each, note in self._notes.items()})
 

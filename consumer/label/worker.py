@@ -23,35 +23,36 @@ from kafka.errors import (
 
 from consumer.classify.classifier import Classifier
 from consumer.dead_letter import DeadLetter
-from consumer.hanging import is_fenced
 from consumer.health import Health
+from consumer.kafka.orphans import is_fenced
+from consumer.kafka.transactions import PUBLISH_LIMIT
+from consumer.kafka.watchdog import Watchdog
 from consumer.label.batch import Batch
 from consumer.label.breaker import Breaker
 from consumer.label.encode import Inference, InFlight
 from consumer.label.group import Reassigned, TooSlow
 from consumer.label.live import Live
-from consumer.label.publish import PUBLISH_LIMIT, Outcome, Sink
+from consumer.label.publish import Outcome, Sink
 from consumer.label.read import POLL_SLICE, Source, Stuck
 from consumer.label.settings import LabelSettings
-from consumer.label.watchdog import Watchdog
 from consumer.labeled_post import LabeledPost, SourceRecord
 from consumer.metrics import LabelMetrics
-from producer.errors import CommandError
-from producer.logs import event
+from producer.base.errors import CommandError
+from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 
 Recoverable = (Reassigned, Stuck, KafkaError)
-"""What `recover` mends. There is no sorting into abortable and fatal; only being fenced ends the worker."""
+"""What `_recover` handles. There is no sorting into abortable and fatal; only being fenced ends the worker."""
 OFFSET_ERRORS = (NoOffsetForPartitionError, OffsetOutOfRangeError, LogTruncationError)
 LONGEST_PAUSE = 2.0
 """Seconds between two recoveries at most; the pause grows until something is published again."""
 REJOIN_AFTER = 8
-"""Failures to go back, one after the other, after which the group is joined anew: that wakes a coordinator up."""
+"""Failed recoveries in a row after which the worker leaves the group and joins again: that wakes a coordinator up."""
 HIDDEN_AFTER = 5.0
 """Seconds without a record, short of the end, after which the reason is looked for."""
 MOST_FAILURES = 5
-"""How often the same batch may be refused by a broker that answers before the worker gives up."""
+"""Refusals of one batch, by a broker that answers, before the worker gives up (consumer/kafka/README.md, fact 16)."""
 
 
 LONGEST_TURN = 2.0
@@ -61,7 +62,7 @@ ENCODE_LIMIT = 0.8
 
 
 class Hanging(CommandError):
-    """The model, or decoding, does not come back in time. Only a restart mends that."""
+    """The model, or decoding, does not come back in time. Only a restart helps."""
 
 
 class PublishFailed(KafkaError):  # type: ignore[misc]  # kafka-python has no types
@@ -72,9 +73,18 @@ class Worker:
     """Reads, labels and publishes until it is stopped or, with --stop-at-end, until nothing is left."""
 
     def __init__(
-        self, settings: LabelSettings, classifier: Classifier, source: Source, sink: Sink, inference: Inference,
-        metrics: LabelMetrics, health: Health, live: Live, watchdog: Watchdog, stop: threading.Event,
-    ) -> None:  # fmt: skip
+        self,
+        settings: LabelSettings,
+        classifier: Classifier,
+        source: Source,
+        sink: Sink,
+        inference: Inference,
+        metrics: LabelMetrics,
+        health: Health,
+        live: Live,
+        watchdog: Watchdog,
+        stop: threading.Event,
+    ) -> None:
         """Put the parts together.
 
         Args:
@@ -94,6 +104,9 @@ class Worker:
         self._metrics, self._health, self._live, self._stop = metrics, health, live, stop
         self._breaker = Breaker(settings.breaker_consecutive, settings.breaker_ratio)
         self._watchdog = watchdog
+        self._has_joined = False  # for the first time
+        self.labeled = 0  # labelled posts committed
+        self.dead = 0  # dead letters committed
         self._pause = 0.0  # seconds before the next recovery
         self._in_flight: deque[InFlight] = deque()
         self._refused: Counter[tuple[str, int, int]] = Counter()  # first record of a batch -> refusals
@@ -102,6 +115,11 @@ class Worker:
         self._said_hidden = False
         self._turned_at = time.monotonic()
         self._waited = 0.0  # seconds for the batch that is in the model
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the model is still busy with a batch, perhaps for good."""
+        return self._inference.is_busy
 
     def run(self) -> None:
         """The loop.
@@ -162,7 +180,7 @@ class Worker:
             self._count_refusal(batch, error)
             raise PublishFailed(f"{type(error).__name__}: {error}") from error
         self._breaker.remember(failed)
-        self._take_note(batch, outcomes, time.monotonic() - started)
+        self._record_published(batch, outcomes, time.monotonic() - started)
 
     def _recover(self, cause: Exception) -> None:
         """The one way back: forget what is in flight, end an open transaction, go on from what is committed."""
@@ -184,7 +202,7 @@ class Worker:
                 with self._watchdog.limit(2 * PUBLISH_LIMIT, "going back to the committed offsets"):
                     self._sink.recover()
                     if failures:
-                        self._sink.end_what_the_dead_left()
+                        self._sink.abort_orphaned_transactions()
                     if isinstance(cause, Stuck) or failures >= REJOIN_AFTER:
                         self._source.rejoin()
                     self._source.resync()
@@ -192,7 +210,7 @@ class Worker:
             except ProducerFencedError as error:
                 raise CommandError(f"fenced: another worker uses replica {self._settings.replica} ({error})") from None
             except Recoverable as error:
-                if isinstance(error, AuthorizationError) and not self._health.ready:
+                if isinstance(error, AuthorizationError) and not self._has_joined:
                     raise CommandError(f"the broker refused: {error}") from None
                 self._refused.clear()  # the broker is away: that is no refusal
                 event(log, logging.WARNING, "the broker does not let it go on", why=error, again_in=f"{pause:g}s")
@@ -237,11 +255,11 @@ class Worker:
                 self._classifier.places_stamp,
                 SourceRecord.at(record),
                 now,
-            )  # fmt: skip
+            )
             for record, outcome in settled
         ]
 
-    def _take_note(self, batch: Batch, outcomes: Sequence[Outcome], seconds: float) -> None:
+    def _record_published(self, batch: Batch, outcomes: Sequence[Outcome], seconds: float) -> None:
         """Count, log and show a batch that is committed."""
         metrics, now = self._metrics, time.time()
         self._pause = 0.0
@@ -259,24 +277,39 @@ class Worker:
                 metrics.posts.labels("classified" if outcome.place else "not_classified").inc()
         for record in batch.records:
             metrics.end_to_end.observe(max(0.0, now - record.timestamp / 1000))
-        self._source.committed(batch)
+        self._source.record_commit(batch)
         dead = sum(isinstance(outcome, DeadLetter) for outcome in outcomes)
-        self._live.published(len(outcomes) - dead, dead, self._source.total_lag())
+        self.labeled += len(outcomes) - dead
+        self.dead += dead
+        self._live.show(self.labeled, self.dead, self._source.total_lag())
         offsets = ",".join(f"{tp.partition}@{after.offset}" for tp, after in sorted(batch.offsets.items()))
         event(
-            log, self._live.batch_level, "published", stage="publish", posts=len(outcomes), dead=dead, offsets=offsets,
+            log,
+            self._live.batch_level,
+            "published",
+            stage="publish",
+            posts=len(outcomes),
+            dead=dead,
+            offsets=offsets,
             seconds=f"{seconds:.3f}",
-        )  # fmt: skip
+        )
         of_reason = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, DeadLetter))
         for record, outcome in zip(batch.records, outcomes, strict=True):
             if isinstance(outcome, DeadLetter) and (posts := of_reason.pop(outcome.reason, 0)):
                 event(  # one line for each reason, with the first of its posts
-                    log, logging.WARNING, "dead letter", stage=outcome.stage, reason=outcome.reason, posts=posts,
-                    partition=record.partition, offset=record.offset, why=outcome.message,
-                )  # fmt: skip
+                    log,
+                    logging.WARNING,
+                    "dead letter",
+                    stage=outcome.stage,
+                    reason=outcome.reason,
+                    posts=posts,
+                    partition=record.partition,
+                    offset=record.offset,
+                    why=outcome.message,
+                )
 
     def _count_refusal(self, batch: Batch, error: Exception) -> None:
-        """End the worker when the same batch is refused again and again: waiting does not mend that.
+        """End the worker when the same batch is refused again and again: waiting does not help.
 
         Raises:
             CommandError: it is.
@@ -299,7 +332,7 @@ class Worker:
             CommandError: the group was not joined within STARTUP_TIMEOUT.
             Hanging: the model does not come back.
         """
-        self._health.turned()
+        self._health.record_turn()
         now = time.monotonic()
         # A process that stands still is no model that hangs: of the time between two turns only so much counts.
         self._waited = min(self._waited + min(now - self._turned_at, LONGEST_TURN), self._inference.busy())
@@ -309,10 +342,10 @@ class Worker:
                 f"a batch is in the model for more than {ENCODE_LIMIT:.0%} of MAX_POLL_INTERVAL "
                 f"({self._settings.max_poll_interval:g} s), after which the group would move on"
             )
-        if not self._health.ready and self._source.has_joined():
-            self._health.ready = True
+        if not self._has_joined and self._source.has_joined():
+            self._has_joined = self._health.ready = True
             event(log, logging.INFO, "joined", group=self._settings.group_id, replica=self._settings.replica)
-        if not self._health.ready and time.monotonic() > self._join_by:
+        if not self._has_joined and time.monotonic() > self._join_by:
             raise CommandError(
                 f"could not join group {self._settings.group_id} at {self._settings.bootstrap_servers} within "
                 f"{self._settings.startup_timeout:g} s (STARTUP_TIMEOUT)"
@@ -320,7 +353,7 @@ class Worker:
 
     def _name(self, cause: Exception) -> str:
         """The cause as the closed label of `resyncs_total`."""
-        if not self._health.ready and isinstance(cause, (Reassigned, NoOffsetForPartitionError)):
+        if not self._has_joined and isinstance(cause, (Reassigned, NoOffsetForPartitionError)):
             return "start"
         if isinstance(cause, Reassigned):
             return "rebalance"

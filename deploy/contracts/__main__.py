@@ -1,9 +1,9 @@
-"""`python -m deploy.contracts`: write the schemas' files anew."""
+"""`python -m deploy.contracts`: rewrite the schemas' files."""
 
 import sys
 
 from deploy.contracts.schemas import write
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 if __name__ == "__main__":
     try:

@@ -1,6 +1,6 @@
 """JSON Schemas (2020-12) of what others write and read, generated from the models that the code itself uses.
 
-The generated files are committed beside this one, for registries; `python -m deploy.contracts` writes them anew, and
+The generated files are committed beside this one, for registries; `python -m deploy.contracts` rewrites them, and
 refuses what would break a reader or writer under the same version.
 """
 
@@ -17,7 +17,7 @@ from pydantic_core import core_schema
 from consumer.dead_letter import ATTEMPTS, LEFT_OUT, PREFIX, REASON, REASONS, SOURCE, SOURCE_TOPIC_ID, STAGES
 from consumer.labeled_post import LabeledPost
 from deploy.contracts.compatibility import Change, changes
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 from producer.post import MAX_CITY, _JsonPost
 
 FOLDER = Path(__file__).parent
@@ -199,7 +199,7 @@ def _listed(found: list[Change]) -> str:
 
 
 def write() -> list[str]:
-    """Write the schemas' files anew.
+    """Rewrite the schemas' files.
 
     Returns:
         One line per file.

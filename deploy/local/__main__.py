@@ -2,7 +2,7 @@
 
 import sys
 
-from producer.command import run
+from producer.base.command import run
 
 COMMANDS = {
     "run": ("deploy.local.command:run", "start both, run a command with their addresses, stop both"),

@@ -130,5 +130,5 @@ def server_properties(node_id: int, port: int, voters: Mapping[int, int], data: 
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",
         "group.initial.rebalance.delay.ms": "0",
-        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",  # DESIGN.md, section 4, fact 13
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",  # consumer/kafka/README.md, fact 13
     }

@@ -12,7 +12,7 @@ from typing import Any
 
 from deploy.local.process import Watcher
 from deploy.local.stack import Stack
-from producer.errors import CommandError, UsageError
+from producer.base.errors import CommandError, UsageError
 
 RUN_USAGE = "usage: python -m deploy.local run -- COMMAND [ARGUMENT…]"
 UP_USAGE = "usage: python -m deploy.local up"

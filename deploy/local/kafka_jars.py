@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.server import Say, to_stderr
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 VERSION = "4.4.0"
 ENDPOINT = f"org.apache.kafka:kafka_2.13:{VERSION}+org.slf4j:slf4j-simple:1.7.36"
@@ -37,7 +37,7 @@ class Kafka:
         return [
             self.java,
             f"-Xmx{heap}",
-            "-XX:+ExitOnOutOfMemoryError",  # else it lives on without some of its threads, and answers nobody
+            "-XX:+ExitOnOutOfMemoryError",  # else it answers nobody (consumer/kafka/README.md, fact 26)
             "-XX:+UseSerialGC",  # starts faster and takes less memory than the default collector
             "-XX:TieredStopAtLevel=1",  # starts in about two thirds of the time on two cores
             "-XX:-UsePerfData",  # a file in the system's temporary folder that a kill leaves behind
@@ -111,7 +111,7 @@ def _fetch(jars: Path, java_home: Path) -> None:
 
 @contextmanager
 def _java_home(home: Path) -> Iterator[None]:
-    """Without any Java, jgo would download a JDK (DESIGN.md, section 6)."""
+    """Without any Java, jgo would download a JDK."""
     before = os.environ.get("JAVA_HOME")
     os.environ["JAVA_HOME"] = str(home)
     try:

@@ -13,7 +13,7 @@ from redis.retry import Retry
 
 from deploy.local.process import HOST
 from deploy.local.server import Say, Server, to_stderr
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 
 class RedisServer(Server):

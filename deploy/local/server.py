@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from deploy.local.process import HOST, Process, free_ports, tail
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 Say = Callable[[str], None]
 """Takes one line of progress."""
@@ -135,7 +135,7 @@ class Server(ABC):
             raise CommandError(self._explain(f"ended by itself (exit code {code})"))
 
     def stop(self) -> None:
-        """End it in good order, by force after STOP_TIMEOUT. Harmless when it does not run."""
+        """End it cleanly, by force after STOP_TIMEOUT. Harmless when it does not run."""
         if self._process:
             self._process.stop(STOP_TIMEOUT)
 

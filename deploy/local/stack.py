@@ -64,7 +64,7 @@ class Stack:
 
     def stop(self) -> None:
         """End both and remove their folder. Harmless when that is done."""
-        self.broker.kill()  # the data goes with it: nothing to close in good order
+        self.broker.kill()  # the data goes with it: nothing to close cleanly
         self.redis.kill()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)

@@ -35,11 +35,15 @@ class Cluster:
         voters = {number + 1: ports[NODES + number] for number in range(NODES)}
         self.nodes = [
             Broker(
-                self._folder / f"node-{node_id}", kafka, (ports[node_id - 1], controller),
-                node_id=node_id, voters=voters, heap=HEAP,
+                self._folder / f"node-{node_id}",
+                kafka,
+                (ports[node_id - 1], controller),
+                node_id=node_id,
+                voters=voters,
+                heap=HEAP,
             )
             for node_id, controller in voters.items()
-        ]  # fmt: skip
+        ]
         try:
             with ThreadPoolExecutor(NODES) as threads:  # none answers before two are there
                 list(threads.map(Broker.start, self.nodes))

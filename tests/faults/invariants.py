@@ -10,19 +10,19 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
-from consumer.count.cities import load_zones
-from consumer.count.command import HEALTH_LIMIT, count
+from consumer.count.count import HEALTH_LIMIT, count
 from consumer.count.counters import Counters
 from consumer.count.read import Reader
 from consumer.count.settings import CountSettings
 from consumer.count.store import Store
 from consumer.count.tally import tally
 from consumer.count.verify import differences
+from consumer.count.zones import load_zones
 from consumer.dead_letter import REASON
 from consumer.health import Health
+from consumer.kafka.offsets import ends_of
 from consumer.labeled_post import LabeledPost
 from consumer.metrics import CountMetrics
-from consumer.offsets import ends_of
 from deploy.local.stack import Stack
 from tests.conftest import Topics
 from tests.faults.feed import LAST, Feed

@@ -14,7 +14,7 @@ from typing import Any
 
 from kafka import TopicPartition
 
-from consumer.label import publish
+from consumer.kafka import transactions
 from consumer.label.batch import Batch, Working
 from consumer.label.encode import Inference, InFlight
 from consumer.label.publish import Outgoing, Sink
@@ -37,7 +37,7 @@ WINDOWS = (
 WINDOW = os.environ.get("FAULTS_WINDOW")
 SIGNAL = signal.Signals[os.environ.get("FAULTS_SIGNAL", "SIGKILL")]
 SHOW_BATCHES = "FAULTS_SHOW_BATCHES" in os.environ
-publish.TRANSACTION_TIMEOUT_MS = int(os.environ.get("FAULTS_TRANSACTION_MS", publish.TRANSACTION_TIMEOUT_MS))
+transactions.TRANSACTION_TIMEOUT_MS = int(os.environ.get("FAULTS_TRANSACTION_MS", transactions.TRANSACTION_TIMEOUT_MS))
 left = int(os.environ.get("FAULTS_AT", "1"))
 
 

@@ -20,7 +20,7 @@ NAMES = ("a", "b", "c")
 FLAGS = (
     *("--metrics-port", "0", "--session-timeout", "6", "--batch-size", "8", "--batch-deadline", "0.05"),
     *("--startup-timeout", "90"),  # longer than any session: a member that never came waits for its end, others for it
-    # Kafka 4.4.0 may keep a dead member over its restart; the group then waits that long for it (seen in a soak).
+    # The group may wait that long for a dead member after the broker's restart (consumer/kafka/README.md, fact 20).
     *("--max-poll-interval", "60"),
 )
 MAY_END = (

@@ -15,9 +15,10 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from consumer.kafka.transactions import DELIVERY_TIMEOUT_MS
 from consumer.label.batch import Batch
 from consumer.label.encode import Inference, InFlight
-from consumer.label.publish import DELIVERY_TIMEOUT_MS, Outgoing, Sink
+from consumer.label.publish import Outgoing, Sink
 from producer.topics import LABEL_LIMIT
 from tests.light import run
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.label.publish import DELIVERY_TIMEOUT_MS
+from consumer.kafka.transactions import DELIVERY_TIMEOUT_MS
 from deploy.local.stack import Stack
 from tests.conftest import wait_until
 from tests.faults.feed import feeding

@@ -5,10 +5,10 @@ import random
 import signal
 import time
 from contextlib import suppress
-from pathlib import Path
 
 from tests.faults.feed import feeding
 from tests.faults.pool import NAMES, Pool
+from tests.processes import children
 
 KILLS = 40
 
@@ -26,13 +26,3 @@ def test_decoders_killed_at_random_cost_no_post(pool: Pool, seed: int) -> None:
                     killed += 1
         pool.finish(feed)
     assert not pool.mended
-
-
-def children(parent: int) -> list[int]:
-    """Processes that a process has started."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
-                found.append(int(folder.name))
-    return found

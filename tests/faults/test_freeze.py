@@ -50,14 +50,18 @@ def test_frozen_workers_publish_nothing_old_when_they_thaw(pool: Pool, seed: int
 def test_workers_frozen_with_a_send_outstanding_publish_nothing_of_its_transaction_when_they_thaw(
     pool: Pool, seed: int
 ) -> None:
-    # kafka-python's commit returns normally without such records (DESIGN.md, section 4, fact 7)
+    # kafka-python's commit returns normally without such records (consumer/kafka/README.md, fact 7)
     pool.module, window = "tests.faults.light", "before the last label is acknowledged"
     # When a thaws, its send is older than its delivery timeout and mostly expires; that of b the broker refuses.
     pool.start("a", FAULTS_WINDOW=window, FAULTS_AT="3", FAULTS_SIGNAL="SIGSTOP")
     pool.start(
-        "b", flags=("--session-timeout", "30"), FAULTS_TRANSACTION_MS="5000",
-        FAULTS_WINDOW=window, FAULTS_AT="3", FAULTS_SIGNAL="SIGSTOP",
-    )  # fmt: skip
+        "b",
+        flags=("--session-timeout", "30"),
+        FAULTS_TRANSACTION_MS="5000",
+        FAULTS_WINDOW=window,
+        FAULTS_AT="3",
+        FAULTS_SIGNAL="SIGSTOP",
+    )
     pool.start("c")
     for worker in pool.workers.values():  # else the others wait for whoever freezes while they join
         worker.wait_for_output(" joined ")

@@ -12,7 +12,7 @@ from deploy.local.stack import Stack
 from tests.conftest import PATIENCE, MakeTopics, StartCli, Topics, wait_until
 from tests.faults.invariants import aborted, ids, is_all_committed, is_settled, members
 from tests.faults.pool import Pool
-from tests.integration.count.conftest import metric
+from tests.integration.consumer.count.conftest import metric
 from tests.wire import picture, post, read_all, write
 
 GREY = (90, 100, 90)
@@ -40,9 +40,13 @@ def wait_committed(pool: Pool) -> None:
 def freeze(pool: Pool, window: str, at: int = 1, flags: tuple[str, ...] = ()) -> None:
     """Start worker a; it stands still at this moment: beyond its session, but never beyond its transaction."""
     pool.start(
-        "a", flags=flags,
-        FAULTS_WINDOW=window, FAULTS_AT=str(at), FAULTS_SIGNAL="SIGSTOP", FAULTS_TRANSACTION_MS="60000",
-    )  # fmt: skip
+        "a",
+        flags=flags,
+        FAULTS_WINDOW=window,
+        FAULTS_AT=str(at),
+        FAULTS_SIGNAL="SIGSTOP",
+        FAULTS_TRANSACTION_MS="60000",
+    )
     pool.workers["a"].wait_for_output("reached: ")
 
 

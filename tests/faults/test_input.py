@@ -3,31 +3,22 @@
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 
-import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
 from consumer.label.read import LOOK_EVERY
-from deploy.local.stack import Stack
 from tests.conftest import wait_until
 from tests.faults.feed import AT_LEAST, Feed
 from tests.faults.invariants import came_out, ids
 from tests.faults.pool import NAMES, Pool
-from tests.integration.count.conftest import metric
+from tests.integration.consumer.count.conftest import metric
 from tests.wire import post, write
 
 KEPT = 100
 """Records of each partition that do not expire."""
 PATIENT = ("--session-timeout", "30")
 """The group keeps the workers while they are frozen."""
-
-
-@pytest.fixture
-def admin(stack: Stack) -> Iterator[KafkaAdminClient]:
-    with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as client:
-        yield client
 
 
 def start(pool: Pool, *flags: str) -> None:

@@ -17,9 +17,14 @@ from tests.wire import post, read_all
 
 @pytest.mark.parametrize("window", ["after labels are sent", "after offsets are sent"])
 def test_backfill_verify_and_recount_beside_the_open_transaction_of_a_dead_worker(
-    pool: Pool, seed: int, window: str,
-    counter_prefix: str, redis_client: redis.Redis, run_cli: RunCli, start_cli: StartCli,
-) -> None:  # fmt: skip
+    pool: Pool,
+    seed: int,
+    window: str,
+    counter_prefix: str,
+    redis_client: redis.Redis,
+    run_cli: RunCli,
+    start_cli: StartCli,
+) -> None:
     pool.module = "tests.faults.light"
     env = pool.topics.environment | {"PLACESTREAM_COUNTER_PREFIX": counter_prefix, "PLACESTREAM_METRICS_PORT": "0"}
     counter = start_cli("consumer", "count", env=env)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deploy.local.stack import Stack
 from tests.conftest import RunCli, StartCli, Topics
-from tests.integration.dead_letters.test_replay import HELD, dead_letter, names, replay
+from tests.integration.consumer.dead_letters.letters import HELD, dead_letter, names, replay
 from tests.wire import read_all, write
 
 

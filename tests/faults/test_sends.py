@@ -11,7 +11,7 @@ PER_SECOND = 300
 
 
 def test_a_send_that_expires_in_an_otherwise_healthy_transaction_loses_nothing(pool: Pool, seed: int) -> None:
-    # kafka-python's commit returns normally without the expired records (DESIGN.md, section 4, fact 7)
+    # kafka-python's commit returns normally without the expired records (consumer/kafka/README.md, fact 7)
     pool.module = "tests.faults.refused"
     pool.start("a", FAULTS_REFUSAL=EXPIRES)
     pool.start("b", "c")

@@ -4,7 +4,7 @@ from kafka import KafkaProducer
 
 from deploy.demo import _read
 from deploy.local.stack import Stack
-from producer.settings import TopicSettings
+from producer.base.settings import TopicSettings
 from tests.conftest import Topics
 
 

@@ -4,7 +4,7 @@ import pytest
 from kafka.admin import KafkaAdminClient
 
 from deploy.local.stack import Stack
-from producer.settings import TopicSettings
+from producer.base.settings import TopicSettings
 from producer.topics import Topic, admin_client, describe
 from tests.conftest import RunCli
 

@@ -40,7 +40,7 @@ class Flow:
             "popularity": ("consumer", "popularity"),
             "verify": ("consumer", "verify"),
             "recount": ("consumer", "recount"),
-            "export": ("tests.integration.export.held", "finish", "0", "-", "-o", str(self.folder / "labels")),
+            "export": ("tests.integration.consumer.export.held", "finish", "0", "-", "-o", str(self.folder / "labels")),
             "evaluate popularity": (
                 *("consumer", "evaluate", "popularity", "--from-topic", "--heat-maps", "0"),
                 *("-o", str(self.folder / "popularity.html")),

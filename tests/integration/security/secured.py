@@ -109,9 +109,12 @@ class Secured:
     def allow(self, user: str, rights: Iterable[Right], names: Mapping[str, str]) -> None:
         """Let a user do just this, and nothing of before."""
         everything = ACLFilter(
-            f"User:{user}", "*", ACLOperation.ANY, ACLPermissionType.ANY,
+            f"User:{user}",
+            "*",
+            ACLOperation.ANY,
+            ACLPermissionType.ANY,
             ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY),
-        )  # fmt: skip
+        )
         with self.admin() as admin:
             admin.delete_acls([everything])
             acls = [right.acl(user, names) for right in rights]

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 import consumer.health
 from consumer.health import Health, serve
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 Address = str
 
@@ -64,13 +64,13 @@ def test_a_loop_that_does_not_turn_is_not_healthy_until_it_turns_again(
 ) -> None:
     clock.now += 59
     assert get(address, "/healthz") == (200, "the loop turns\n")
-    health.turned()
+    health.record_turn()
     clock.now += 59
     assert get(address, "/healthz")[0] == 200
     clock.now += 2
     assert get(address, "/healthz") == (503, "the loop has not turned for too long\n")
     assert get(address, "/readyz")[1] == "not ready: still loading or joining\n"  # alive or not is another question
-    health.turned()
+    health.record_turn()
     assert get(address, "/healthz")[0] == 200
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from consumer.classify.ensemble import Decision
+from consumer.classify.decision import Decision
 from consumer.classify.label import Label, Ranking
 from consumer.labeled_post import LabeledPost, SourceRecord
 from producer.post import Post
@@ -65,8 +65,13 @@ def test_the_golden_record_is_read_and_written_back_unchanged() -> None:
 
 def test_without_a_trace_there_is_no_trace_header() -> None:
     assert [name for name, _ in joined(label()).headers("g", None)] == [
-        "content-type", "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time",
-    ]  # fmt: skip
+        "content-type",
+        "ce_specversion",
+        "ce_id",
+        "ce_source",
+        "ce_type",
+        "ce_time",
+    ]
     assert ("ce_source", b"/placestream/other") in joined(label()).headers("other", None)
 
 
@@ -105,9 +110,10 @@ def test_what_is_unknown_is_null() -> None:
 
 def test_a_reader_accepts_fields_that_are_added_later() -> None:
     later = labeled(
-        caption="new", source={"topic": "posts", "partition": 3, "offset": 4711, "leader": 1},
+        caption="new",
+        source={"topic": "posts", "partition": 3, "offset": 4711, "leader": 1},
         decision={"ensemble": "conditional", "weights": [0.8, 0.8], "gate": 0.6, "threshold": 0.3, "prior": "flat"},
-    )  # fmt: skip
+    )
     assert later == labeled()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
+from prometheus_client import CollectorRegistry
 
 from tests.unit.deploy.compose import ROOT
 
@@ -34,3 +35,9 @@ def promtool_tests() -> Iterator[dict[str, Any]]:
 def selectors(expression: str) -> set[str]:
     """The series that an expression names, recorded ones included."""
     return set(SELECTOR.findall(expression))
+
+
+def names_of(registry: CollectorRegistry) -> set[str]:
+    """Every name that is exposed, those of a histogram's parts included."""
+    parts = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
+    return {family.name + part for family in registry.collect() for part in parts[family.type]}

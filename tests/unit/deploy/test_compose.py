@@ -10,11 +10,11 @@ import yaml
 
 from consumer import __version__
 from consumer.count.settings import CountSettings
-from consumer.label.publish import PUBLISH_LIMIT
+from consumer.kafka.transactions import PUBLISH_LIMIT
 from consumer.label.settings import LabelSettings
 from deploy.local.kafka_jars import VERSION
-from producer.settings import KafkaSettings
-from producer.settings import load as load_settings
+from producer.base.settings import KafkaSettings
+from producer.base.settings import load as load_settings
 from producer.topics import CreateSettings
 from tests.unit.deploy.compose import FILE, ROOT, health_check, load, own, services
 

@@ -19,9 +19,9 @@ from consumer.labeled_post import LabeledPost
 from deploy.contracts import schemas
 from deploy.contracts.compatibility import changes
 from deploy.contracts.schemas import CONTRACTS, FOLDER, Contract, Schema, problem_with, text_of, write
-from producer.errors import CommandError
+from producer.base.errors import CommandError
+from producer.base.settings import TopicSettings
 from producer.post import BadRecord, Post
-from producer.settings import TopicSettings
 from tests.labels import golden, labeled, labeled_value
 from tests.tools import require
 
@@ -193,8 +193,12 @@ MUST = committed(POST)["required"]
         (LABELED, put("decided_by", type="string"), "decided_by", True),
         (LABELED, put("city", type="string", maxLength=9), "city", True),
         (LABELED, lambda s: s["$defs"]["PartRecord"]["properties"].pop("top"), "image.top", True),
-        (LABELED, lambda s: s["$defs"]["SourceRecord"]["properties"]["offset"].update(type="string"), "source.offset",
-         True),
+        (
+            LABELED,
+            lambda s: s["$defs"]["SourceRecord"]["properties"]["offset"].update(type="string"),
+            "source.offset",
+            True,
+        ),
         (LABELED, lambda s: s["properties"]["top"]["items"]["prefixItems"].pop(), "top[]", True),
         (LABELED, lambda s: s["properties"]["top"]["items"]["prefixItems"][1].update(type="string"), "top[][1]", True),
         (LABELED, lambda s: s["properties"]["city"].update(description="other words"), None, False),
@@ -208,7 +212,7 @@ MUST = committed(POST)["required"]
         (POST, lambda s: (put("mood", type="string")(s), required(*MUST, "mood")(s)), "mood", True),
         (POST, lambda s: s["properties"]["city"].update(maxLength=50), "city", True),
     ],
-)  # fmt: skip
+)
 def test_what_breaks_others(
     contract: Contract, edit: Callable[[Schema], Any], where: str | None, breaking: bool
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from deploy import demo
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 from tests.labels import labeled_value
 from tests.unit.deploy.compose import ROOT
 
@@ -44,9 +44,14 @@ def test_it_types_the_whole_line_and_ends_by_naming_the_command_that_opens_the_b
     monkeypatch.setattr(demo, "_read", lambda settings, topic: out[topic])
     assert demo.main() == 0
     assert [command[:2] for command in typed] == [
-        ["producer", "sample"], ["producer", "topics"], ["producer", "replay"],
-        ["consumer", "label"], ["consumer", "count"], ["consumer", "verify"], ["consumer", "popularity"],
-    ]  # fmt: skip
+        ["producer", "sample"],
+        ["producer", "topics"],
+        ["producer", "replay"],
+        ["consumer", "label"],
+        ["consumer", "count"],
+        ["consumer", "verify"],
+        ["consumer", "popularity"],
+    ]
     said = capsys.readouterr().out
     assert "2 posts went in, each came out exactly once" in said
     assert said.splitlines()[-1].endswith(": make board")

@@ -143,7 +143,9 @@ def test_what_every_role_needs_is_installed() -> None:
 
 def test_what_it_copies_and_installs_is_all_of_the_program(tmp_path: Path) -> None:
     """The build stage's last steps, on what .dockerignore lets through."""
-    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    allowed = {line[1:] for line in lines if line.startswith("!")}
+    ignored = [line.removeprefix("**/") for line in lines if line.startswith("**/")]
     copied = {
         source for line in LINES if line.startswith("COPY") and "--from" not in line for source in line.split()[1:-1]
     }
@@ -152,7 +154,7 @@ def test_what_it_copies_and_installs_is_all_of_the_program(tmp_path: Path) -> No
     for name in allowed:
         (context / name).parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, context / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, context / name, ignore=shutil.ignore_patterns(*ignored))
         else:
             shutil.copy(ROOT / name, context / name)
 

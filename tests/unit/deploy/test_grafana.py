@@ -7,8 +7,7 @@ from prometheus_client import CollectorRegistry
 from consumer.metrics import CountMetrics, LabelMetrics
 from tests.unit.deploy.compose import ROOT, services
 from tests.unit.deploy.dashboard import FILE, expressions, load, panels
-from tests.unit.deploy.rules import rules, selectors
-from tests.unit.deploy.test_rules import names_of
+from tests.unit.deploy.rules import names_of, rules, selectors
 
 PROVISIONING = ROOT / "deploy" / "grafana" / "provisioning"
 

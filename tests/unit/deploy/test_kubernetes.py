@@ -10,10 +10,10 @@ import yaml
 
 from consumer import __version__
 from consumer.count.settings import CountSettings
-from consumer.label.publish import PUBLISH_LIMIT
+from consumer.kafka.transactions import PUBLISH_LIMIT
 from consumer.label.settings import LabelSettings
-from producer.settings import KafkaSettings
-from producer.settings import load as load_settings
+from producer.base.settings import KafkaSettings
+from producer.base.settings import load as load_settings
 from producer.topics import CreateSettings
 from tests.tools import require
 from tests.unit.deploy.compose import ROOT
@@ -45,7 +45,8 @@ WORKLOADS: list[tuple[str, str, type[KafkaSettings]]] = [
     ("Job", "placestream-topics", CreateSettings),
 ]
 LABEL = find(BASE, "StatefulSet")
-README = (ROOT / "README.md").read_text("utf-8")
+PAGE = (ROOT / "deploy/README.md").read_text("utf-8")
+SECURITY = (ROOT / "deploy/SECURITY.md").read_text("utf-8")
 
 
 def tagged(image: str) -> str:
@@ -98,10 +99,8 @@ def test_kustomize_builds_what_is_looked_at_here(build: str) -> None:
 
 
 @pytest.mark.parametrize(("build", "images"), [("base", {"cpu"}), ("gpu", {"cpu", "cuda"})])
-def test_the_readme_s_overlay_builds_with_its_images_and_addresses(
-    build: str, images: set[str], tmp_path: Path
-) -> None:
-    overlay = re.search(r"`deploy/kubernetes/mine/kustomization.yaml`.*?```yaml\n(.*?)```", README, re.DOTALL)
+def test_the_page_s_overlay_builds_with_its_images_and_addresses(build: str, images: set[str], tmp_path: Path) -> None:
+    overlay = re.search(r"`deploy/kubernetes/mine/kustomization.yaml`.*?```yaml\n(.*?)```", PAGE, re.DOTALL)
     assert overlay
     shutil.copytree(FOLDER, tmp_path / "kubernetes")
     mine = tmp_path / "kubernetes/mine"
@@ -114,7 +113,7 @@ def test_the_readme_s_overlay_builds_with_its_images_and_addresses(
     used = {container(each)["image"] for each in built if "template" in each.get("spec", {})}
     assert used == {f"REGISTRY/placestream:{__version__}-{image}" for image in images}
     for image in used - {f"REGISTRY/placestream:{__version__}-cuda"}:
-        assert f"-t {image} ." in README
+        assert f"-t {image} ." in PAGE
 
 
 @pytest.mark.parametrize(("kind", "name", "settings"), WORKLOADS)
@@ -234,7 +233,7 @@ def test_nobody_but_prometheus_comes_in_and_only_what_is_needed_goes_out() -> No
 
 
 def test_the_counter_reaches_every_redis_that_is_written_about() -> None:
-    addresses = (configuration()["PLACESTREAM_REDIS_URL"], README)
+    addresses = (configuration()["PLACESTREAM_REDIS_URL"], PAGE, SECURITY)
     ports = {int(port) for text in addresses for port in re.findall(r"rediss?://[^\s/`]+:(\d+)", text)}
     assert ports == {6379, 6380}
     (egress,) = find(BASE, "NetworkPolicy", "placestream-count")["spec"]["egress"]

@@ -8,15 +8,10 @@ from consumer.metrics import CountMetrics, LabelMetrics
 from deploy.kubernetes.prometheus_rule import FILE, operator_rule
 from tests.tools import require
 from tests.unit.deploy.compose import ROOT
-from tests.unit.deploy.rules import FOLDER, promtool_tests, rules, selectors
+from tests.unit.deploy.rules import FOLDER, names_of, promtool_tests, rules, selectors
 
 ALERTS, RECORDS = rules("alert"), rules("record")
-
-
-def names_of(registry: CollectorRegistry) -> set[str]:
-    """Every name that is exposed, those of a histogram's parts included."""
-    parts = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
-    return {family.name + part for family in registry.collect() for part in parts[family.type]}
+RUNBOOK = "deploy/prometheus/RUNBOOK.md"
 
 
 def test_promtool_agrees_with_every_rule_on_firing_and_on_quiet_data() -> None:
@@ -89,12 +84,12 @@ def test_every_alert_leads_to_its_section_of_the_runbook(alert: str) -> None:
     assert rule["labels"]["severity"] in ("critical", "warning", "info")
     assert {"summary", "description"} < set(rule["annotations"])
     words = re.sub(r"(?<!^)([A-Z])", r" \1", alert.removeprefix("Placestream")).lower()
-    assert rule["annotations"]["runbook_url"] == f"README.md#alert-{words.replace(' ', '-')}"
+    assert rule["annotations"]["runbook_url"] == f"{RUNBOOK}#{words.replace(' ', '-')}"
 
 
-def test_the_readmes_runbook_has_a_section_for_every_alert_and_no_other() -> None:
-    headings = re.findall(r"^#+ Alert: (.*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
-    anchors = {f"README.md#alert-{heading.replace(' ', '-')}" for heading in headings}
+def test_the_runbook_has_a_section_for_every_alert_and_no_other() -> None:
+    headings = re.findall(r"^## (.*)$", (ROOT / RUNBOOK).read_text(encoding="utf-8"), re.MULTILINE)
+    anchors = {f"{RUNBOOK}#{heading.lower().replace(' ', '-')}" for heading in headings}
     assert anchors == {rule["annotations"]["runbook_url"] for rule in ALERTS.values()}
 
 

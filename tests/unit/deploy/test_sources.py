@@ -8,7 +8,7 @@ import pytest
 
 from deploy.local.kafka_jars import VERSION, find_kafka
 from deploy.local.redis_server import find_server
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 
 def test_a_redis_server_on_the_path_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,12 +17,12 @@ from kafka.errors import (
 
 from producer import in_flight as limits
 from producer import replay as command
-from producer.entry import Refused
-from producer.errors import CommandError, UsageError
+from producer.base.errors import CommandError, UsageError
+from producer.base.settings import load
+from producer.dataset.entry import Refused
 from producer.in_flight import Tally
 from producer.post import Post
 from producer.replay import ReplaySettings, replay
-from producer.settings import load
 from tests.unit.producer.tree import put
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from producer.errors import CommandError, UsageError
-from producer.settings import load
+from producer.base.errors import CommandError, UsageError
+from producer.base.settings import load
 from producer.topics import CreateSettings, Topic, _line, _wanted, check_outputs
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from consumer.benchmark import age
 from consumer.benchmark.pipeline import Run
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 
 def test_posts_that_never_come_out_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,8 @@ import open_clip
 import pytest
 
 from consumer.benchmark.material import SIDE, make
-from consumer.classify.pictures import PictureLimits, decode
-from producer.errors import CommandError
+from consumer.classify.pictures.decode import PictureLimits, decode
+from producer.base.errors import CommandError
 from tests.wire import picture
 
 

@@ -19,9 +19,12 @@ def test_a_ratio_is_the_median_of_the_repeats_own_ratios() -> None:
 def test_several_workers_are_compared_with_one_of_the_same_kind() -> None:
     figures = Figures({})
     for name, per_second in (
-        ("1 worker without a model", 1000), ("2 workers without a model", 1500), ("1 worker with the model", 30),
-        ("2 workers with the model", 33), ("4 workers with the model", 36),
-    ):  # fmt: skip
+        ("1 worker without a model", 1000),
+        ("2 workers without a model", 1500),
+        ("1 worker with the model", 30),
+        ("2 workers with the model", 33),
+        ("4 workers with the model", 36),
+    ):
         figures.add(name, per_second)
 
     assert figures.ratios() == [

@@ -88,5 +88,6 @@ class Consumer:
                 raise OffsetOutOfRangeError({partition: at})
             if offsets := [offset for offset in sorted(log) if offset >= at][:max_records]:
                 self.positions[partition] = offsets[-1] + 1
-                return {partition: [SimpleNamespace(offset=offset, value=log[offset]) for offset in offsets]}
+                where = {"topic": partition.topic, "partition": partition.partition}
+                return {partition: [SimpleNamespace(offset=offset, value=log[offset], **where) for offset in offsets]}
         return {}

@@ -23,7 +23,7 @@ from consumer.board.wall import Shown, Wall
 from consumer.count.counters import Counters
 from consumer.count.tally import tally
 from consumer.labeled_post import SourceRecord
-from producer.settings import load
+from producer.base.settings import load
 from tests.labels import labeled, labeled_value
 
 AWAY = "The broker does not answer; trying again."
@@ -60,9 +60,16 @@ def ask(app: ASGIApp, path: str, host: str = "127.0.0.1") -> tuple[int, dict[str
     """Status, headers, and the body's beginning of an answer; the exception of a 500 is dropped, as the server does."""
     path, _, query = path.partition("?")
     scope = {
-        "type": "http", "method": "GET", "scheme": "http", "path": path, "query_string": query.encode(),
-        "headers": [(b"host", host.encode())], "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1), "root_path": "",
-    }  # fmt: skip
+        "type": "http",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "query_string": query.encode(),
+        "headers": [(b"host", host.encode())],
+        "server": ("127.0.0.1", 80),
+        "client": ("127.0.0.1", 1),
+        "root_path": "",
+    }
     sent: list[Any] = []
     enough = asyncio.Event()
 

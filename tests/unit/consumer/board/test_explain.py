@@ -15,9 +15,19 @@ def ranking(*top: tuple[str, float]) -> dict[str, Any]:
 
 def both(image: dict[str, Any], text: dict[str, Any], top: list[Any], **changes: Any) -> Any:
     return labeled(
-        **({"place": top[0][0], "confidence": top[0][1], "decided_by": "ensemble", "image": image, "text": text,
-            "top": top, "decision": CONDITIONAL} | changes)
-    )  # fmt: skip
+        **(
+            {
+                "place": top[0][0],
+                "confidence": top[0][1],
+                "decided_by": "ensemble",
+                "image": image,
+                "text": text,
+                "top": top,
+                "decision": CONDITIONAL,
+            }
+            | changes
+        )
+    )
 
 
 def split(post: LabeledPost) -> tuple[float, float]:
@@ -54,10 +64,15 @@ def alone(confidence: float, threshold: float = 0.3, ensemble: str = "conditiona
     image = ranking(("temple/east_asia", confidence))
     return why(
         labeled(
-            place=place, confidence=confidence, decided_by="image", image=image, text=None, top=image["top"],
+            place=place,
+            confidence=confidence,
+            decided_by="image",
+            image=image,
+            text=None,
+            top=image["top"],
             decision=CONDITIONAL | {"threshold": threshold, "ensemble": ensemble},
         )
-    )  # fmt: skip
+    )
 
 
 def test_words_say_what_decided_and_how_it_ended() -> None:
@@ -71,12 +86,22 @@ def test_words_say_what_decided_and_how_it_ended() -> None:
     post = both(ranking(("alley", 0.5)), ranking(("yard", 0.7)), [["yard", 0.45]])
     assert "its best place is alley with 0.50, not above the gate of 0.6" in why(post)[0]
     assert "weighted 0.8 to 0.8" in why(post)[0]
-    always = both(ranking(("alley", 0.5)), ranking(("yard", 0.7)), [["yard", 0.45]],
-                  decision=CONDITIONAL | {"ensemble": "ensemble"})  # fmt: skip
+    always = both(
+        ranking(("alley", 0.5)),
+        ranking(("yard", 0.7)),
+        [["yard", 0.45]],
+        decision=CONDITIONAL | {"ensemble": "ensemble"},
+    )
     assert "always decide together" in why(always)[0]
 
 
 def test_no_confidence_is_rounded_onto_certainty_or_nothing() -> None:
     assert [number(value) for value in (0.0, 0.0001, 0.005, 0.83, 0.9949, 0.9999, 1.0)] == [
-        "0.00", "<0.01", "0.01", "0.83", "0.99", ">0.99", "1.00",
-    ]  # fmt: skip
+        "0.00",
+        "<0.01",
+        "0.01",
+        "0.83",
+        "0.99",
+        ">0.99",
+        "1.00",
+    ]

@@ -11,7 +11,7 @@ from consumer.board import read
 from consumer.board.read import Reader
 from consumer.board.settings import BoardSettings
 from consumer.board.wall import Filter, Wall
-from producer.settings import load
+from producer.base.settings import load
 from tests.conftest import wait_until
 from tests.labels import labeled_value
 from tests.unit.consumer.board.broker import Broker, Consumer

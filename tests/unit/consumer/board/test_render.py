@@ -28,9 +28,11 @@ def test_cities_and_places_are_text() -> None:
 
 def test_a_card_says_in_words_what_its_bar_shows() -> None:
     assert 'aria-label="confidence 0.83; threshold 0.3; the picture alone was 0.83 sure, the gate is 0.6"' in card(
-        confidence=0.83, decided_by="image", image={"place": "bridge", "confidence": 0.83, "top": [["bridge", 0.83]]},
+        confidence=0.83,
+        decided_by="image",
+        image={"place": "bridge", "confidence": 0.83, "top": [["bridge", 0.83]]},
         decision={"ensemble": "conditional", "weights": [0.8, 0.8], "gate": 0.6, "threshold": 0.3},
-    )  # fmt: skip
+    )
 
 
 def test_threshold_and_gate_stand_apart_from_a_bar_of_any_colour() -> None:
@@ -67,7 +69,7 @@ def test_quotients_lean_alike_in_both_directions_and_end() -> None:
 
 def test_the_board_has_the_sheets_colours() -> None:
     here = (Path(consumer.board.__path__[0]) / "static" / "board.css").read_text("utf-8")
-    sheet = (Path(consumer.evaluate.__path__[0]) / "templates" / "sheet.css").read_text("utf-8")
+    sheet = (Path(consumer.evaluate.__path__[0]) / "pages" / "templates" / "sheet.css").read_text("utf-8")
     for theirs, ours in zip(blocks(sheet), blocks(here), strict=True):
         shared = {name: value for name, value in theirs.items() if name in ours}
         assert {"--paper", "--card", "--ink", "--soft", "--line", "--edge", "--accent"} <= set(shared)

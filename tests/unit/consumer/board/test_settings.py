@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from consumer.board.command import main
+from consumer.board.board import main
 from consumer.board.settings import BoardSettings
-from producer.errors import CommandError, UsageError
-from producer.settings import load
+from producer.base.errors import CommandError, UsageError
+from producer.base.settings import load
 
 
 def settings(*flags: str) -> BoardSettings:

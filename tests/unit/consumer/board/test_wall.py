@@ -38,8 +38,12 @@ def test_filters_choose_by_city_place_and_what_decided() -> None:
     wall = Wall(100, 2**20)
     sure: dict[str, Any] = {"place": "bridge", "city": "london", "decided_by": "image"}
     posts: list[dict[str, Any]] = [
-        {}, {"place": None}, {"place": None, "city": "sydney"}, {"decided_by": "ensemble"}, {"place": "alley"},
-    ]  # fmt: skip
+        {},
+        {"place": None},
+        {"place": None, "city": "sydney"},
+        {"decided_by": "ensemble"},
+        {"place": "alley"},
+    ]
     for offset, changes in enumerate(posts):
         wall.add(0, offset, labeled(**(sure | changes)), b"{}")
     assert offsets(wall, Filter(city="sydney")) == [2]

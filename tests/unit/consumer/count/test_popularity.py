@@ -1,157 +1,238 @@
+import csv
+import io
+import json
 import math
 from typing import Any
 
 import pytest
-from scipy.stats import binomtest
 
-from consumer.count.cities import load_zones
+from consumer.count import popularity as report
 from consumer.count.counters import Counters
-from consumer.count.popularity import CityFigures, Share, popularity
 from consumer.count.tally import tally
+from consumer.count.zones import load_zones
+from producer.base.errors import CommandError, UsageError
 from tests.labels import labeled
 
-
-def counters(**changes: Any) -> Counters:
-    of_cities = ("posts", "sentiment", "hours", "days")
-    empty: dict[str, Any] = {kind: {} for kind in (*of_cities, "stamps", "offsets")} | {"topic_id": "x"}
-    return Counters(**(empty | changes))
+LONGEST = "apartment_building/outdoor"
 
 
-def of_posts(*posts: dict[str, Any]) -> list[CityFigures]:
-    return list(popularity(Counters.of(tally((labeled(**post) for post in posts), load_zones()), "x")))
+@pytest.fixture(autouse=True)
+def _a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("JSON", "CSV", "PLACESTREAM_JSON", "PLACESTREAM_CSV"):
+        monkeypatch.delenv(name, raising=False)
+
+
+class Say:
+    """`popularity FLAGS…` on what these posts add up to; no Redis."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+        monkeypatch.setattr(report, "connect_redis", lambda *arguments: None)
+
+    def __call__(self, posts: list[dict[str, Any]], *flags: str) -> tuple[str, str]:
+        counters = Counters.of(tally((labeled(**post) for post in posts), load_zones()), "x")
+        self._monkeypatch.setattr(Counters, "read", lambda *arguments: counters)
+        assert report.main(list(flags)) == 0
+        out, err = self._capsys.readouterr()
+        return out, err
+
+
+@pytest.fixture
+def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
+    return Say(monkeypatch, capsys)
+
+
+POSTS: list[dict[str, Any]] = [
+    {"sentiment": 0.5},
+    {"sentiment": -0.1},
+    {"place": LONGEST, "sentiment": None},
+    {"place": None},
+    {"city": "sydney", "created_at": None},
+]
+
+
+def lines(text: str) -> list[str]:
+    """The lines with something on them, with single spaces."""
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def test_a_table_per_city(say: Say) -> None:
+    out, err = say(POSTS)
+    assert err == ""
+    rows = lines(out)
+    assert rows[0] == "newyork: 4 posts, 3 classified, 1 not classified"
+    assert rows[1] == "place posts share 95 % CI quotient sentiment n"
+    assert rows[3] == "bridge 2 66.7% 20.8–93.9% 0.89 +0.20 2"
+    assert rows[4] == f"{LONGEST} 1 33.3% 6.1–79.2% 1.33 – 0"
+    assert rows[5] == "sydney: 1 posts, 1 classified, 0 not classified"
+
+
+def test_the_longest_place_with_thousands_of_posts_fits_into_80_columns(say: Say) -> None:
+    out, _ = say([{"place": LONGEST}, {}, {"place": "coast"}] * 1_234 + [{"city": "sydney"}])
+    assert f"{LONGEST} 1,234 33.3% 31.8–34.9% 1.00 +0.42 1,234" in lines(out)
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_name_that_does_not_fit_goes_over_two_lines(say: Say) -> None:
+    out, _ = say([{"place": LONGEST}] * 12_345)
+    (row,) = [line.split() for line in lines(out) if "12,345" in line and not line.startswith("newyork")]
+    assert row[1:] == ["12,345", "100.0%", "100.0–100.0%", "–", "+0.42", "12,345"]
+    assert row[0] + lines(out)[lines(out).index(" ".join(row)) + 1] == LONGEST
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_single_city_shows_a_dash_for_the_quotient(say: Say) -> None:
+    out, _ = say([{}])
+    assert lines(out)[3] == "bridge 1 100.0% 20.7–100.0% – +0.42 1"
+    assert json.loads(say([{}], "--json")[0])[0]["places"][0]["quotient"] is None
+    assert next(csv.DictReader(io.StringIO(say([{}], "--csv")[0])))["location_quotient"] == ""
+
+
+def test_a_long_list_is_cut_and_says_so(say: Say) -> None:
+    posts = [{"place": f"place_{number}"} for number in range(20)]
+    assert "… and 5 more places (--top 0 shows all)" in say(posts)[0]
+    assert "… and 18 more places" in say(posts, "--top", "2")[0]
+    out, _ = say(posts, "--top", "0")
+    assert "more places" not in out
+    assert all(f"place_{number} " in out for number in range(20))
 
 
 @pytest.mark.parametrize(
-    ("k", "n", "low", "high"),
+    ("by", "size", "row"),
     [
-        # R: prop.test(k, n, correct=FALSE); statsmodels: proportion_confint(k, n, method="wilson")
-        (10, 100, 0.05522914, 0.17436566),
-        (0, 10, 0.0, 0.27753279),
-        (10, 10, 0.72246720, 1.0),
-        (1, 1, 0.20654931, 1.0),
-        (81, 263, 0.2553, 0.3662),  # Newcombe 1998, table I
-        (15, 148, 0.0624, 0.1605),  # Newcombe 1998, table I
+        ("hour", 24, "22:00 3 100.0% 43.9–100.0% " + "█" * 20),
+        ("weekday", 7, "Tuesday 3 100.0% 43.9–100.0% " + "█" * 20),
     ],
 )
-def test_the_interval_is_wilsons(k: int, n: int, low: float, high: float) -> None:
-    share = Share.of(k, n)
-    assert (share.k, share.n, share.share) == (k, n, k / n)
-    assert share.low == pytest.approx(low, abs=5e-5)
-    assert share.high == pytest.approx(high, abs=5e-5)
+def test_busy_times_are_local(say: Say, by: str, size: int, row: str) -> None:
+    out, _ = say([{}, {}, {"place": None}, {"created_at": None}], "--by", by)
+    title, _, _, *rows, caption = lines(out)
+    assert caption == "posted from 2017-03-28 to 2017-03-28"
+    assert title == "newyork: 3 of 4 posts with a known local time"
+    assert len(rows) == size
+    assert row in rows
 
 
-def test_the_interval_is_scipys() -> None:
-    for k, n in ((0, 1), (1, 1), (3, 7), (24, 50), (999, 1000), (123_456, 1_000_000)):
-        interval = binomtest(k, n).proportion_ci(0.95, method="wilson")
-        assert (Share.of(k, n).low, Share.of(k, n).high) == pytest.approx((interval.low, interval.high), rel=1e-12)
+def test_a_city_without_local_times_says_so(say: Say) -> None:
+    out, _ = say([{"created_at": None}], "--by", "hour")
+    assert lines(out) == ["newyork: 0 of 1 posts with a known local time"]
 
 
-@pytest.mark.parametrize("n", [1, 7, 1000])
-def test_the_interval_is_the_solution_of_the_score_equation(n: int) -> None:
-    z = 1.959963984540054
-    for k in range(0, n + 1, max(1, n // 7)):
-        share = Share.of(k, n)
-        for bound in (share.low, share.high):
-            assert abs(k / n - bound) == pytest.approx(z * math.sqrt(bound * (1 - bound) / n), abs=1e-9)
+def test_only_one_city(say: Say) -> None:
+    out, _ = say(POSTS, "--city", "sydney")
+    assert "sydney" in out
+    assert "newyork" not in out
+    (city,) = json.loads(say(POSTS, "--city", "newyork", "--json")[0])
+    assert city["places"][0]["quotient"] == pytest.approx((2 / 3) / (3 / 4))  # of all cities still
 
 
-def test_a_share_of_nothing_is_not_a_number() -> None:
-    share = Share.of(0, 0)
-    assert (share.k, share.n) == (0, 0)
-    assert math.isnan(share.share)
-    assert math.isnan(share.low)
-    assert math.isnan(share.high)
+def test_an_unknown_city_is_one_line_that_names_the_others(say: Say) -> None:
+    with pytest.raises(CommandError, match="^no city 'paris'; there are newyork, sydney$"):
+        say(POSTS, "--city", "paris")
 
 
-def test_the_quotient_is_the_share_here_by_the_share_everywhere() -> None:
-    newyork, sydney = popularity(
-        counters(
-            posts={
-                "sydney": {"coast": 3, "bridge": 1, "_not_classified": 96},
-                "newyork": {"bridge": 3, "tower": 1},
-            }
-        )
-    )
-    assert {figures.place: figures.quotient for figures in sydney.places} == {
-        "coast": pytest.approx((3 / 4) / (3 / 8)),
-        "bridge": pytest.approx((1 / 4) / (4 / 8)),
+def test_of_many_cities_only_some_are_named(say: Say) -> None:
+    posts = [{"city": f"city {number:03d}"} for number in range(150)] + [{"city": "zürich"}] * 2
+    with pytest.raises(
+        CommandError, match="^no city 'paris'; there are city 000, .*, zürich and 131 with fewer posts$"
+    ):
+        say(posts, "--city", "paris")
+
+
+def test_of_many_cities_those_with_the_most_posts_have_a_table(say: Say) -> None:
+    posts = [{"city": f"city {number:03d}"} for number in range(150)] + [{"city": "zürich"}] * 2
+    titles = [line.split(":")[0] for line in lines(say(posts)[0]) if "classified" in line]
+    assert titles == [*(f"city {number:03d}" for number in range(99)), "zürich"]
+    assert say(posts)[0].endswith("… and 51 more cities with fewer posts (--top 0 shows all)\n")
+    assert "more cities" not in say(posts, "--city", "zürich")[0]
+    for flags, shown in ((["--top", "0"], "151 cities"), (["--csv"], "151 cities"), (["--json"], "151 cities")):
+        out, _ = say(posts, *flags)
+        assert f"{sum(f'city {number:03d}' in out for number in range(150)) + ('zürich' in out)} cities" == shown
+        assert "more cities" not in out
+
+
+def test_json_city_by_city_is_the_json_of_all(say: Say) -> None:
+    out, _ = say([*POSTS, {"city": "a\u2028b", "place": "line\nbreak"}], "--json")
+    assert out == json.dumps(json.loads(out), ensure_ascii=False, indent=2) + "\n"
+
+
+def test_nothing_counted_is_one_line(say: Say) -> None:
+    with pytest.raises(CommandError, match=r"^nothing is counted under \{placestream\} at localhost:6379; run `count`"):
+        say([])
+
+
+def test_json_is_valid_without_nan(say: Say) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    out, _ = say([*POSTS, {"city": "london", "place": None, "sentiment": None, "created_at": None}], "--json")
+    london, newyork, sydney = json.loads(out, parse_constant=refuse)
+    assert newyork["places"][1] == {
+        "place": LONGEST,
+        "share": {
+            "k": 1,
+            "n": 3,
+            "share": 1 / 3,
+            "low": pytest.approx(0.0615, abs=1e-4),
+            "high": pytest.approx(0.7923, abs=1e-4),
+        },
+        "quotient": pytest.approx(4 / 3),
+        "sentiment": {"mean": None, "n": 0},
     }
-    assert {figures.place: figures.quotient for figures in newyork.places} == {
-        "bridge": pytest.approx((3 / 4) / (4 / 8)),
-        "tower": pytest.approx((1 / 4) / (1 / 8)),
-    }
+    assert newyork["hours"][22]["share"]["k"] == 4
+    assert (newyork["posts"], newyork["classified"]["k"]) == (4, 3)
+    assert (newyork["first_day"], newyork["last_day"], london["first_day"]) == ("2017-03-28", "2017-03-28", None)
+    assert (london["places"], london["hours"], sydney["weekdays"]) == ([], [], [])
 
 
-def test_a_single_city_has_no_quotient() -> None:
-    (only,) = of_posts({}, {"place": "tower"})
-    assert [figures.quotient for figures in only.places] == [None, None]
+def test_csv_has_a_row_per_place_unrounded(say: Say) -> None:
+    out, _ = say(POSTS, "--csv", "--top", "1")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(row["city"], row["place"], row["posts"], row["of"], row["not_classified"]) for row in rows] == [
+        ("newyork", "bridge", "2", "3", "1"),
+        ("newyork", LONGEST, "1", "3", "1"),
+        ("sydney", "bridge", "1", "1", "0"),
+    ]
+    assert math.isclose(float(rows[0]["share"]), 2 / 3)
+    assert (rows[1]["sentiment_mean"], rows[1]["sentiment_n"]) == ("", "0")
 
 
-def test_shares_are_of_the_classified_posts_and_places_come_by_number_then_name() -> None:
-    (city,) = of_posts({}, {"place": "tower"}, {"place": "tower"}, {"place": "alley"}, {"place": None}, {"place": None})
-    assert city.posts == 6
-    assert (city.classified.k, city.classified.n) == (4, 6)
-    assert [(figures.place, figures.share.k, figures.share.n) for figures in city.places] == [
-        ("tower", 2, 4), ("alley", 1, 4), ("bridge", 1, 4),
-    ]  # fmt: skip
+def test_csv_of_hours_has_24_rows_per_city_with_known_times(say: Say) -> None:
+    rows = list(csv.DictReader(io.StringIO(say(POSTS, "--csv", "--by", "hour")[0])))
+    assert [(row["city"], row["hour"]) for row in rows] == [("newyork", str(hour)) for hour in range(24)]
+    assert rows[22]["posts"] == rows[22]["of"] == "4"
 
 
-def test_the_mean_sentiment_is_of_those_posts_that_have_one() -> None:
-    (city,) = of_posts(
-        {"sentiment": 0.5}, {"sentiment": -0.1}, {"sentiment": None}, {"place": None, "sentiment": 1},
-        {"place": "tower", "sentiment": None},
-    )  # fmt: skip
-    bridge, tower = city.places
-    assert bridge.sentiment.mean == pytest.approx(0.2)
-    assert bridge.sentiment.n == 2
-    assert tower.sentiment.n == 0
-    assert math.isnan(tower.sentiment.mean)
+@pytest.mark.parametrize("flags", [[], ["--json"], ["--csv"]])
+def test_mixed_stamps_are_warned_of_on_stderr(say: Say, flags: list[str]) -> None:
+    out, err = say([{}, {}, {"encoder": "another"}], *flags)
+    assert "warning" not in out
+    first, *stamps = err.splitlines()
+    assert first.startswith("warning: these counters mix labels of different encoders")
+    assert [line.split()[:2] + [line.split()[2].split("|")[0]] for line in stamps] == [
+        ["1", "posts", "another"],
+        ["2", "posts", "conse/efficientnet-lite0+minilm-l6"],
+    ]
 
 
-def test_a_city_of_which_nothing_is_classified_has_no_places() -> None:
-    (city,) = of_posts({"place": None}, {"place": None})
-    assert city.places == []
-    assert (city.classified.k, city.classified.n) == (0, 2)
+def test_names_that_look_like_markup_are_printed_as_they_are(say: Say) -> None:
+    out, _ = say([{"city": "[red]x[/y]", "place": "[/bold]:smile:"}])
+    assert "[red]x[/y]: 1 posts" in out
+    assert "[/bold]:smile:" in out
 
 
-def test_hours_and_weekdays_are_local_and_include_posts_without_a_place() -> None:
-    (city,) = of_posts(
-        {"created_at": "2017-03-29T02:30:00Z"},  # Tuesday 22:30
-        {"created_at": "2017-03-29T02:30:00Z", "place": None},
-        {"created_at": "2017-03-29T13:00:00Z", "place": "temple/east_asia"},  # Wednesday 9:00
-        {"created_at": None},
-    )
-    assert [hour.when for hour in city.hours] == list(range(24))
-    assert {hour.when: (hour.share.k, hour.share.n) for hour in city.hours if hour.share.k} == {22: (2, 3), 9: (1, 3)}
-    assert [day.when for day in city.weekdays] == list(range(7))
-    assert {day.when: (day.share.k, day.share.n) for day in city.weekdays if day.share.k} == {1: (2, 3), 2: (1, 3)}
+def test_json_and_csv_exclude_each_other(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="^--json and --csv exclude each other$"):
+        say(POSTS, "--json", "--csv")
+    monkeypatch.setenv("PLACESTREAM_JSON", "true")
+    with pytest.raises(UsageError, match="exclude"):
+        say(POSTS, "--csv")
 
 
-def test_without_any_local_time_there_are_no_hours() -> None:
-    (city,) = of_posts({"created_at": None})
-    assert (city.hours, city.weekdays, city.first_day, city.last_day) == ([], [], None, None)
-
-
-def test_the_first_and_last_day_are_local() -> None:
-    (city,) = of_posts({"created_at": "2017-07-01T03:59:59Z"}, {}, {"created_at": "2017-06-01T12:00:00Z"})
-    assert (city.first_day, city.last_day) == ("2017-03-28", "2017-06-30")
-
-
-def test_days_that_hold_fewer_posts_than_the_hours_tell_no_dates() -> None:
-    posts = {"newyork": {"bridge": 3}}
-    hours = {"newyork": {"bridge|1|22": 3}}
-    for days in ({}, {"2017-03-28": 2}, {"2017-03-28": 2, "2017-03-29": 0}):
-        (city,) = popularity(counters(posts=posts, hours=hours, days={"newyork": days}))
-        assert (city.first_day, city.last_day) == (None, None)
-    (city,) = popularity(counters(posts=posts, hours=hours, days={"newyork": {"2017-03-28": 3, "2017-03-29": 0}}))
-    assert (city.first_day, city.last_day) == ("2017-03-28", "2017-03-28")
-
-
-def test_cities_come_by_name() -> None:
-    assert [city.city for city in of_posts({"city": "sydney"}, {"city": "london"}, {})] == [
-        "london", "newyork", "sydney",
-    ]  # fmt: skip
-
-
-def test_nothing_counted_is_nothing() -> None:
-    assert list(popularity(counters())) == []
+def test_the_variables_carry_the_prefix(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JSON", "/usr/share/json")  # somebody else's
+    assert say([{}])[0].startswith("newyork: 1 posts")
+    monkeypatch.setenv("PLACESTREAM_JSON", "1")
+    assert json.loads(say([{}])[0])[0]["city"] == "newyork"
+    assert say([{}], "--no-json")[0].startswith("newyork: 1 posts")

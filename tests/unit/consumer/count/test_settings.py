@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from consumer.count.settings import CountSettings, RedisSettings
-from producer.errors import UsageError
-from producer.settings import load
+from producer.base.errors import UsageError
+from producer.base.settings import load
 
 
 def redis_settings(url: str) -> RedisSettings:

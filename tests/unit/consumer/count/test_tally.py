@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from consumer.count.cities import load_zones
 from consumer.count.tally import Tally, stamp_of, tally
+from consumer.count.zones import load_zones
 from tests.labels import golden, labeled
 
 ZONES = load_zones()

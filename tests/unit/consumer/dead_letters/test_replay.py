@@ -5,7 +5,7 @@ import pytest
 from consumer.dead_letter import ATTEMPTS, LEFT_OUT, DeadLetter, LeftOut, to_record
 from consumer.dead_letters import receipts
 from consumer.dead_letters.replay import ReplaySettings, returning, whole, why_not
-from tests.unit.consumer.dead_letters.test_letter import dead
+from tests.unit.consumer.dead_letters.letters import dead
 from tests.unit.consumer.label.records import Record
 
 

@@ -8,8 +8,8 @@ import pytest
 from consumer.export.folder import ABOUT, go_on, locked
 from consumer.export.settings import ExportSettings
 from consumer.export.write import UNFINISHED
-from producer.errors import CommandError, UsageError
-from producer.settings import load
+from producer.base.errors import CommandError, UsageError
+from producer.base.settings import load
 
 
 def settings(folder: Path, *flags: str) -> ExportSettings:

@@ -1,7 +1,7 @@
 import pytest
 
 from consumer.label.breaker import WINDOW, Breaker
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 
 DEAD, ALIVE = True, False
 IN_A_ROW = "posts in a row failed for what may be our fault .BREAKER_CONSECUTIVE."

@@ -1,5 +1,4 @@
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -11,34 +10,17 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from consumer.classify.classifier import Classifier, Decoded
-from consumer.classify.ensemble import Decision
+from consumer.classify.decision import Decision
 from consumer.classify.label import Label
+from consumer.classify.survive import BrokenModel
 from consumer.dead_letter import DeadLetter
 from consumer.label.batch import Batch
-from consumer.label.encode import BrokenModel, Inference, Labeled, label_batch
+from consumer.label.encode import Inference, Labeled, label_batch
 from consumer.metrics import LabelMetrics
-from producer.post import Post
 from tests.light import PLACES, LightEncoder
+from tests.unit.consumer.classify.failing import OUT_OF_MEMORY, Failing, decoded, is_green
 from tests.unit.consumer.label.records import Record, record
 from tests.wire import picture
-
-
-class Failing(LightEncoder):
-    """Raises `error` for every batch that `refuses` says it cannot take."""
-
-    def __init__(self, refuses: Callable[[Sequence[torch.Tensor]], bool], error: Exception) -> None:
-        super().__init__()
-        self.refuses, self.error = refuses, error
-        self.sizes: list[int] = []
-
-    def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[Any]:
-        self.sizes.append(len(prepared))
-        if self.refuses(prepared):
-            raise self.error
-        return super().encode_images(prepared)
-
-
-OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB")
 
 
 def batch_of(*records: Record) -> Batch:
@@ -49,76 +31,19 @@ def classifier(encoder: LightEncoder) -> Classifier:
     return Classifier(encoder, PLACES, Decision(threshold=0.4))
 
 
-def decoded(classifier: Classifier, *colours: str) -> list[Decoded]:
-    return classifier.decode_all([Post(str(number), "london", picture(c)) for number, c in enumerate(colours)])
-
-
 def places(outcomes: Sequence[Labeled | DeadLetter]) -> list[str | None]:
     return [o.label.place if isinstance(o, Labeled) else o.reason for o in outcomes]
 
 
-def is_green(prepared: torch.Tensor) -> bool:
-    return bool(prepared[1].float().mean() > 100)
+def test_a_post_that_the_model_cannot_take_is_a_dead_letter() -> None:
+    model = classifier(Failing(lambda batch: any(map(is_green, batch)), OUT_OF_MEMORY))
 
+    red, green, blue = label_batch(model, decoded(model, "red", "lime", "blue"))
 
-def test_a_batch_that_does_not_fit_is_halved_until_it_does() -> None:
-    encoder = Failing(lambda batch: len(batch) > 2, OUT_OF_MEMORY)
-    model = classifier(encoder)
-
-    outcomes = label_batch(model, decoded(model, "red", "lime", "blue", "darkred", "navy"))
-
-    assert places(outcomes) == ["red", "green", "blue", "red", "blue"]
-    assert max(encoder.sizes) == 5
-    assert encoder.sizes[-1] <= 2
-
-
-def test_what_did_not_fit_is_freed_before_its_halves_are_tried() -> None:
-    class Greedy(LightEncoder):
-        held: weakref.ref[torch.Tensor] | None = None
-        was_free: list[bool] = []
-
-        def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[Any]:
-            if self.held is not None:
-                self.was_free.append(self.held() is None)
-            activations = torch.zeros(1)
-            self.held = weakref.ref(activations)
-            if len(prepared) > 1:
-                raise torch.OutOfMemoryError("CUDA out of memory")
-            return super().encode_images(prepared)
-
-    encoder = Greedy()
-    model = classifier(encoder)
-
-    assert places(label_batch(model, decoded(model, "red", "lime", "blue"))) == ["red", "green", "blue"]
-    assert encoder.was_free == [True] * 4
-
-
-def test_a_post_that_fails_alone_is_a_dead_letter_and_its_neighbours_are_labelled() -> None:
-    encoder = Failing(lambda batch: any(map(is_green, batch)), OUT_OF_MEMORY)
-    model = classifier(encoder)
-
-    outcomes = label_batch(model, decoded(model, "red", "lime", "blue"))
-
-    assert places(outcomes) == ["red", "encode_failed", "blue"]
-    dead = outcomes[1]
-    assert isinstance(dead, DeadLetter)
-    assert dead.stage == "encode"
-    assert "out of memory" in dead.message
-
-
-@pytest.mark.parametrize("colours", [["lime"], ["lime", "green", "lime"]])
-def test_posts_that_all_fail_are_dead_letters_as_long_as_the_model_works(colours: list[str]) -> None:
-    model = classifier(Failing(lambda batch: any(is_green(each) for each in batch), OUT_OF_MEMORY))
-
-    assert places(label_batch(model, decoded(model, *colours))) == ["encode_failed"] * len(colours)
-
-
-@pytest.mark.parametrize("colours", [["red"], ["red", "blue"]])
-def test_a_model_that_fails_on_a_picture_of_our_own_as_well_is_broken(colours: list[str]) -> None:
-    model = classifier(Failing(lambda _: True, OUT_OF_MEMORY))
-
-    with pytest.raises(BrokenModel, match="fails on every post: OutOfMemoryError"):
-        label_batch(model, decoded(model, *colours))
+    assert places([red, green, blue]) == ["red", "encode_failed", "blue"]
+    assert isinstance(green, DeadLetter)
+    assert green.stage == "encode"
+    assert "out of memory" in green.message
 
 
 def test_a_condemned_record_is_a_dead_letter_that_nobody_tries(metrics: LabelMetrics) -> None:
@@ -130,42 +55,6 @@ def test_a_condemned_record_is_a_dead_letter_that_nobody_tries(metrics: LabelMet
 
     assert isinstance(dead, DeadLetter)
     assert (dead.stage, dead.reason) == ("encode", "poison")
-
-
-def test_a_lost_device_is_not_tried_again() -> None:
-    encoder = Failing(lambda _: True, RuntimeError("CUDA error: an illegal memory access was encountered"))
-    model = classifier(encoder)
-
-    with pytest.raises(BrokenModel, match="only a restart"):
-        label_batch(model, decoded(model, "red", "blue"))
-    assert encoder.sizes == [2]
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "CUDA error: out of memory",
-        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
-        "CUDA out of memory. Tried to allocate 96.00 MiB.",
-    ],
-)
-def test_a_device_without_memory_is_not_lost(said: str) -> None:
-    encoder = Failing(lambda prepared: len(prepared) > 1, RuntimeError(said))
-    model = classifier(encoder)
-
-    assert len(label_batch(model, decoded(model, "red", "blue"))) == 2
-    assert encoder.sizes == [2, 1, 1]
-
-
-def test_an_encoder_that_returns_another_number_of_vectors_ends_the_worker() -> None:
-    class Short(LightEncoder):
-        def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[Any]:
-            return super().encode_images(prepared)[:-1]
-
-    model = classifier(Short())
-
-    with pytest.raises(BrokenModel, match="a bug"):
-        label_batch(model, decoded(model, "red", "blue"))
 
 
 @pytest.fixture

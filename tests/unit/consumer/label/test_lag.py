@@ -11,7 +11,7 @@ import pytest
 from kafka import OffsetAndMetadata, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from consumer.behind import Behind
+from consumer.kafka.lag import Behind
 from consumer.label import lag
 from consumer.label.lag import Lag, Waiting
 from consumer.metrics import LabelMetrics
@@ -42,14 +42,14 @@ class Line:
         """Be idle for so long, and ask every second as the worker does."""
         found: list[TopicPartition] = []
         for _ in range(int(seconds) + 1):
-            found = self.lag.stuck()
+            found = self.lag.find_stuck()
             self.clock.now += 1
         return found
 
     def work(self, seconds: float, upto: int) -> None:
         """Work on records of the other partition, and commit them."""
         self.clock.now += seconds
-        self.lag.commit({GIVES: OffsetAndMetadata(upto, "", -1)})
+        self.lag.record_commit({GIVES: OffsetAndMetadata(upto, "", -1)})
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_time_at_work_does_not_count(line: Line) -> None:
 def test_whoever_gives_something_begins_anew(line: Line) -> None:
     line.work(1, 100)
     line.idle(8)
-    line.lag.commit({STUCK: OffsetAndMetadata(41, "", -1)})
+    line.lag.record_commit({STUCK: OffsetAndMetadata(41, "", -1)})
 
     assert line.idle(9) == []
     assert line.idle(3) == [STUCK]
@@ -101,7 +101,7 @@ def test_whoever_gives_something_begins_anew(line: Line) -> None:
 
 def test_no_lag_is_not_stuck(line: Line) -> None:
     line.work(1, 100)
-    line.lag.commit({STUCK: OffsetAndMetadata(100, "", -1)})
+    line.lag.record_commit({STUCK: OffsetAndMetadata(100, "", -1)})
 
     assert line.idle(60) == []
 

@@ -130,7 +130,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     cluster = Cluster()
     watch = Watch(cluster, WatchingSink(cluster), [])
     monkeypatch.setattr(publishing, "close_at_once", lambda producer: None)
-    monkeypatch.setattr(publishing, "left_behind", lambda admin, topics: watch.hanging)
+    monkeypatch.setattr(publishing, "orphaned_ids", lambda admin, topics: watch.hanging)
     monkeypatch.setattr(publishing, "time", watch)
     return watch
 
@@ -169,7 +169,7 @@ def test_what_the_dead_left_is_ended_after_a_leader_changed_and_once_more_when_i
 def test_the_living_other_groups_and_strangers_are_let_alone(watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
     watch.hanging = ["placestream-own", "placestream-living", "placestream-2-host", "posts-dlt-replay", "placestream-x"]
 
-    watch.sink.end_what_the_dead_left()
+    watch.sink.abort_orphaned_transactions()
 
     assert watch.sink.built == ["placestream-x"]
     assert [record.fields["of"] for record in caplog.records] == watch.hanging[:-1]  # type: ignore[attr-defined]
@@ -181,8 +181,8 @@ def test_without_the_right_to_look_it_goes_on(
     def refuse(admin: Cluster, topics: list[str]) -> list[str]:
         raise ClusterAuthorizationFailedError
 
-    monkeypatch.setattr(publishing, "left_behind", refuse)
+    monkeypatch.setattr(publishing, "orphaned_ids", refuse)
 
-    watch.sink.end_what_the_dead_left()
+    watch.sink.abort_orphaned_transactions()
 
     assert "may not look for transactions" in caplog.text

@@ -9,10 +9,10 @@ from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from consumer.dead_letter import MAX_KEY, short_key
+from consumer.kafka.offsets import ROUND_TRIP_MS
 from consumer.label import published
 from consumer.label.published import Published
 from consumer.label.settings import LabelSettings
-from consumer.offsets import ROUND_TRIP_MS
 
 POSTS, LABELS, DEAD = (TopicPartition(topic, 0) for topic in ("posts", "labeled-posts", "posts-dlt"))
 
@@ -30,7 +30,7 @@ class Found:
 
 
 def label(offset: int, of: int, group: str = "placestream") -> Found:
-    headers = [("ce_source", f"/placestream/{group}/posts/0".encode()), ("ce_id", str(of).encode())]
+    headers = [("ce_source", f"/placestream/{group}".encode()), ("ce_id", f"posts/0/{of}".encode())]
     return Found("labeled-posts", 0, offset, str(of).encode(), headers)
 
 

@@ -1,8 +1,8 @@
 import pytest
 
 from consumer.label.settings import LabelSettings
-from producer.errors import UsageError
-from producer.settings import load
+from producer.base.errors import UsageError
+from producer.base.settings import load
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from consumer.label.batch import Batch
-from consumer.label.note import Note
+from consumer.label.offset_metadata import Note
 from consumer.label.trial import MOST_DEATHS
+from tests.unit.consumer.label.reading import Broker, Line, at, places
 from tests.unit.consumer.label.records import record
-from tests.unit.consumer.label.test_read import Broker, Line, at, places
 
 
 class Group:
@@ -37,7 +37,7 @@ class Worker(Line):
 
     def commit(self, batch: Batch) -> None:
         self.consumer.commit(batch.offsets, 0)
-        self.source.committed(batch)
+        self.source.record_commit(batch)
 
 
 @pytest.fixture

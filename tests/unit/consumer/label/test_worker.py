@@ -1,10 +1,9 @@
 """The loop against a source and a sink that fail on command: what it must never publish twice, or at all."""
 
-import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,25 +15,25 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from consumer.classify.classifier import Classifier
-from consumer.classify.ensemble import Decision
+from consumer.classify.decision import Decision
 from consumer.dead_letter import DeadLetter
 from consumer.health import Health
+from consumer.kafka.transactions import PUBLISH_LIMIT
 from consumer.label.batch import Batch, Working
 from consumer.label.encode import Inference
 from consumer.label.group import Reassigned
 from consumer.label.live import Live
 from consumer.label.preflight import Topics
-from consumer.label.publish import PUBLISH_LIMIT, LeadersChanged, Outcome, Outgoing, Sink
-from consumer.label.read import MOST_IN_FLIGHT, POLL_LIMIT
+from consumer.label.publish import LeadersChanged, Outcome, Outgoing, Sink
+from consumer.label.read import MOST_IN_FLIGHT
 from consumer.label.settings import LabelSettings
-from consumer.label.watchdog import Watchdog
 from consumer.label.worker import MOST_FAILURES, Hanging, Worker
 from consumer.labeled_post import LabeledPost
 from consumer.metrics import LabelMetrics
-from producer.errors import CommandError
+from producer.base.errors import CommandError
 from tests.conftest import wait_until
 from tests.light import PLACES, LightEncoder
-from tests.unit.consumer.label import test_read
+from tests.unit.consumer.label.reading import Limits
 from tests.unit.consumer.label.records import Record, record
 from tests.wire import picture
 
@@ -81,7 +80,7 @@ class LogSource:
         if batch.group.generation_id in self.stale:
             raise Reassigned("the group was rebalanced")
 
-    def committed(self, batch: Batch) -> None:
+    def record_commit(self, batch: Batch) -> None:
         pass
 
     def resync(self) -> None:
@@ -96,23 +95,6 @@ class LogSource:
 
     def total_lag(self) -> int:
         return 0
-
-
-class Limits(Watchdog):
-    """Knows what is guarded at this moment."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.guarding: tuple[float, str] | None = None  # seconds, what is done
-
-    @contextlib.contextmanager
-    def limit(self, seconds: float, doing: str) -> Iterator[None]:
-        self.guarding = (seconds, doing)
-        try:
-            with super().limit(seconds, doing):
-                yield
-        finally:
-            self.guarding = None
 
 
 class FailingSink(Sink):
@@ -146,7 +128,7 @@ class FailingSink(Sink):
     def recover(self) -> None:
         self.recoveries += 1
 
-    def end_what_the_dead_left(self) -> None:
+    def abort_orphaned_transactions(self) -> None:
         pass
 
 
@@ -171,9 +153,17 @@ class Line:
         source: Any = self.source
         try:
             Worker(
-                self.settings, self.classifier, source, self.sink, self.inference,
-                self.metrics, Health(60), Live(), self.limits, self.stop,
-            ).run()  # fmt: skip
+                self.settings,
+                self.classifier,
+                source,
+                self.sink,
+                self.inference,
+                self.metrics,
+                Health(60),
+                Live(),
+                self.limits,
+                self.stop,
+            ).run()
         finally:
             self.inference.close()
 
@@ -439,14 +429,3 @@ def test_a_publish_and_a_recovery_happen_within_a_limit(monkeypatch: pytest.Monk
 
     back = {(2 * PUBLISH_LIMIT, "going back to the committed offsets")}
     assert seen == {"publish": {(PUBLISH_LIMIT, "publishing a batch")}, "recover": back, "resync": back}
-
-
-def test_a_poll_happens_within_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    reading, limits = test_read.Line(monkeypatch), Limits()
-    monkeypatch.setattr(reading.source, "_watchdog", limits)
-    seen: list[tuple[float, str] | None] = []
-    reading.consumer.during_poll.append(lambda: seen.append(limits.guarding))
-
-    reading.batch()
-
-    assert seen == [(POLL_LIMIT, "reading records")]

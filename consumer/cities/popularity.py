@@ -1,0 +1,203 @@
+"""The command `evaluate popularity`: which places each city photographs, when, and in what mood, as a page to read.
+
+The figures are computed in `figures.py` and `corrected.py`, drawn in `plots.py`.
+"""
+
+import math
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import redis
+from kafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
+from pydantic import Field, model_validator
+
+from consumer.cities import tables as city_tables
+from consumer.cities.corrected import Corrected, Judged, correct, judge
+from consumer.cities.figures import ROUNDS, CityReport, Distance, distances, mood, reports
+from consumer.count.connect import connect_redis
+from consumer.count.counters import Counters
+from consumer.count.known import KnownCities
+from consumer.count.read import Reader
+from consumer.count.settings import CounterSettings
+from consumer.count.tally import NOT_CLASSIFIED, Tally, tally
+from consumer.count.zones import load_zones
+from consumer.evaluate.pages import page
+from consumer.evaluate.samples.folder import Sample
+from consumer.metrics import CountMetrics
+from producer.base.connect import connect
+from producer.base.errors import CommandError
+from producer.base.logs import setup
+from producer.base.settings import load
+
+
+class PopularityPageSettings(CounterSettings, page.PageSettings):
+    """Write a page of which places each city photographs, when, and in what mood, with intervals and their limits.
+
+    Reads the counters in Redis, or the labelled topic itself with --from-topic; to correct shares also a sample, its
+    marks and its score folder. Writes one HTML file, and its figures as PNG and its numbers as CSV in a folder beside
+    it.
+    """
+
+    from_topic: bool = Field(False, description="count the labelled topic itself, not what Redis holds")
+    top: int = Field(15, ge=1, description="places per city in tables and figures; the CSV has all")
+    heat_maps: int = Field(3, ge=0, le=10, description="places per city whose hours are drawn")
+    sample: Path | None = Field(None, description="sample folder that was marked: corrects shares by precision")
+    marks: Path | None = Field(None, description="sheet of that sample, filled in (CSV)")
+    sample_scores: Path | None = Field(
+        None, description="where the sample's score folder is now (default: where it was drawn from)"
+    )
+    seed: int = Field(205, ge=0, description="of permutations and bootstrap")
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.sample is None) != (self.marks is None):
+            raise ValueError("--sample and --marks belong together")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What is shown: the counters, and where they come from."""
+
+    counters: Counters
+    source: str
+
+
+def main(argv: list[str]) -> int:
+    """Run `evaluate popularity`.
+
+    Args:
+        argv: flags of `PopularityPageSettings`.
+
+    Raises:
+        CommandError: no broker or Redis, nothing counted, or marks that do not fit.
+    """
+    settings = load(PopularityPageSettings, "python -m consumer evaluate popularity", argv)
+    setup(settings)
+    sample = None if settings.sample is None else Sample.open(settings.sample)
+    counted = _from_topic(settings) if settings.from_topic else _from_redis(settings)
+    stamps = counted.counters.stamps
+    if len(stamps) > 1:
+        print(
+            f"warning: these posts were labelled with {len(stamps)} different settings, which do not compare "
+            "(the page lists them)",
+            file=sys.stderr,
+        )
+    corrected: Mapping[tuple[str, str], Corrected] = {}
+    judged: Judged | None = None
+    if sample is not None and settings.marks is not None:
+        if len(stamps) > 1:
+            raise CommandError("--marks: the posts were labelled with several settings, and one precision fits none")
+        judged = judge(sample, settings.marks, next(iter(stamps)), settings.sample_scores)
+        corrected = correct(judged, counted.counters.posts, settings.seed)
+    found = reports(counted.counters)
+    _write(settings, counted, found, distances(counted.counters, settings.seed), corrected, judged)
+    print(f"{settings.output}: {len(found)} cities, {sum(city.figures.posts for city in found):,} posts")
+    return 0
+
+
+def _from_redis(settings: PopularityPageSettings) -> Counted:
+    client = connect_redis(settings, settings.startup_timeout)
+    try:
+        counters = Counters.read(client, settings.counter_prefix)
+    except redis.RedisError as error:
+        raise CommandError(f"Redis at {settings.redis_address}: {error}") from None
+    where = f"{settings.counter_prefix} at {settings.redis_address}"
+    if not counters.posts:
+        raise CommandError(f"nothing is counted under {where}; run `python -m consumer count` first")
+    return Counted(counters, f"the counters {where} in Redis")
+
+
+def _from_topic(settings: PopularityPageSettings) -> Counted:
+    zones = load_zones(settings.cities_file)
+    reader = Reader(settings, CountMetrics(CollectorRegistry()))
+    everything, known = Tally(), KnownCities(zones)
+    try:
+        ends = connect(settings, reader.ends)
+        until = {partition.partition: end for partition, end in ends.latest.items()}
+        for chunk in reader.read_whole(until, "counting"):
+            everything.merge(tally(known.posts(chunk.labeled, {}), zones))
+    except KafkaError as error:
+        raise CommandError(f"{settings.output_topic} could not be read: {error}; run it again") from None
+    finally:
+        reader.close()
+    if not everything.posts:
+        raise CommandError(f"no labelled post in {settings.output_topic} at {settings.bootstrap_servers}")
+    return Counted(Counters.of(everything, reader.topic_id), f"the topic {settings.output_topic}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """One city's figures, as addresses that hold them."""
+
+    shares: str | None
+    heat: str | None
+
+
+def _write(
+    settings: PopularityPageSettings,
+    counted: Counted,
+    found: Sequence[CityReport],
+    apart: Sequence[Distance],
+    corrected: Mapping[tuple[str, str], Corrected],
+    judged: Judged | None,
+) -> None:
+    from consumer.cities import plots as city_plots
+
+    folder = settings.folder
+    pictures: dict[str, bytes | None] = {}
+    figures = []
+    for number, city in enumerate(found, start=1):
+        name = f"{number:02d}-{_file_name(city.figures.city)}"
+        hours = counted.counters.hours.get(city.figures.city, {})
+        shares = city_plots.shares(city, settings.top) if city.places else None
+        heat = city_plots.heat(city, hours, settings.heat_maps)
+        pictures |= {f"shares-{name}.png": shares, f"hours-{name}.png": heat}
+        figures.append(_Figures(_address(shares), _address(heat)))
+    drawn = city_plots.distances(list(apart)) if apart else None
+    pictures["distances.png"] = drawn
+    for name, png in pictures.items():
+        if png is not None:
+            page.write(folder / name, png)
+    tables = {
+        "places.csv": city_tables.places(found, corrected),
+        "cities.csv": city_tables.cities(found),
+        "hours.csv": city_tables.hours(counted.counters.hours),
+        "distances.csv": city_tables.distances(apart),
+    }
+    for name, table in tables.items():
+        page.write(folder / name, table)
+    page.write(
+        settings.output,
+        page.render(
+            "popularity.html.j2",
+            ("report.css",),
+            cities=list(zip(found, figures, strict=True)),
+            counted=counted,
+            distances=apart,
+            drawn=_address(drawn),
+            corrected=corrected,
+            judged=judged,
+            settings=settings,
+            rounds=ROUNDS,
+            infinite=math.inf,
+            missed_of=[
+                mood(counted.counters.sentiment.get(c.figures.city, {}), NOT_CLASSIFIED, c.not_classified)
+                for c in found
+            ],
+            files=sorted([name for name, png in pictures.items() if png is not None] + list(tables)),
+        ),
+    )
+
+
+def _address(png: bytes | None) -> str | None:
+    return None if png is None else page.data_uri(png)
+
+
+def _file_name(city: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", city)[:40].strip("-") or "city"

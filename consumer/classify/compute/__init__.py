@@ -1,0 +1,1 @@
+"""How a model is computed: engines, threads, precision, devices. Labels nothing."""

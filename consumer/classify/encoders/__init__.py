@@ -1,0 +1,1 @@
+"""The models: what each must offer, and the two there are."""

@@ -1,0 +1,80 @@
+"""Which encoder and which classifier are made of which settings."""
+
+from collections.abc import Callable
+
+import torch
+
+from consumer.classify.classifier import Classifier, unobserved
+from consumer.classify.compute import calibration, nvjpeg
+from consumer.classify.compute.engine import Engine
+from consumer.classify.decision import Decision
+from consumer.classify.encoders.encoder import Encoder
+from consumer.classify.places import TEMPLATES, Places
+from consumer.classify.settings import ClassifySettings
+from producer.base.errors import CommandError
+
+
+def build_classifier(
+    settings: ClassifySettings, observe: Callable[[str, float], None] = unobserved, top: int = 5
+) -> Classifier:
+    """Load the model and encode the places; takes seconds.
+
+    Args:
+        settings: as given by flags and environment.
+        observe: told the seconds that each batch spends in the stages ``image`` and ``text``.
+        top: places named in each ranking.
+
+    Raises:
+        CommandError: one line that says what is missing and what to do. There is no silent fall-back.
+    """
+    device = chosen_device(settings.device, settings.engine)
+    if device.startswith("cuda"):
+        torch.set_num_threads(1)  # the CPU's part is small then; more threads would wait for each other, spinning
+    places = Places.load(settings.places)
+    decode_jpeg = nvjpeg.decoder(device) if settings.jpeg_decoder == "nvjpeg" else None
+    try:
+        encoder = _encoder(settings, device)
+    except RuntimeError as error:  # what could be explained already was: this is torch, refusing the device
+        raise CommandError(f"DEVICE {device}: {str(error).splitlines()[0]}") from error
+    encoder.name += nvjpeg.SUFFIX if decode_jpeg else ""
+    threshold = encoder.default_threshold if settings.threshold is None else settings.threshold
+    decision = Decision(ensemble=settings.ensemble, weights=settings.weights, gate=settings.gate, threshold=threshold)
+    templates = TEMPLATES[settings.templates] if settings.templates else None
+    return Classifier(encoder, places, decision, settings.limits(), templates, top, observe, decode_jpeg)
+
+
+def chosen_device(wanted: str, engine: Engine) -> str:
+    """The torch device that ``DEVICE`` names, ``auto`` among its values.
+
+    Raises:
+        CommandError: there is none of that kind.
+    """
+    if wanted == "auto":
+        if engine == "openvino":
+            return "cpu"
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "mps" and not torch.backends.mps.is_available():
+        raise CommandError("DEVICE mps: this PyTorch sees no Apple GPU")
+    if wanted.startswith("cuda"):
+        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(wanted.partition(":")[2] or 0) >= there:
+            raise CommandError(f"DEVICE {wanted}: this PyTorch sees {there or 'no'} CUDA device{'s' * (there > 1)}")
+    return wanted
+
+
+def _encoder(settings: ClassifySettings, device: str) -> Encoder:
+    """The chosen encoder; only its own packages are imported."""
+    if settings.encoder == "conse":
+        if (settings.calibration, settings.compile, settings.jpeg_decoder) != (None, False, "pillow"):
+            raise CommandError("CALIBRATION, COMPILE and JPEG_DECODER are for ENCODER open_clip, not for conse")
+        if settings.precision != "fp32":
+            raise CommandError(f"PRECISION {settings.precision}: ENCODER conse computes in fp32 only")
+        from consumer.classify.encoders.conse import Conse
+
+        return Conse(device, settings.engine)
+    from consumer.classify.encoders.open_clip import OpenClip
+
+    fitted_to = calibration.load(settings.calibration, settings.limits()) if settings.calibration else None
+    return OpenClip(
+        settings.model, settings.pretrained, device, settings.engine, settings.precision, settings.compile, fitted_to
+    )

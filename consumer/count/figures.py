@@ -1,0 +1,191 @@
+"""Which places a city photographs, when, and in what mood: figures from the counters. It computes; `report` prints."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
+
+from consumer.count.counters import Counters
+from consumer.count.tally import NOT_CLASSIFIED, SENTIMENT_UNITS
+
+Z = NormalDist().inv_cdf(0.975)
+"""Of an interval at 95 %."""
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """k of n, with a 95 % Wilson score interval (Wilson 1927; formula 3 of Newcombe 1998).
+
+    `scipy.stats.binomtest` gives the same and takes a hundred times as long, for it tests as well.
+    """
+
+    k: int
+    n: int
+    share: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, k: int, n: int) -> "Share":
+        """The share of k in n; of nothing in nothing it is not a number.
+
+        Args:
+            k: posts in question.
+            n: posts in all; k <= n.
+        """
+        if n == 0:
+            return cls(0, 0, math.nan, math.nan, math.nan)
+        p, whole = k / n, 2 * (n + Z**2)
+        centre, half = (2 * n * p + Z**2) / whole, Z / whole * math.sqrt(4 * n * p * (1 - p) + Z**2)
+        return cls(k, n, p, centre - half if k else 0.0, centre + half if k < n else 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentiment:
+    """Mean VADER compound in [-1, 1], and how many posts it is of; the mean is not a number when that is 0."""
+
+    mean: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceFigures:
+    """One place of one city.
+
+    Attributes:
+        share: of the city's classified posts.
+        quotient: location quotient: the share here divided by the share over all cities; None with a single city.
+        sentiment: of this place's posts in this city.
+    """
+
+    place: str
+    share: Share
+    quotient: float | None
+    sentiment: Sentiment
+
+
+@dataclass(frozen=True, slots=True)
+class TimeFigures:
+    """One hour (0-23) or weekday (0 = Monday) of one city, in its local time.
+
+    Attributes:
+        share: of the city's posts whose time is known, not classified ones included.
+    """
+
+    when: int
+    share: Share
+
+
+@dataclass(frozen=True, slots=True)
+class CityFigures:
+    """One city.
+
+    Attributes:
+        posts: all labelled posts.
+        classified: share of them that were classified.
+        places: by posts, most first.
+        hours: the 24 hours, or empty when no post's local time is known.
+        weekdays: the 7 days, likewise.
+        first_day: ``YYYY-MM-DD``, local time, of the oldest post in these hours; None when not known of all of them.
+        last_day: of the newest one.
+    """
+
+    city: str
+    posts: int
+    classified: Share
+    places: list[PlaceFigures]
+    hours: list[TimeFigures]
+    weekdays: list[TimeFigures]
+    first_day: str | None
+    last_day: str | None
+
+    @property
+    def known_local_time(self) -> int:
+        """Posts whose local time is known: those in the hours."""
+        return self.hours[0].share.n if self.hours else 0
+
+
+def popularity(counters: Counters, cities: Iterable[str] | None = None) -> Iterator[CityFigures]:
+    """The figures of cities, one after the other.
+
+    Args:
+        counters: as read from Redis.
+        cities: some of theirs; None is all, by name.
+    """
+    everywhere = total(counters)
+    return (city_figures(counters, city, everywhere) for city in (sorted(counters.posts) if cities is None else cities))
+
+
+def by_posts(counters: Counters) -> list[str]:
+    """The cities, those with the most posts first.
+
+    Args:
+        counters: as read from Redis.
+    """
+    posts = {city: sum(places.values()) for city, places in counters.posts.items()}
+    return sorted(posts, key=lambda city: (-posts[city], city))
+
+
+def total(counters: Counters) -> dict[str, int]:
+    """Place -> posts in all cities together; those that are not classified are left out.
+
+    Args:
+        counters: as read from Redis.
+    """
+    totals: dict[str, int] = {}
+    for places in counters.posts.values():
+        for place, n in places.items():
+            totals[place] = totals.get(place, 0) + n
+    totals.pop(NOT_CLASSIFIED, None)
+    return totals
+
+
+def city_figures(counters: Counters, city: str, everywhere: Mapping[str, int]) -> CityFigures:
+    """The figures of one city.
+
+    Args:
+        counters: as read from Redis.
+        city: one of theirs.
+        everywhere: their `total`.
+    """
+    posts = counters.posts[city]
+    all_posts, all_classified = sum(posts.values()), sum(everywhere.values())
+    classified = all_posts - posts.get(NOT_CLASSIFIED, 0)
+    several = len(counters.posts) > 1
+    places = [
+        PlaceFigures(
+            place,
+            Share.of(n, classified),
+            (n / classified) / (everywhere[place] / all_classified) if several else None,
+            _sentiment(counters.sentiment.get(city, {}), place),
+        )
+        for place, n in sorted(posts.items(), key=lambda item: (-item[1], item[0]))
+        if place != NOT_CLASSIFIED and n > 0
+    ]
+    hours = counters.hours.get(city, {})
+    by_hour, by_weekday = _times(hours, "hour", 24), _times(hours, "weekday", 7)
+    first_day, last_day = _date_range(counters.days.get(city, {}), sum(hours.values()))
+    share = Share.of(classified, all_posts)
+    return CityFigures(city, all_posts, share, places, by_hour, by_weekday, first_day, last_day)
+
+
+def _sentiment(sums: Mapping[str, int], place: str) -> Sentiment:
+    n = sums.get(f"{place}:n", 0)
+    return Sentiment(sums.get(place, 0) / SENTIMENT_UNITS / n if n else math.nan, n)
+
+
+def _times(hours: Mapping[str, int], unit: Literal["hour", "weekday"], size: int) -> list[TimeFigures]:
+    counts = [0] * size
+    for field, n in hours.items():
+        _, weekday, hour = field.rsplit("|", 2)
+        counts[int(hour if unit == "hour" else weekday)] += n
+    total = sum(counts)
+    return [TimeFigures(when, Share.of(n, total)) for when, n in enumerate(counts)] if total else []
+
+
+def _date_range(days: Mapping[str, int], posts: int) -> tuple[str, str] | tuple[None, None]:
+    """First and last day, when the days hold as many posts as the hours: earlier versions counted no days."""
+    known = [day for day, n in days.items() if n > 0]  # ISO dates sort as text
+    return (min(known), max(known)) if known and sum(days.values()) == posts else (None, None)

@@ -1,0 +1,38 @@
+"""Which time zone each city has: busy hours are local."""
+
+import csv
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from consumer.count.known import OTHER
+from producer.base.errors import CommandError
+
+
+def load_zones(path: Path | None = None) -> Mapping[str, ZoneInfo]:
+    """City -> time zone.
+
+    Args:
+        path: a CSV with the columns ``city,zone`` (IANA names); None is InstaCities' ten cities.
+
+    Raises:
+        CommandError: one line that says what is wrong with the file, and where.
+    """
+    where = str(path or "cities.csv")
+    try:
+        text = path.read_text("utf-8-sig") if path else (files(__package__) / "cities.csv").read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"cannot read the cities file {where}: {error} (CITIES_FILE)") from None
+    rows = csv.DictReader(text.splitlines())
+    if not {"city", "zone"} <= set(rows.fieldnames or ()):
+        raise CommandError(f"{where} needs the columns city,zone; it has {','.join(rows.fieldnames or ())}")
+    zones: dict[str, ZoneInfo] = {}
+    for row in rows:
+        try:
+            zones[row["city"]] = ZoneInfo(row["zone"])
+        except (KeyError, ValueError, TypeError, OSError):
+            raise CommandError(f"{where} line {rows.line_num}: {row['zone']!r} is no IANA time zone") from None
+    if OTHER in zones:
+        raise CommandError(f"{where}: no city can have the name {OTHER}: posts of many cities count under it")
+    return zones

@@ -1,0 +1,263 @@
+"""The command `compare`: whether one model is more often right than another, on the same marks."""
+
+import itertools
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import AliasChoices, Field, field_validator
+from pydantic_settings import CliPositionalArg, SettingsConfigDict
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+
+from consumer.evaluate.marks.marks import model_name
+from consumer.evaluate.marks.truth import RIGHT, UNJUDGED, Judged, Truth, check_fit, truth_of, was_pooled
+from consumer.evaluate.samples.folder import Sample
+from consumer.evaluate.scores import ensembles
+from consumer.evaluate.scores.ensembles import CONDITIONAL, ENSEMBLES, Ensemble, proposed_by
+from consumer.evaluate.scores.folder import Scores
+from consumer.evaluate.stats.intervals import Bootstrap, Strata, effective_number, percentiles, unless_flat
+from producer.base.errors import CommandError, UsageError
+from producer.base.settings import Settings, load
+
+COMPARED = (
+    "measure",
+    "ensemble",
+    "one",
+    "other",
+    "coverage",
+    "posts",
+    "left_out",
+    "one_only",
+    "other_only",
+    "one_right",
+    "other_right",
+    "difference",
+    "ci_low",
+    "ci_high",
+    "p",
+    "p_holm",
+)
+"""Columns of the CSV.
+
+``coverage`` is empty without a threshold; else each model keeps that share of the sample, its most confident posts, and
+what it abstains from is not correct. ``posts`` were compared, ``left_out`` are those where a label was not judged;
+``one_only`` and ``other_only`` are right by one model alone. ``p`` is the exact McNemar test's, ``p_holm`` the same
+corrected over the pairs. ``one_right``, ``other_right`` and ``difference`` (one - other, with a bootstrap interval) are
+shares of the compared posts, every class counting the same. Without discordant posts, where the bootstrap sees
+no spread, the interval is as wide as Wilson's of none among the effective number of posts.
+"""
+
+
+class CompareSettings(Settings):
+    """Test whether one model is more often right than another on the same marked posts, for every pair of models.
+
+    Reads two or more score folders of the same posts (models, wordings or precisions), a sample and its filled sheet,
+    on which the labels of all of them were proposed (evaluate sheet --scores). Prints exact McNemar tests, without a
+    threshold and at equal coverage; -o writes them as CSV.
+    """
+
+    # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
+    model_config = SettingsConfigDict(env_prefix_target="all")
+
+    folders: CliPositionalArg[list[Path]] = Field(description="score folders, and the sample folder as the last")
+    marks: Path | None = Field(None, description="the filled sheet, a CSV; without it: the pre-labels of a sample-a")
+    allow_unmarked: bool = Field(False, description="leave out posts that nobody marked")
+    ensemble: str = Field(CONDITIONAL.name, description="how they decide: a name of the curves, or as --ensemble")
+    coverage: float = Field(0.5, gt=0, lt=1, description="share of posts that each model classifies at equal coverage")
+    rounds: int = Field(1_000, ge=100, description="rounds of the bootstrap")
+    seed: int = Field(205, ge=0, description="of the bootstrap")
+    output: Path | None = Field(None, validation_alias=AliasChoices("output", "o"), description="CSV to write")
+
+    @field_validator("ensemble")
+    @classmethod
+    def _ensemble_is_known(cls, given: str) -> str:
+        try:
+            ensemble_of(given)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return given
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """One score folder's labels of the sample.
+
+    Attributes:
+        name: of its folder.
+        judged: its labels.
+    """
+
+    name: str
+    judged: Judged
+
+
+def main(argv: list[str]) -> int:
+    """Run `compare`.
+
+    Args:
+        argv: flags of `CompareSettings`.
+
+    Raises:
+        CommandError: scores, sample and marks do not fit together, or not all models' labels were proposed.
+    """
+    settings = load(CompareSettings, "python -m consumer evaluate compare", argv)
+    if len(settings.folders) < 3:
+        raise UsageError("two score folders and a sample folder are needed: compare A B [C…] SAMPLE --marks SHEET.csv")
+    *paths, of_sample = settings.folders
+    sample = Sample.open(of_sample)
+    every = [Scores.open(path) for path in paths]
+    for scores in every:
+        check_fit(scores.folder, scores.info, sample)
+    judged, truth = judge(every, sample, settings)
+    strata = Strata.from_sample(sample)
+    bootstrap = Bootstrap.within(strata, settings.rounds, settings.seed)
+    post_ids = [post.post_id for post in sample.posts]
+    table = compare(judged, strata, bootstrap, post_ids, settings.coverage)
+    table = table.assign(measure=truth.measure, ensemble=ensemble_of(settings.ensemble).name)[list(COMPARED)]
+    _print(table, truth, settings)
+    if settings.output:
+        try:
+            table.to_csv(settings.output, index=False)
+        except OSError as error:
+            raise CommandError(f"{settings.output} cannot be written: {error.strerror or error}") from None
+    return 0
+
+
+def ensemble_of(text: str) -> Ensemble:
+    """An ensemble by its name in tables, or as a flag gives it.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    return {each.name: each for each in ENSEMBLES}.get(text) or ensembles.parse(text)
+
+
+def judge(every: Sequence[Scores], sample: Sample, settings: CompareSettings) -> tuple[list[Model], Truth]:
+    """Hold each model's labels against the truth.
+
+    Raises:
+        CommandError: the sample was drawn from the predictions of only one of them, and the sheet did not pool all,
+            or not with this ensemble.
+    """
+    ensemble = ensemble_of(settings.ensemble)
+    post_ids = [post.post_id for post in sample.posts]
+    models = []
+    for name, scores in zip(_names(every), every, strict=True):
+        # Each folder has its own order of the places, so its own columns of verdicts.
+        truth = truth_of(sample, settings.marks, settings.allow_unmarked, scores.info.categories)
+        if sample.kind == "b":
+            _check_pooled(scores, sample, ensemble, truth, settings)
+        models.append(Model(name, Judged.of(ensemble, scores.of(post_ids), scores.info, truth)))
+    return models, truth
+
+
+def _check_pooled(scores: Scores, sample: Sample, ensemble: Ensemble, truth: Truth, settings: CompareSettings) -> None:
+    """Labels that nobody was shown were judged only where they happen to be those of others."""
+    if not was_pooled(scores.info, truth):
+        unseen, flag = f"{scores.folder}", f"--scores {scores.folder}"
+    elif not proposed_by(ensemble, truth.ensembles):
+        unseen, flag = ensemble.name, f"--ensemble {settings.ensemble}"
+    else:
+        return
+    raise CommandError(
+        f"{sample.folder} was drawn from the predictions of {model_name(sample.encoder, sample.places)}, and "
+        f"{settings.marks} did not propose the labels of {unseen}: make the sheet with evaluate sheet {sample.folder} "
+        f"{flag} and mark it"
+    )
+
+
+def compare(
+    models: Sequence[Model], strata: Strata, bootstrap: Bootstrap, post_ids: Sequence[str], coverage: float
+) -> pd.DataFrame:
+    """Every pair, without a threshold and at equal coverage.
+
+    Args:
+        models: two or more.
+        strata: how the posts were drawn.
+        bootstrap: the rounds.
+        post_ids: break ties of confidence.
+        coverage: share of posts that each model keeps.
+    """
+    rows = []
+    for at in (None, coverage):
+        kept = [_kept(model.judged, post_ids, 1.0 if at is None else at) for model in models]
+        tested = [
+            {"one": models[i].name, "other": models[j].name, "coverage": at}
+            | _pair(models[i].judged, models[j].judged, kept[i], kept[j], strata, bootstrap)
+            for i, j in itertools.combinations(range(len(models)), 2)
+        ]
+        corrected = multipletests([row["p"] for row in tested], method="holm")[1]
+        rows += [row | {"p_holm": float(p)} for row, p in zip(tested, corrected, strict=True)]
+    return pd.DataFrame(rows)
+
+
+def _kept(judged: Judged, post_ids: Sequence[str], coverage: float) -> NDArray[np.bool_]:
+    """The most confident posts, ``[n]``; as many for every model that can decide so many."""
+    decided = np.isfinite(judged.confidence)
+    order = np.lexsort((np.array(post_ids), -np.where(decided, judged.confidence, -1.0)))
+    kept = np.zeros(len(order), np.bool_)
+    kept[order[: round(coverage * len(order))]] = True
+    return kept & decided
+
+
+def _pair(
+    one: Judged,
+    other: Judged,
+    one_kept: NDArray[np.bool_],
+    other_kept: NDArray[np.bool_],
+    strata: Strata,
+    bootstrap: Bootstrap,
+) -> dict[str, Any]:
+    known = ~((one_kept & (one.verdict == UNJUDGED)) | (other_kept & (other.verdict == UNJUDGED)))
+    by_one, by_other = one_kept & (one.verdict == RIGHT), other_kept & (other.verdict == RIGHT)
+    cells = [[int((known & (by_one == a) & (by_other == b)).sum()) for b in (True, False)] for a in (True, False)]
+    weights = strata.weights(strata.weightings[0])
+    columns = np.stack([by_one & known, by_other & known, known], axis=1)
+    one_right, other_right, everyone = weights @ columns
+    sums = bootstrap.sums(weights, columns)
+    low, high = percentiles((sums[:, 0] - sums[:, 1]) / sums[:, 2]) if known.any() else (np.nan, np.nan)
+    share_one, share_other = (each / everyone if everyone else np.nan for each in (one_right, other_right))
+    effective = float(effective_number(weights, known))
+    low, high = unless_flat(share_one - share_other, float(low), float(high), effective)
+    return {
+        "posts": int(known.sum()),
+        "left_out": int((~known).sum()),
+        "one_only": cells[0][1],
+        "other_only": cells[1][0],
+        "one_right": share_one,
+        "other_right": share_other,
+        "difference": share_one - share_other,
+        "ci_low": low,
+        "ci_high": high,
+        "p": float(mcnemar(cells, exact=True).pvalue),
+    }
+
+
+def _names(every: Sequence[Scores]) -> list[str]:
+    """The folders' names; whole paths where these are not different."""
+    names = [scores.folder.resolve().name for scores in every]
+    return names if len(set(names)) == len(names) else [str(scores.folder) for scores in every]
+
+
+def _print(table: pd.DataFrame, truth: Truth, settings: CompareSettings) -> None:
+    print(f"{truth.measure}, {ensemble_of(settings.ensemble).name}, {len(truth.posts):,} posts")
+    for row in table.to_dict("records"):
+        at = "without a threshold" if pd.isna(row["coverage"]) else f"at {row['coverage']:.0%} coverage"
+        print(
+            f"{row['one']}, {row['other']}, {at}: right {row['one_right']:.1%} and {row['other_right']:.1%}, "
+            f"difference {row['difference']:+.1%} (95 % CI {row['ci_low']:+.1%} to {row['ci_high']:+.1%}); "
+            f"alone right {row['one_only']:,} and {row['other_only']:,}, McNemar p {row['p']:.2g}, "
+            f"Holm {row['p_holm']:.2g}"
+        )
+    if left_out := int(table["left_out"].max()):
+        print(
+            f"warning: of {len(truth.posts):,} posts up to {left_out:,} are left out of a pair, for nobody judged a "
+            "label of theirs: the comparison is of the others only",
+            file=sys.stderr,
+        )

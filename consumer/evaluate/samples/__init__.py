@@ -1,0 +1,1 @@
+"""Which posts are marked: samples drawn from scores."""

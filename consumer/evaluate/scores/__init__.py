@@ -1,0 +1,1 @@
+"""The model's cosines for every post of a dataset, kept in a folder. Everything else reads them."""

@@ -1,0 +1,189 @@
+"""From cosines to labels and confidences, for every way in which picture and caption may decide."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
+
+from consumer.classify.decision import GATE, WEIGHTS, Decision, EnsembleKind, reaches, softmax, winner
+from consumer.evaluate.scores.folder import ScoreInfo
+from consumer.evaluate.scores.parts import ScorePart
+from producer.base.errors import UsageError
+from producer.base.settings import Settings
+
+Kind = Literal[EnsembleKind, "only-text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """One way to decide.
+
+    Attributes:
+        kind: the caption alone, or as `consumer.classify.decision.Decision` has it.
+        weights: of the picture's and the caption's probabilities.
+        gate: confidence above which ``conditional`` needs no caption.
+        text_threshold: a caption whose own confidence is below it does not count; None: every caption counts.
+    """
+
+    kind: Kind
+    weights: tuple[float, float] = WEIGHTS
+    gate: float = GATE
+    text_threshold: float | None = None
+
+    @classmethod
+    def of(cls, decision: Decision) -> Self:
+        """The ensemble of a worker's decision, which has a threshold as well."""
+        return cls(decision.ensemble, decision.weights, decision.gate)
+
+    @property
+    def name(self) -> str:
+        """As it stands in tables and plots; the talk's names."""
+        of_image, of_text = self.weights
+        names: dict[Kind, str] = {
+            "only-image": "OnlyImg",
+            "only-text": "OnlyText",
+            "ensemble": f"Img x {of_image:g} + Text x {of_text:g}",
+            "conditional": f"conditional {of_image:g}/{of_text:g}"
+            + (f" (> {self.gate:g})" if self.gate != GATE else ""),
+        }
+        if self.text_threshold is None or self.kind == "only-image":
+            return names[self.kind]
+        return f"{names[self.kind]}, text ≥ {self.text_threshold:g}"
+
+
+IMAGE, BOTH, CONDITIONAL = Ensemble("only-image"), Ensemble("ensemble"), Ensemble("conditional")
+ENSEMBLES: tuple[Ensemble, ...] = (
+    IMAGE,
+    Ensemble("only-text"),
+    BOTH,
+    Ensemble("ensemble", (0.8, 0.2)),
+    CONDITIONAL,
+    Ensemble("conditional", (0.8, 0.2)),
+)
+"""Those of the talk; the paper's weights beside the notes'."""
+TALKED_OF = tuple(ensemble.name for ensemble in (IMAGE, BOTH, CONDITIONAL))
+"""Those of the talk's findings. Only they have bands and classes in figures: seven would cover each other."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decided:
+    """What an ensemble makes of n posts.
+
+    Attributes:
+        label: index of the winning category, ``[n]``; -1 where nothing can be decided (only-text without a caption).
+        confidence: of the winner in [0, 1], what the worker publishes; NaN where nothing can be decided.
+        raw: the talk's weighted sum, up to the sum of the weights; the confidence where one of the two decides alone.
+        by_image: whether the picture alone decided.
+    """
+
+    label: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    raw: NDArray[np.float64]
+    by_image: NDArray[np.bool_]
+
+
+def parse(text: str) -> Ensemble:
+    """An ensemble as a flag gives it: ``KIND[:IMAGE,TEXT[:GATE[:TEXT_THRESHOLD]]]``, e.g. ``conditional:0.8,0.5:0.6``.
+
+    Raises:
+        UsageError: it is none; the message says what one looks like.
+    """
+    kinds = get_args(Kind)
+    parts = text.strip().split(":")
+    try:
+        of_image, of_text = map(float, parts[1].split(",")) if len(parts) > 1 else WEIGHTS
+        gate = float(parts[2]) if len(parts) > 2 else GATE
+        text_threshold = float(parts[3]) if len(parts) > 3 else None
+        shares = (gate, 0.0 if text_threshold is None else text_threshold)
+        if parts[0] not in kinds or len(parts) > 4 or not all(0 <= share <= 1 for share in shares):
+            raise ValueError
+        if not (0 <= of_image < np.inf and 0 <= of_text < np.inf and of_image + of_text > 0):
+            raise ValueError
+    except ValueError:
+        raise UsageError(
+            f"--ensemble {text!r}: must be KIND[:IMAGE,TEXT[:GATE[:TEXT_THRESHOLD]]], KIND one of {', '.join(kinds)}; "
+            "for example conditional:0.8,0.5:0.6"
+        ) from None
+    return Ensemble(cast(Kind, parts[0]), (of_image, of_text), gate, text_threshold)
+
+
+class FurtherEnsembles(Settings):
+    """The flag that adds ensembles to those of the talk."""
+
+    # NoDecode: the worker's variable PLACESTREAM_ENSEMBLE is no JSON, and may well be set.
+    ensemble: Annotated[list[str], NoDecode] = Field(
+        [], description="a further ensemble, KIND[:IMAGE,TEXT[:GATE[:TEXT_THRESHOLD]]]; may be repeated"
+    )
+
+    @field_validator("ensemble", mode="before")
+    @classmethod
+    def _ensembles_are_whole(cls, given: str | list[str]) -> list[str]:
+        """Put together what was split at the comma of the weights: a comma before a letter begins another one."""
+        whole = given if isinstance(given, str) else ",".join(given)
+        together = [text for text in re.split(r",(?=\s*[a-z])", whole) if text]
+        for text in together:
+            try:
+                parse(text)
+            except UsageError as error:
+                raise ValueError(str(error)) from None
+        return together
+
+    def with_further(self, *known: Ensemble) -> tuple[Ensemble, ...]:
+        """The known ensembles and the further ones; each name once."""
+        return tuple({each.name: each for each in (*known, *map(parse, self.ensemble))}.values())
+
+
+def proposed_by(ensemble: Ensemble, pooled: Collection[str]) -> bool:
+    """Whether ensembles of these names propose every label that this one gives, whatever its gate and text threshold.
+
+    A post gets the label of the picture alone, of the caption alone, or of both as they are weighted.
+    """
+    if ensemble.kind in ("only-image", "only-text"):
+        deciding = {Ensemble(ensemble.kind).name}
+    else:
+        deciding = {IMAGE.name, Ensemble("ensemble", ensemble.weights).name}
+    return ensemble.name in pooled or deciding <= set(pooled)
+
+
+def decide(ensemble: Ensemble, part: ScorePart, info: ScoreInfo) -> Decided:
+    """What the ensemble makes of the posts, without a threshold."""
+    deciding, by_image = distributions(ensemble, part, info)
+    label, confidence = winner(deciding)
+    weight = np.where(by_image | (ensemble.kind == "only-text"), 1.0, sum(ensemble.weights))
+    return Decided(np.where(np.isnan(confidence), -1, label), confidence, confidence * weight, by_image)
+
+
+def distributions(
+    ensemble: Ensemble, part: ScorePart, info: ScoreInfo
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The distribution over places by which each post is decided, ``[n, P]``, and whether it is the picture's, ``[n]``.
+
+    A caption that counts is weighed by `Decision`; where there is none the picture decides alone. Under only-text
+    nothing does: the row is NaN.
+    """
+    image = image_probabilities(part, info)
+    text = text_probabilities(part, info)
+    counts = part.has_text.copy()
+    if ensemble.text_threshold is not None:
+        counts[counts] = reaches(text[counts].max(axis=1), ensemble.text_threshold)
+    if ensemble.kind == "only-text":
+        return np.where(counts[:, None], text, np.nan), np.zeros(len(part), np.bool_)
+    decision = Decision(ensemble=ensemble.kind, weights=ensemble.weights, gate=ensemble.gate, threshold=0.0)
+    counts &= ~decision.needs_no_caption(image.max(axis=1))
+    image[counts] = decision.combine(image[counts], text[counts])
+    return image, ~counts
+
+
+def image_probabilities(part: ScorePart, info: ScoreInfo) -> NDArray[np.float64]:
+    """The pictures' distributions over places, ``[n, P]``."""
+    return softmax(part.image.astype(np.float64) * info.image_logit_scale)
+
+
+def text_probabilities(part: ScorePart, info: ScoreInfo) -> NDArray[np.float64]:
+    """The captions' distributions over places, ``[n, P]``; NaN without a caption."""
+    return softmax(part.text.astype(np.float64) * info.text_logit_scale)

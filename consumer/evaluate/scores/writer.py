@@ -1,0 +1,238 @@
+"""Writes a score folder, part after part, such that a process that was killed can go on without a doubled or lost post.
+
+A part is written beside and renamed: whole or absent. What was done is what the parts and ``failed.csv`` name.
+"""
+
+import csv
+import fcntl
+import io
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyarrow import parquet
+
+from consumer.classify.captions import readable
+from consumer.evaluate.scores.ahead import Failure
+from consumer.evaluate.scores.folder import FAILED, FAILED_COLUMNS, INFO, VERSION, ScoreInfo, read_failed, read_info
+from consumer.evaluate.scores.parts import ScorePart, check_part, part_name, part_paths, read_post_ids, to_table
+from producer.base.errors import CommandError
+from producer.post import Post
+
+PART_POSTS = 4096
+"""Rows of a part: what a killed process may have to score again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One post's scores, without its picture: a part of them waits in memory.
+
+    Attributes:
+        caption_length: characters that the model reads; None without a caption.
+        image: cosines of the picture, ``[P]``.
+        text: cosines of the caption, ``[P]``; NaN without one.
+    """
+
+    post_id: str
+    city: str
+    created_at: datetime | None
+    caption_length: int | None
+    image: NDArray[np.float32]
+    text: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, post: Post, image: NDArray[np.float32], text: NDArray[np.float32]) -> "Row":
+        """What is kept of a post."""
+        caption = readable(post.caption)
+        return cls(
+            post.post_id,
+            post.city,
+            post.created_at,
+            None if caption is None else len(caption),
+            image.copy(),
+            text.copy(),
+        )
+
+
+@dataclass(slots=True)
+class ScoreWriter:
+    """A score folder that nobody else writes.
+
+    Attributes:
+        done: ids that have their scores, or failed, when it was opened.
+        scored: posts in its parts.
+        failed: posts in ``failed.csv``.
+    """
+
+    folder: Path
+    described: dict[str, Any]
+    stamp: dict[str, str]
+    part_posts: int
+    done: frozenset[str]
+    scored: int
+    failed: int
+    _parts: int
+    _rows: list[Row] = field(default_factory=list)
+    _failures: list[Failure] = field(default_factory=list)
+
+    def add(self, outcomes: Sequence[Row | Failure]) -> None:
+        """Take some posts; they are on the disk when their part is full, or after `finish`."""
+        for outcome in outcomes:
+            if isinstance(outcome, Failure):
+                self._failures.append(outcome)
+            else:
+                self._rows.append(outcome)
+                if len(self._rows) == self.part_posts:
+                    self._flush()
+
+    def finish(self) -> None:
+        """Write what is left and say that the folder is complete."""
+        self._flush()
+        _write_info(self.folder, self.described | {"complete": True})
+
+    def _flush(self) -> None:
+        if self._failures:  # before the part: what fails must not be tried again once its neighbours are there
+            with (self.folder / FAILED).open("a", encoding="utf-8", newline="") as file:
+                file.write(_failed_rows(self._failures))
+                _to_disk(file)
+        if self._rows:
+            beside = self.folder / f".{part_name(self._parts)}.tmp"
+            with beside.open("wb") as file:
+                table = to_table(_part(self._rows), self.stamp)
+                parquet.write_table(table, file, compression="zstd", use_dictionary=["city"])
+                _to_disk(file)
+            beside.replace(self.folder / part_name(self._parts))
+            self._parts += 1
+        self.scored += len(self._rows)
+        self.failed += len(self._failures)
+        self._rows, self._failures = [], []
+
+
+@contextmanager
+def writing(
+    folder: Path, info: ScoreInfo, choice: dict[str, Any], part_posts: int = PART_POSTS
+) -> Iterator[ScoreWriter]:
+    """Begin a score folder, or go on with one.
+
+    Args:
+        folder: new, empty, or begun with the same model, places, dataset and choice.
+        info: what its scores have in common.
+        choice: how posts were chosen and which pictures are refused: more that must not change when going on.
+        part_posts: rows of a part.
+
+    Raises:
+        CommandError: something else is there, another process writes there, or the folder cannot be written.
+    """
+    described = _described(info, choice)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder):
+            yield _open(folder, described, info.stamp, part_posts)
+    except OSError as error:
+        raise CommandError(f"{folder} cannot be written: {error.strerror or error}") from None
+
+
+def _open(folder: Path, described: dict[str, Any], stamp: dict[str, str], part_posts: int) -> ScoreWriter:
+    found = read_info(folder)
+    if found is None:
+        _begin(folder, described)
+    else:
+        _check_same(folder, found, described)
+        _cut_torn_line(folder / FAILED)
+    paths = part_paths(folder)
+    for path in paths:
+        check_part(path, stamp)
+    scored = [post_id for path in paths for post_id in read_post_ids(path)]
+    failed = [row["post_id"] for row in read_failed(folder)]
+    return ScoreWriter(
+        folder, described, stamp, part_posts, frozenset(scored).union(failed), len(scored), len(failed), len(paths)
+    )
+
+
+def _begin(folder: Path, described: dict[str, Any]) -> None:
+    """The failed file first: the folder is one of scores only when ``scores.json`` is there."""
+    if strange := [path.name for path in folder.iterdir() if path.name not in (FAILED, f".{INFO}.tmp")]:
+        raise CommandError(f"{folder} holds {strange[0]} and no scores: choose a new or empty folder")
+    (folder / FAILED).write_text(",".join(FAILED_COLUMNS) + "\n", "utf-8")
+    _write_info(folder, described | {"complete": False})
+
+
+def _described(info: ScoreInfo, choice: dict[str, Any]) -> dict[str, Any]:
+    fields = asdict(info)
+    dataset = {"path": str(fields.pop("dataset")), "posts": fields.pop("posts"), "ids_sha256": fields.pop("ids_sha256")}
+    described = {"version": VERSION, **fields, "choice": choice, "dataset": dataset}
+    return dict(json.loads(json.dumps(described)))  # tuples are lists on the disk
+
+
+def _check_same(folder: Path, found: dict[str, Any], described: dict[str, Any]) -> None:
+    names = {"image_logit_scale": "scale", "text_logit_scale": "scale", "choice": "choice of posts"}
+    for key in ("encoder", "places", "choice", "dataset", *described):
+        if found.get(key) != described[key]:
+            raise CommandError(
+                f"{folder} was begun with another {names.get(key, key)} ({_short(found.get(key))}; now "
+                f"{_short(described[key])}): give the same flags to go on, or choose another folder"
+            )
+
+
+def _short(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)[:200]
+
+
+def _write_info(folder: Path, described: dict[str, Any]) -> None:
+    beside = folder / f".{INFO}.tmp"
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(described, indent=1, ensure_ascii=False) + "\n")
+        _to_disk(file)
+    beside.replace(folder / INFO)
+
+
+def _cut_torn_line(path: Path) -> None:
+    """A killed process may have left half a line; its post is tried again."""
+    whole = path.read_bytes() if path.exists() else b""
+    if not whole.endswith(b"\n"):
+        kept = whole[: whole.rfind(b"\n") + 1] or (",".join(FAILED_COLUMNS) + "\n").encode()
+        path.write_bytes(kept)
+
+
+def _failed_rows(failures: Sequence[Failure]) -> str:
+    buffer = io.StringIO(newline="")
+    rows = ([each.post_id, each.reason, " ".join(each.message.split())] for each in failures)
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()
+
+
+def _part(rows: Sequence[Row]) -> ScorePart:
+    return ScorePart(
+        [row.post_id for row in rows],
+        [row.city for row in rows],
+        [row.created_at for row in rows],
+        np.array([row.caption_length or 0 for row in rows], np.int32),
+        np.stack([row.image for row in rows]),
+        np.stack([row.text for row in rows]),
+        np.array([row.caption_length is not None for row in rows]),
+    )
+
+
+def _to_disk(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CommandError(f"another process writes scores to {folder}") from None
+    else:
+        yield  # the lock goes with the descriptor, however the process ends
+    finally:
+        os.close(descriptor)

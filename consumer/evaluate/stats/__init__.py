@@ -1,0 +1,1 @@
+"""Intervals and tables that every figure rests on."""

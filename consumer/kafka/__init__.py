@@ -1,0 +1,1 @@
+"""Everything about Kafka that belongs to no role."""

@@ -1,0 +1,96 @@
+"""Which topic a name means now, and where its partitions begin and end; no open transaction hides anything."""
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import OffsetSpec
+from kafka.errors import for_code
+from kafka.protocol.consumer.fetch import FetchRequest
+
+ROUND_TRIP_MS = 5_000
+"""How long one question to the broker may take, in milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """First offset and next offset of each partition."""
+
+    earliest: dict[TopicPartition, int]
+    latest: dict[TopicPartition, int]
+
+
+def look_up(admin: KafkaAdminClient, topic: str) -> tuple[str, list[TopicPartition]]:
+    """The topic's id, which a topic recreated under the same name does not share, and its partitions.
+
+    Raises:
+        KafkaError: the broker did not answer, or has no such topic.
+    """
+    (described,) = admin.describe_topics([topic])
+    if described["error_code"]:
+        raise for_code(described["error_code"])(f"topic {topic}")
+    return str(described["topic_id"]), [
+        TopicPartition(topic, each["partition_index"]) for each in described["partitions"]
+    ]
+
+
+def topic_id_of(admin: KafkaAdminClient, topic: str) -> str:
+    """The topic's id alone; raises as `look_up` does."""
+    return look_up(admin, topic)[0]
+
+
+def ends_of(admin: KafkaAdminClient, topic: str) -> Ends:
+    """The ends of every partition of a topic.
+
+    They are read_uncommitted: an open transaction hides what lies behind it from the ends of a read_committed consumer
+    (consumer/kafka/README.md, fact 10).
+
+    Raises:
+        KafkaError: the broker did not answer, or has no such topic.
+    """
+    _, partitions = look_up(admin, topic)
+    earliest = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST), timeout_ms=ROUND_TRIP_MS)
+    latest = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST), timeout_ms=ROUND_TRIP_MS)
+    return Ends(
+        {partition: found.offset for partition, found in earliest.items()},
+        {partition: found.offset for partition, found in latest.items()},
+    )
+
+
+HEADER = struct.Struct(">qiibIhiqq")
+"""How a batch of records begins: offset, length, leader's epoch, magic, checksum, attributes, last offset, and its
+first and its last timestamp in ms since 1970."""
+BY_THE_BROKER = 0x08
+"""The attribute of a batch whose timestamp is when it entered the log, by its broker's clock."""
+
+
+def append_time(admin: KafkaAdminClient, partition: TopicPartition, offset: int) -> float | None:
+    """When the record at an offset, or the first one after it, entered the log.
+
+    The broker sends its batch as it lies in the log, and of that nothing but the header is read. To ask for the offset
+    of a timestamp would send less, but could end the broker (consumer/kafka/README.md, fact 27).
+
+    Returns:
+        Seconds since 1970; None where the broker did not put it down, or where there is no such record.
+
+    Raises:
+        KafkaError: the broker did not answer, or refused.
+    """
+    topic = FetchRequest.FetchTopic
+    where = topic.FetchPartition(partition=partition.partition, fetch_offset=offset, partition_max_bytes=1)
+    topics = [topic(topic=partition.topic, partitions=[where])]
+    # From version 13 on it would have to name the topic by its id.
+    request = FetchRequest(max_wait_ms=0, min_bytes=0, max_bytes=1, topics=topics, max_version=12)
+
+    async def fetch() -> Any:
+        (leader,) = await admin._async_get_leader_for_partitions([partition])
+        return await admin._manager.send(request, node_id=leader)
+
+    (answer,) = admin._manager.run(fetch).responses[0].partitions
+    if answer.error_code:
+        raise for_code(answer.error_code)(f"{partition.topic}/{partition.partition}")
+    if len(answer.records or b"") < HEADER.size:
+        return None
+    *_, magic, _, attributes, _, _, last = HEADER.unpack_from(answer.records)
+    return last / 1000 if magic >= 2 and attributes & BY_THE_BROKER else None

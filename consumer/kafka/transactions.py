@@ -1,0 +1,117 @@
+"""A producer whose records become visible together, the same for all who promise exactly once.
+
+The facts of kafka-python behind it are in `consumer/kafka/README.md`.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaConnectionError, KafkaError
+
+from consumer.kafka.orphans import init_transactions
+from producer.base.connect import bootstrap_timeout_ms, close_at_once
+from producer.base.settings import KafkaSettings
+
+REQUEST_TIMEOUT_MS = 10_000
+DELIVERY_TIMEOUT_MS = 12_000
+TRANSACTION_TIMEOUT_MS = 15_000
+PUBLISH_LIMIT = 45.0
+"""Seconds after which the watchdog ends the process: commit and abort wait without limit.
+
+They must grow in this order: a request gives up before its record, the record before its transaction, all before the
+watchdog."""
+
+RECORD_OVERHEAD = 256
+"""Bytes that a record batch adds around one record, generously."""
+COORDINATOR_PAUSE = 0.05
+"""Seconds between two looks for a coordinator: until the cluster has another one, the dead one is the answer."""
+
+
+def build_producer(
+    settings: KafkaSettings, admin: Any, transactional_id: str, topics: Sequence[str], largest: int
+) -> KafkaProducer:
+    """One that may begin a transaction; what its predecessors left open is ended.
+
+    Args:
+        settings: of the broker.
+        admin: a connected `KafkaAdminClient`.
+        transactional_id: the producer's.
+        topics: as for `init_transactions`.
+        largest: bytes of the largest record that its topics take.
+
+    Raises:
+        KafkaError: the broker does not answer, or refuses.
+    """
+    producer = KafkaProducer(
+        **settings.kafka(),
+        allow_auto_create_topics=False,
+        client_id=transactional_id,
+        transactional_id=transactional_id,
+        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
+        acks="all",
+        max_request_size=largest + RECORD_OVERHEAD,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
+        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+        max_block_ms=REQUEST_TIMEOUT_MS,
+        retry_backoff_ms=5,  # with 100 a transaction takes ten times as long (consumer/kafka/README.md, fact 13)
+        batch_size=512 * 1024,
+        metrics_enabled=False,
+    )
+    try:
+        keep_asking_for_coordinator(producer)
+        init_transactions(producer, admin, transactional_id, topics)
+    except KafkaError:
+        close_at_once(producer)
+        raise
+    return producer
+
+
+def record_size(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> int:
+    """Upper bound of a record's size in bytes, as a topic's limit counts it."""
+    size = sum(len(name.encode()) + len(content) + 10 for name, content in headers)
+    return len(key or b"") + len(value or b"") + size + RECORD_OVERHEAD
+
+
+def wait_for_all(sent: Sequence[Any]) -> None:
+    """Wait until every send of a transaction has ended; raise the first failure.
+
+    A commit can return normally although records of its transaction are lost (consumer/kafka/README.md, fact 7). So all
+    must have succeeded before offsets and commit.
+
+    Args:
+        sent: the futures of `send`.
+
+    Raises:
+        KafkaError: at least one record has not arrived.
+    """
+    deadline = time.monotonic() + DELIVERY_TIMEOUT_MS / 1000 + 2
+    failure: Exception | None = None
+    for future in sent:
+        try:
+            future.get(timeout=max(0.0, deadline - time.monotonic()))
+        except KafkaError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+
+
+def keep_asking_for_coordinator(producer: KafkaProducer) -> None:
+    """Let a transactional producer outlive its coordinator.
+
+    When the connection is refused, kafka-python forgets its request (consumer/kafka/README.md, fact 30): its
+    `await_ready` raises where `Sender._maybe_send_pending_request` expects False, which it handles well.
+    """
+    client = producer._sender._client
+    await_ready = client.await_ready
+
+    def is_ready(node_id: object, timeout_ms: float) -> bool:
+        try:
+            return bool(await_ready(node_id, timeout_ms=timeout_ms))
+        except KafkaConnectionError:
+            time.sleep(COORDINATOR_PAUSE)  # on the producer's own thread
+            return False
+
+    client.await_ready = is_ready

@@ -1,0 +1,1 @@
+"""A dataset on disk as a stream of posts."""

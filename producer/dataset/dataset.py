@@ -1,0 +1,58 @@
+"""A dataset as an ordered, lazy stream of posts: which kind of dataset a path holds.
+
+Layouts of folders are read in `folders.py`, tables in `manifest.py`; both yield what is defined in `entry.py`.
+"""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from producer.base.errors import CommandError
+from producer.dataset import folders, manifest
+from producer.dataset.entry import Entry, Refused
+
+
+class Dataset(Protocol):
+    """An ordered stream of entries that can be gone through again and again."""
+
+    def cities(self) -> Collection[str]:
+        """The cities there are, sorted."""
+
+    def entries(self, cities: Collection[str] | None = None) -> Iterator[Entry | Refused]:
+        """The entries in a reproducible order; with `cities`, only theirs."""
+
+    def count(self, cities: Collection[str] | None = None) -> int | None:
+        """How many entries there are, where that is quick to say."""
+
+
+def open_dataset(path: Path, city: str | None = None, ids: str | None = None) -> Dataset:
+    """The dataset at a path.
+
+    Args:
+        path: a folder, or a manifest's file.
+        city: the city of posts that lie in no city's folder and have no city column.
+        ids: ``instagram`` takes the creation time from the ids, ``plain`` does not; None decides by layout.
+
+    Raises:
+        CommandError: there is nothing, or nothing that is a dataset: the message says what was looked for.
+        UsageError: the options do not fit the dataset.
+    """
+    if path.is_dir():
+        return folders.find(path, city, ids)
+    if not path.exists():
+        raise CommandError(f"{path}: no such file or folder")
+    if path.suffix.lower() not in manifest.ENDINGS:
+        raise CommandError(f"{path}: not a dataset: a folder, or a manifest ending in {', '.join(manifest.ENDINGS)}")
+    return manifest.Manifest(path, city, ids)
+
+
+def entries_after(entries: Iterator[Entry | Refused], post_id: str) -> Iterator[Entry | Refused]:
+    """What follows the first entry of that id; nothing but names is read on the way.
+
+    Raises:
+        CommandError: no entry has this id.
+    """
+    for entry in entries:
+        if entry.post_id == post_id:
+            return entries
+    raise CommandError(f"--start-after {post_id}: the dataset (as chosen) has no post of this id")

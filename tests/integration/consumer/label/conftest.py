@@ -1,0 +1,37 @@
+"""What tests of the worker share: its flags, and what it has labelled."""
+
+from kafka import KafkaAdminClient
+
+from deploy.local.stack import Stack
+from tests.conftest import RunCli, Topics, wait_until
+from tests.wire import read_all
+
+ONCE = ("--stop-at-end", "--metrics-port", "0", "--session-timeout", "6")
+QUICK = ("--metrics-port", "0", "--session-timeout", "6", "--batch-size", "4")
+
+
+def label(run_cli: RunCli, topics: Topics, *flags: str) -> str:
+    """Label to the end; what the worker wrote."""
+    ended = run_cli("tests.light", *ONCE, *flags, env=topics.environment)
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def labelled(stack: Stack, topics: Topics) -> list[str]:
+    return sorted(record.key.decode() for record in read_all(stack, topics.output))
+
+
+def ids(*numbers: int) -> list[str]:
+    return sorted(str(number) for number in range(*numbers))
+
+
+def recreate(admin: KafkaAdminClient, topic: str) -> None:
+    """Create the topic as soon as its deletion is through."""
+
+    def created() -> bool:
+        answer = admin.create_topics({topic: {"num_partitions": 2, "replication_factor": 1}}, raise_errors=False)
+        return all(each["error_code"] == 0 for each in answer["topics"])
+
+    wait_until(created, what="the topic created anew")
+    admin.wait_for_topics([topic])

@@ -1,0 +1,119 @@
+"""What a person sees when `label` cannot start: one clear line, exit code 1 or 2, no traceback, nothing created."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from kafka.admin import KafkaAdminClient
+
+from deploy.local.stack import Stack
+from tests.conftest import RunCli, Topics
+
+LABEL = ("label", "--metrics-port", "0", "--encoder", "conse")
+
+
+@pytest.fixture
+def busy_port() -> Iterator[int]:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield taken.getsockname()[1]
+
+
+def last_line(run_cli: RunCli, *flags: str, topics: Topics | None = None, code: int, **env: str) -> str:
+    """The last line that `consumer FLAGS…` writes; it must end with `code` and without a traceback."""
+    ended = run_cli("consumer", *flags, env=(topics.environment if topics else {}) | env)
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr
+    line = ended.stderr.strip().splitlines()[-1]
+    assert line.startswith(f"python -m consumer {flags[0]}: "), ended.stderr
+    return line
+
+
+def test_no_broker(run_cli: RunCli) -> None:
+    line = last_line(run_cli, *LABEL, "--bootstrap-servers", "127.0.0.1:1", "--startup-timeout", "2", code=1)
+
+    assert "no Kafka broker answers at 127.0.0.1:1" in line
+    assert "BOOTSTRAP_SERVERS" in line
+
+
+def test_a_topic_that_does_not_exist_is_not_created(stack: Stack, run_cli: RunCli, topics: Topics) -> None:
+    line = last_line(run_cli, *LABEL, "--input-topic", "mistyped", topics=topics, code=1)
+
+    assert "topic mistyped does not exist" in line
+    assert "python -m producer topics" in line
+    with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as admin:
+        assert "mistyped" not in admin.list_topics()
+
+
+def test_topics_that_do_not_fit_together(stack: Stack, run_cli: RunCli, topics: Topics) -> None:
+    with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as admin:
+        narrow = {"num_partitions": 1, "replication_factor": 1}
+        small = {"num_partitions": 2, "replication_factor": 1, "configs": {"max.message.bytes": "1000000"}}
+        admin.create_topics({f"{topics.input}-narrow": narrow, f"{topics.input}-small": small})
+
+    partitions = last_line(run_cli, *LABEL, "--output-topic", f"{topics.input}-narrow", topics=topics, code=1)
+    limit = last_line(run_cli, *LABEL, "--dead-letter-topic", f"{topics.input}-small", topics=topics, code=1)
+
+    assert f"{topics.input}-narrow has 1 partitions" in partitions
+    assert "max.message.bytes" in limit
+
+
+def test_a_busy_metrics_port(run_cli: RunCli, busy_port: int) -> None:
+    line = last_line(run_cli, "label", "--metrics-port", str(busy_port), code=1)
+
+    assert f"127.0.0.1:{busy_port}" in line
+    assert "METRICS_PORT" in line
+
+
+def test_a_nonsense_setting_ends_before_anything_is_connected(run_cli: RunCli) -> None:
+    line = last_line(run_cli, "label", "--batch-size", "0", "--bootstrap-servers", "127.0.0.1:1", code=2)
+
+    assert "BATCH_SIZE" in line
+
+
+def test_a_setting_of_the_environment_is_named_as_well(run_cli: RunCli) -> None:
+    line = last_line(run_cli, "label", code=2, PLACESTREAM_BATCH_DEADLINE="soon")
+
+    assert "BATCH_DEADLINE" in line
+
+
+def test_a_secret_is_never_printed(run_cli: RunCli) -> None:
+    ended = run_cli(
+        "consumer",
+        "label",
+        "--metrics-port",
+        "0",
+        "--startup-timeout",
+        "1",
+        "--bootstrap-servers",
+        "127.0.0.1:1",
+        env={
+            "PLACESTREAM_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+            "PLACESTREAM_SASL_MECHANISM": "PLAIN",
+            "PLACESTREAM_SASL_USERNAME": "worker",
+            "PLACESTREAM_SASL_PASSWORD": "hunter2-secret",
+        },
+    )
+
+    assert ended.returncode == 1
+    assert "settings" in ended.stderr
+    assert "hunter2" not in ended.stdout + ended.stderr
+
+
+def test_an_unreadable_checkpoint(run_cli: RunCli, topics: Topics, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "weights.pt"
+    checkpoint.write_bytes(b"no checkpoint at all")
+
+    line = last_line(run_cli, "label", "--metrics-port", "0", "--pretrained", str(checkpoint), topics=topics, code=1)
+
+    assert str(checkpoint) in line
+
+
+def test_weights_that_cannot_be_had_name_both_ways_out(run_cli: RunCli, topics: Topics) -> None:
+    line = last_line(run_cli, "label", "--metrics-port", "0", topics=topics, code=1)
+
+    assert "--pretrained" in line
+    assert "--encoder conse" in line

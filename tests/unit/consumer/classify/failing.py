@@ -1,0 +1,38 @@
+"""An encoder that cannot take some batches, and posts for it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from consumer.classify.classifier import Classifier, Decoded
+from producer.post import Post
+from tests.light import LightEncoder
+from tests.wire import picture
+
+
+class Failing(LightEncoder):
+    """Raises `error` for every batch that `refuses` says it cannot take."""
+
+    def __init__(self, refuses: Callable[[Sequence[torch.Tensor]], bool], error: Exception) -> None:
+        super().__init__()
+        self.refuses, self.error = refuses, error
+        self.sizes: list[int] = []
+
+    def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[Any]:
+        self.sizes.append(len(prepared))
+        if self.refuses(prepared):
+            raise self.error
+        return super().encode_images(prepared)
+
+
+OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB")
+
+
+def decoded(classifier: Classifier, *colours: str) -> list[Decoded]:
+    return classifier.decode_all([Post(str(number), "london", picture(c)) for number, c in enumerate(colours)])
+
+
+def is_green(prepared: torch.Tensor) -> bool:
+    return bool(prepared[1].float().mean() > 100)

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from consumer.count.zones import load_zones
+from producer.base.errors import CommandError
+
+
+def test_the_ten_cities_of_instacities_have_zones() -> None:
+    assert {city: zone.key for city, zone in load_zones().items()} == {
+        "chicago": "America/Chicago",
+        "london": "Europe/London",
+        "losangeles": "America/Los_Angeles",
+        "melbourne": "Australia/Melbourne",
+        "miami": "America/New_York",
+        "newyork": "America/New_York",
+        "sanfrancisco": "America/Los_Angeles",
+        "singapore": "Asia/Singapore",
+        "sydney": "Australia/Sydney",
+        "toronto": "America/Toronto",
+    }
+
+
+@pytest.mark.parametrize("begin", ["", "\ufeff"])  # Excel writes a byte order mark
+def test_a_file_of_ones_own_replaces_them(tmp_path: Path, begin: str) -> None:
+    path = tmp_path / "cities.csv"
+    path.write_text(f"{begin}city,zone,note\nsão paulo,America/Sao_Paulo,x\n", "utf-8")
+    assert {city: zone.key for city, zone in load_zones(path).items()} == {"são paulo": "America/Sao_Paulo"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "needs the columns city,zone; it has $"),
+        ("city;zone\n", "needs the columns city,zone; it has city;zone$"),
+        ("city,zone\nx,Europe/London\ny,Mars/Base\n", "line 3: 'Mars/Base' is no IANA time zone$"),
+        ("city,zone\nx,\n", "line 2: '' is no IANA time zone$"),
+        ("city,zone\nx\n", "line 2: None is no IANA time zone$"),
+        ("city,zone\nx,America\n", "line 2: 'America' is no IANA time zone$"),
+        ("city,zone\nx,../../etc/passwd\n", "line 2: .* is no IANA time zone$"),
+        ("city,zone\n_other,Europe/London\n", "no city can have the name _other: posts of many cities count under it$"),
+    ],
+)
+def test_a_wrong_file_is_one_line_that_says_where(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "cities.csv"
+    path.write_text(text)
+    with pytest.raises(CommandError, match=said) as raised:
+        load_zones(path)
+    assert "cities.csv" in str(raised.value)
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="cannot read the cities file .*CITIES_FILE"):
+        load_zones(tmp_path / "none.csv")
+    (tmp_path / "latin.csv").write_bytes("city,zone\nsão paulo,America/Sao_Paulo\n".encode("latin-1"))
+    with pytest.raises(CommandError, match="cannot read the cities file .*CITIES_FILE"):
+        load_zones(tmp_path / "latin.csv")

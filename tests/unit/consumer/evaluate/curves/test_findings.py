@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from consumer.evaluate.curves.findings import LEAST, Finding, findings
+from consumer.evaluate.marks.truth import Judged
+from consumer.evaluate.scores.ensembles import BOTH, CONDITIONAL, IMAGE, Ensemble
+from consumer.evaluate.stats.intervals import Bootstrap
+from tests.unit.consumer.evaluate.simulated import everyone, judged, opened, simulate
+
+N = 600
+
+
+def verdicts(*answers: Judged, posts: int = N) -> list[Finding]:
+    """Of picture, both and conditional."""
+    strata = everyone(posts)
+    return findings(answers, strata, Bootstrap.within(strata, 200, 1), "accuracy")
+
+
+def answer(
+    ensemble: Ensemble, accuracy: float, raw: tuple[float, float] = (0.4, 1.0), seed: int = 1, posts: int = N
+) -> Judged:
+    """Labels that are right so often whatever their raw score, which is even between two ends."""
+    chance = np.random.default_rng(seed)
+    right = chance.permutation(np.arange(posts) < accuracy * posts)
+    return judged(np.linspace(*raw, posts).tolist(), right.astype(int).tolist(), ensemble)
+
+
+def test_a_clear_gain_holds_and_a_clear_loss_does_not() -> None:
+    better = verdicts(answer(IMAGE, 0.6), answer(BOTH, 0.8), answer(CONDITIONAL, 0.6))
+    worse = verdicts(answer(IMAGE, 0.8), answer(BOTH, 0.6), answer(CONDITIONAL, 0.8))
+    assert [finding.verdict for finding in (better[0], better[2])] == ["holds", "holds"]
+    assert [finding.verdict for finding in (worse[0], worse[2])] == ["does not", "does not"]
+    assert better[0].estimate == pytest.approx(0.2, abs=0.03)
+    assert better[0].low is not None
+    assert better[0].low > 0.1
+    assert better[0].equal_coverage is not None
+    assert better[0].equal_coverage["verdict"] == "holds"
+
+
+def test_a_difference_within_noise_cannot_be_told() -> None:
+    found = verdicts(
+        answer(IMAGE, 0.7, posts=60),
+        answer(BOTH, 0.72, seed=2, posts=60),
+        answer(CONDITIONAL, 0.7, seed=3, posts=60),
+        posts=60,
+    )
+    assert [finding.verdict for finding in (found[0], found[2])] == ["cannot tell", "cannot tell"]
+
+
+def test_a_gain_that_turns_into_a_sure_loss_at_some_threshold_does_not_hold() -> None:
+    raw = np.linspace(0.4, 1.0, N)
+    image = judged(raw.tolist(), (np.arange(N) % 10 < np.where(raw > 0.9, 9, 3)).astype(int).tolist(), IMAGE)
+    both = judged(raw.tolist(), (np.arange(N) % 10 < np.where(raw > 0.9, 5, 9)).astype(int).tolist(), BOTH)
+    finding = verdicts(image, both, answer(CONDITIONAL, 0.5))[0]
+    assert finding.low is not None
+    assert finding.low > 0  # on the whole it is a gain
+    assert finding.verdict == "does not"
+
+
+def test_the_same_labels_gain_nothing_when_there_are_enough_of_them() -> None:
+    """Not one post differs: the bootstrap sees no spread, but sixty posts could still hide a gain of a point."""
+    many = verdicts(answer(IMAGE, 0.7), answer(BOTH, 0.7), answer(CONDITIONAL, 0.7))
+    few = verdicts(*(answer(name, 0.7, posts=60) for name in (IMAGE, BOTH, CONDITIONAL)), posts=60)
+    assert [finding.verdict for finding in (many[0], many[2])] == ["does not", "holds"]
+    assert [finding.verdict for finding in (few[0], few[2])] == ["cannot tell", "cannot tell"]
+
+
+def test_far_fewer_is_less_than_half() -> None:
+    few = verdicts(answer(IMAGE, 0.7), answer(BOTH, 0.7, (0.4, 0.9)), answer(CONDITIONAL, 0.7))[1]
+    many = verdicts(answer(IMAGE, 0.7), answer(BOTH, 0.7, (0.4, 1.6)), answer(CONDITIONAL, 0.7))[1]
+    about = verdicts(answer(IMAGE, 0.7), answer(BOTH, 0.7, (0.4, 1.2)), answer(CONDITIONAL, 0.7))[1]
+    assert [few.verdict, many.verdict, about.verdict] == ["holds", "does not", "cannot tell"]
+    assert few.estimate == pytest.approx(0.2, abs=0.01)
+    at = {row["threshold"]: row for row in few.numbers}
+    assert at[0.8]["recovered"] == pytest.approx(0.2, abs=0.01)
+    assert at[0.8]["recovered_by_image"] == pytest.approx(1 / 3, abs=0.01)
+
+
+def test_too_few_posts_cannot_tell_anything() -> None:
+    posts = LEAST - 1
+    found = verdicts(*(answer(name, 0.7, posts=posts) for name in (IMAGE, BOTH, CONDITIONAL)), posts=posts)
+    assert [finding.verdict for finding in found] == ["cannot tell"] * 3
+    assert found[0].estimate is None
+
+
+def test_unjudged_labels_prove_nothing() -> None:
+    unjudged = [judged([0.9] * N, [-1] * N, name) for name in (IMAGE, BOTH, CONDITIONAL)]
+    found = verdicts(*unjudged)
+    assert [found[0].verdict, found[2].verdict] == ["cannot tell", "cannot tell"]
+
+
+def test_on_the_simulated_posts_captions_help_and_the_condition_does_not(tmp_path: Path) -> None:
+    """Picture and caption see the truth independently, so both together are surely better than the picture."""
+    whole = opened(simulate(tmp_path, "c", captioned=1.0), 300)
+    found = findings(whole.answers, whole.strata, whole.bootstrap, "accuracy")
+    assert [finding.verdict for finding in found] == ["holds", "holds", "holds"]
+    assert "accuracy" in found[0].rule
+    assert "agreement" in findings(whole.answers, whole.strata, whole.bootstrap, "agreement")[0].rule

@@ -1,0 +1,170 @@
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+
+from consumer.evaluate.scores.folder import Scores
+from consumer.evaluate.scores.parts import ScorePart, joined, part_name, to_table
+from producer.base.errors import CommandError
+
+INFO: dict[str, Any] = {
+    "version": 1,
+    "encoder": "made up",
+    "places": "three@00000000",
+    "categories": ["abbey", "bridge", "coast"],
+    "synonyms": [["abbey", "bridge"]],
+    "image_logit_scale": 10,
+    "text_logit_scale": 5,
+    "threshold": 0.3,
+    "dataset": {"path": "/data", "posts": 10, "ids_sha256": "ab"},
+    "complete": True,
+}
+
+
+def made_up(first: int, posts: int) -> ScorePart:
+    chance = np.random.default_rng(first)
+    has_text = chance.random(posts) < 0.5
+    has_text[0] = True
+    text = chance.uniform(-1, 1, (posts, 3)).astype(np.float32)
+    text[~has_text] = np.nan
+    return ScorePart(
+        [f"p{first + number}" for number in range(posts)],
+        ["zürich"] * posts,
+        [datetime(2017, 3, 29, 2, 30, 13, 147_000, UTC) if number % 2 else None for number in range(posts)],
+        np.where(has_text, 7, 0).astype(np.int32),
+        chance.uniform(-1, 1, (posts, 3)).astype(np.float32),
+        text,
+        has_text,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Ten posts in two parts."""
+    (tmp_path / "scores.json").write_text(json.dumps(INFO))
+    parquet.write_table(to_table(made_up(0, 6)), tmp_path / part_name(0))
+    parquet.write_table(to_table(made_up(6, 4)), tmp_path / part_name(1))
+    return tmp_path
+
+
+def test_parts_come_as_they_were_written(folder: Path) -> None:
+    first, second = Scores.open(folder).parts()
+
+    for found, written in ((first, made_up(0, 6)), (second, made_up(6, 4))):
+        assert found.post_ids == written.post_ids
+        assert found.cities == written.cities
+        assert found.created_at == written.created_at
+        assert found.caption_lengths.tolist() == written.caption_lengths.tolist()
+        assert found.has_text.tolist() == written.has_text.tolist()
+        np.testing.assert_array_equal(found.image, written.image)
+        np.testing.assert_array_equal(found.text, written.text)
+        assert found.image.dtype == found.text.dtype == np.float32
+
+
+def test_a_part_is_a_table_as_the_contract_says(folder: Path) -> None:
+    schema = parquet.read_schema(folder / part_name(0))
+
+    assert {field.name: str(field.type).replace("element", "item") for field in schema} == {
+        "post_id": "string",
+        "city": "string",
+        "created_at": "timestamp[ms, tz=UTC]",
+        "caption_length": "int32",
+        "image": "fixed_size_list<item: float>[3]",
+        "text": "fixed_size_list<item: float>[3]",
+    }
+    text = parquet.read_table(folder / part_name(0)).column("text").to_pylist()
+    assert [row is None for row in text] == [not there for there in made_up(0, 6).has_text]
+
+
+def test_chosen_posts_come_in_the_order_asked_for(folder: Path) -> None:
+    part = Scores.open(folder).of(["p8", "p1", "p6", "p1"])
+    everything = joined([made_up(0, 6), made_up(6, 4)])
+
+    assert part.post_ids == ["p8", "p1", "p6", "p1"]
+    np.testing.assert_array_equal(part.image, everything.image[[8, 1, 6, 1]])
+    np.testing.assert_array_equal(part.text, everything.text[[8, 1, 6, 1]])
+    assert Scores.open(folder).of([]).image.shape == (0, 3)
+
+
+def test_chosen_posts_that_are_not_there_are_named(folder: Path) -> None:
+    with pytest.raises(CommandError, match="has no scores of post x1, x2, x3 and 2 more"):
+        Scores.open(folder).of(["p1", "x1", "x2", "x3", "x4", "x5"])
+
+
+def test_failed_posts_count_as_posts(folder: Path) -> None:
+    changed = INFO | {"dataset": INFO["dataset"] | {"posts": 12}}
+    (folder / "scores.json").write_text(json.dumps(changed))
+    (folder / "failed.csv").write_text('post_id,reason,message\nx,not_an_image,"a, b"\ny,not_an_image,c\n')
+
+    assert Scores.open(folder).info.posts == 12
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def other_columns(path: Path) -> None:
+    parquet.write_table(parquet.read_table(path).drop_columns("image"), path)
+
+
+def change(folder: Path, **changes: Any) -> None:
+    (folder / "scores.json").write_text(json.dumps(INFO | changes))
+
+
+def test_what_is_no_whole_score_folder_is_one_clear_line(folder: Path) -> None:
+    with pytest.raises(CommandError, match=r"is no score folder \(no scores.json\): .* evaluate score writes one"):
+        Scores.open(folder / "nowhere")
+    for changes, what in (
+        ({"complete": False}, "is not complete: run evaluate score again"),
+        ({"version": 2}, "is of version 2; this program reads version 1"),
+        ({"categories": None}, "scores.json is not whole"),
+        ({"dataset": {"path": "/data"}}, "scores.json is not whole: KeyError.'posts'"),
+    ):
+        change(folder, **changes)
+        with pytest.raises(CommandError, match=what):
+            Scores.open(folder)
+    (folder / "scores.json").write_text('{"version": 1, "enc')
+    with pytest.raises(CommandError, match="scores.json cannot be read"):
+        Scores.open(folder)
+
+
+def test_a_missing_or_broken_part_is_one_clear_line(folder: Path) -> None:
+    second = (folder / part_name(1)).read_bytes()
+    (folder / part_name(1)).unlink()
+    with pytest.raises(CommandError, match="was cut short: 10 posts were scored, 6 are in its parts and 0 in failed"):
+        Scores.open(folder)
+    (folder / part_name(2)).write_bytes(second)
+    with pytest.raises(CommandError, match="part-00001.parquet is missing"):
+        Scores.open(folder)
+    (folder / part_name(2)).rename(folder / part_name(1))
+    cut(folder / part_name(1))
+    with pytest.raises(CommandError, match="part-00001.parquet is broken"):
+        Scores.open(folder)
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"encoder": "clip"}, r"another model \(clip\) than its folder \(made up\): restore the part, or score again$"),
+        ({"places": "three@11111111"}, r"another label set \(three@11111111\) than its folder \(three@00000000\)"),
+        ({"ids_sha256": "cd"}, r"another dataset or choice of posts \(cd\) than its folder \(ab\)"),
+    ],
+)
+def test_a_part_of_another_folder_is_one_clear_line(folder: Path, changed: dict[str, str], what: str) -> None:
+    """As many posts, of the same shape: nothing but its stamp tells it apart."""
+    stamp = {"encoder": "made up", "places": "three@00000000", "ids_sha256": "ab"}
+    parquet.write_table(to_table(made_up(6, 4), stamp), folder / part_name(1))
+    Scores.open(folder)
+    parquet.write_table(to_table(made_up(6, 4), stamp | changed), folder / part_name(1))
+    with pytest.raises(CommandError, match=rf"part-00001.parquet is of {what}"):
+        Scores.open(folder)
+
+
+def test_a_part_of_another_shape_is_one_clear_line(folder: Path) -> None:
+    other_columns(folder / part_name(0))
+    with pytest.raises(CommandError, match="part-00000.parquet: its columns are not those of 3 places' scores"):
+        list(Scores.open(folder).parts())

@@ -1,0 +1,49 @@
+import pytest
+from kafka.errors import KafkaTimeoutError, SaslAuthenticationFailedError
+
+from producer.base.connect import bootstrap_timeout_ms, connect
+from producer.base.errors import CommandError
+from producer.base.settings import KafkaSettings
+
+
+def settings(startup_timeout: float) -> KafkaSettings:
+    return KafkaSettings.model_validate({"bootstrap_servers": "broker:9", "startup_timeout": startup_timeout})
+
+
+def test_a_broker_that_comes_up_is_waited_for() -> None:
+    answers: list[Exception | str] = [KafkaTimeoutError("no"), OSError("refused"), "client"]
+
+    def build() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert connect(settings(10), build) == "client"
+
+
+def test_after_the_startup_timeout_one_line_says_what_to_do() -> None:
+    def build() -> str:
+        raise KafkaTimeoutError("nobody there")
+
+    with pytest.raises(
+        CommandError, match=r"^no Kafka broker answers at broker:9 \(tried for 0.3 s; set BOOTSTRAP_SERVERS"
+    ):
+        connect(settings(0.3), build)
+
+
+def test_a_refusal_is_not_waited_for() -> None:
+    attempts = []
+
+    def build() -> str:
+        attempts.append(1)
+        raise SaslAuthenticationFailedError("wrong password")
+
+    with pytest.raises(CommandError, match="^the broker at broker:9 refused: .*wrong password"):
+        connect(settings(30), build)
+    assert len(attempts) == 1
+
+
+@pytest.mark.parametrize(("startup_timeout", "attempt"), [(30, 5000), (2, 2000)])
+def test_one_attempt_is_shorter_than_all(startup_timeout: float, attempt: int) -> None:
+    assert bootstrap_timeout_ms(settings(startup_timeout)) == attempt

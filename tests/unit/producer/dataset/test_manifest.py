@@ -1,0 +1,273 @@
+import itertools
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from producer.base.errors import CommandError
+from producer.dataset.dataset import open_dataset
+from producer.dataset.entry import Entry, Refused
+from tests.unit.producer.tree import ENOUGH, JPEG, posts, put
+
+OLD_ID = "1480879485913200243"
+MADE = datetime(2017, 3, 29, 2, 30, 13, 147000, UTC)
+
+
+@pytest.fixture(autouse=True)
+def _pictures(tmp_path: Path) -> None:
+    put(tmp_path / "pictures" / "a.jpg")
+    put(tmp_path / "b.png", JPEG + b"b")
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    return {"post_id": OLD_ID, "city": "rome", "image_path": "b.png", "caption": "ciao"} | changes
+
+
+def jsonl(folder: Path, *rows: Any) -> Path:
+    return put(folder / "posts.jsonl", "".join(json.dumps(each) + "\n" for each in rows))
+
+
+def reasons(path: Path) -> list[str]:
+    """Why each row of a manifest is refused, whether when it is gone through or when its picture is read."""
+    found = []
+    for entry in open_dataset(path).entries():
+        if isinstance(entry, Refused):
+            found.append(entry.reason)
+        else:
+            try:
+                entry.read(ENOUGH)
+            except Refused as refused:
+                found.append(refused.reason)
+    return found
+
+
+def test_a_csv_is_read_in_its_own_order(tmp_path: Path) -> None:
+    path = put(
+        tmp_path / "posts.csv",
+        "\ufeffcity,post_id,caption,image_path,created_at,more\r\n"
+        f'rome,{OLD_ID},"ciao,\r\n""bella"" 🌉",pictures/a.jpg,2017-03-29T04:30:13.147+02:00,x\r\n'
+        "\r\n"
+        "london,007,,b.png,,\r\n",
+    )
+    assert [(p.post_id, p.city, p.caption, p.created_at, p.picture) for p in posts(open_dataset(path))] == [
+        (OLD_ID, "rome", 'ciao,\r\n"bella" 🌉', MADE, JPEG),
+        ("007", "london", None, None, JPEG + b"b"),
+    ]
+
+
+def test_json_lines_are_read(tmp_path: Path) -> None:
+    path = jsonl(
+        tmp_path,
+        row(caption="a\nb", created_at="2017-03-29T02:30:13.147Z"),
+        {"post_id": int(OLD_ID), "city": "london", "image": "pictures/a.jpg", "caption": None, "created_at": None},
+    )
+    first, second = posts(open_dataset(path))
+    assert (first.post_id, first.city, first.caption, first.created_at) == (OLD_ID, "rome", "a\nb", MADE)
+    assert (second.post_id, second.city, second.caption, second.created_at) == (OLD_ID, "london", None, None)
+
+
+@pytest.mark.parametrize("id_type", [pyarrow.int64(), pyarrow.string(), pyarrow.large_string()])
+@pytest.mark.parametrize("time_type", [pyarrow.timestamp("ns"), pyarrow.timestamp("ms", "UTC"), pyarrow.string()])
+def test_parquet_is_read(tmp_path: Path, id_type: Any, time_type: Any) -> None:
+    as_text = pyarrow.types.is_string(time_type)
+    made = "2017-03-29T02:30:13.147" if as_text else MADE.replace(tzinfo=None if time_type.tz is None else UTC)
+    table = pyarrow.table(
+        {
+            "post_id": pyarrow.array([OLD_ID, "7"]).cast(id_type),
+            "city": ["rome", "rome"],
+            "caption": ["ciao", None],
+            "image_path": ["b.png", "pictures/a.jpg"],
+            "created_at": pyarrow.array([made, None], time_type),
+        }
+    )
+    parquet.write_table(table, tmp_path / "posts.parquet")
+    first, second = posts(open_dataset(tmp_path / "posts.parquet"))
+    assert (first.post_id, first.caption, first.created_at) == (OLD_ID, "ciao", MADE)
+    assert (second.post_id, second.caption, second.created_at) == ("7", None, None)
+
+
+def test_nanoseconds_are_cut_off(tmp_path: Path) -> None:
+    nanoseconds = int(MADE.timestamp() * 1000) * 1_000_000 + 123
+    table = pyarrow.table(
+        {
+            "post_id": ["1"],
+            "city": ["rome"],
+            "image_path": ["b.png"],
+            "created_at": pyarrow.array([nanoseconds], pyarrow.timestamp("ns")),
+        }
+    )
+    parquet.write_table(table, tmp_path / "posts.parquet")
+    assert posts(open_dataset(tmp_path / "posts.parquet"))[0].created_at == MADE
+
+
+def test_ids_tell_the_time_only_when_asked_and_a_given_time_wins(tmp_path: Path) -> None:
+    path = jsonl(tmp_path, row(), row(created_at="2020-01-01"))
+    assert [post.created_at for post in posts(open_dataset(path))] == [None, datetime(2020, 1, 1, tzinfo=UTC)]
+    assert [post.created_at for post in posts(open_dataset(path, ids="instagram"))] == [
+        MADE,
+        datetime(2020, 1, 1, tzinfo=UTC),
+    ]
+
+
+def test_a_given_city_stands_in_for_the_column(tmp_path: Path) -> None:
+    path = put(tmp_path / "posts.csv", "post_id,image\n1,b.png\n")
+    assert posts(open_dataset(path, city="rome"))[0].city == "rome"
+    with pytest.raises(CommandError, match="no column city; a manifest has post_id, city, image_path"):
+        open_dataset(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "missing"),
+    [("post_id,city", "image_path"), ("city,image", "post_id"), ("a", "post_id, city, image_path"), ("", "post_id")],
+)
+def test_missing_columns_are_named(tmp_path: Path, header: str, missing: str) -> None:
+    with pytest.raises(CommandError, match=f"no column {missing}"):
+        open_dataset(put(tmp_path / "posts.csv", header))
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["../outside.jpg", "pictures/../../outside.jpg", "link.jpg", "linked/outside.jpg", "ABSOLUTE", "/etc/passwd"],
+)
+def test_a_picture_outside_the_manifests_folder_is_refused(tmp_path: Path, image: str) -> None:
+    outside = put(tmp_path / "outside.jpg")
+    folder = tmp_path / "dataset"
+    put(folder / "pictures" / "a.jpg")
+    (folder / "link.jpg").symlink_to(outside)
+    (folder / "linked").symlink_to(tmp_path)
+    path = jsonl(folder, row(image_path=str(outside) if image == "ABSOLUTE" else image))
+    (reason,) = reasons(path)
+    assert reason.startswith("posts.jsonl line 1: ")
+    assert "outside the manifest's folder" in reason or "is absolute" in reason
+
+
+def test_a_link_that_stays_inside_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "b.png")
+    path = jsonl(tmp_path, row(image_path="link.jpg"), row(image_path="pictures/../b.png"))
+    assert [post.picture for post in posts(open_dataset(path))] == [JPEG + b"b"] * 2
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (row(post_id=None), "post_id is missing or no text: None"),
+        (row(post_id=" "), "post_id is missing or no text: ' '"),
+        (row(post_id=True), "post_id is missing or no text: True"),
+        (row(post_id="\ud800"), "the post_id '\\ud800' is not UTF-8"),
+        (row(city=None), "city is blank"),
+        (row(city="x" * 101), "city has 101 characters; at most 100 are allowed"),
+        (row(city="a\nb"), "city has control characters"),
+        (row(city="\ud800"), "city is not valid Unicode text"),
+        (row(city=5), "city is no text: 5"),
+        (row(caption=["x"]), "caption is no text: ['x']"),
+        (row(image_path=None), "image_path is missing"),
+        (row(image_path="no.jpg"), "there is no picture "),
+        (row(image_path="pictures"), " is not a file"),
+        (row(image_path="a\0b"), "null"),
+        (row(created_at="soon"), "created_at is not an ISO 8601 time: 'soon'"),
+        (row(created_at=5), "created_at is not an ISO 8601 time: '5'"),
+        ([1], "not a JSON object"),
+    ],
+)
+def test_a_row_that_is_no_post_is_named_and_the_next_one_is_read(tmp_path: Path, broken: Any, reason: str) -> None:
+    path = jsonl(tmp_path, broken, row(post_id="2"))
+    (found,) = reasons(path)
+    assert found.startswith("posts.jsonl line 1: ")
+    assert reason in found
+    assert "\n" not in found
+    found.encode()
+    assert [entry.post_id for entry in open_dataset(path).entries() if isinstance(entry, Entry)][-1] == "2"
+
+
+def test_lines_that_are_no_json_are_named(tmp_path: Path) -> None:
+    deep = "[" * 100_000
+    path = put(tmp_path / "posts.jsonl", f"{{\n\n{json.dumps(row())}\n{deep}\n")
+    first, last = reasons(path)
+    assert first.startswith("posts.jsonl line 1: not JSON")
+    assert last.startswith("posts.jsonl line 4: not JSON")
+
+
+def test_csv_rows_of_another_length_are_named_with_their_line(tmp_path: Path) -> None:
+    path = put(
+        tmp_path / "posts.csv",
+        'post_id,city,image,caption\n1,rome,b.png\n2,rome,b.png,"a\nb"\n3,rome,b.png,x,y\n4,rome,b.png,x\n',
+    )
+    assert reasons(path) == [
+        "posts.csv line 2: the row has 3 fields, the header 4",
+        "posts.csv line 5: the row has 5 fields, the header 4",
+    ]
+    assert [entry.post_id for entry in open_dataset(path).entries() if isinstance(entry, Entry)] == ["2", "4"]
+
+
+def test_a_long_csv_field_is_fine_and_an_unclosed_quote_is_not_read_for_ever(tmp_path: Path) -> None:
+    path = put(tmp_path / "long.csv", f"post_id,city,image,caption\n1,rome,b.png,{'x' * 1_000_000}\n")
+    assert len(posts(open_dataset(path))[0].caption or "") == 1_000_000
+    path = put(tmp_path / "open.csv", 'post_id,city,image,caption\n1,rome,b.png,"' + "x\n" * 9_000_000)
+    assert "field larger than field limit" in next(
+        entry.reason for entry in open_dataset(path).entries() if isinstance(entry, Refused)
+    )
+
+
+@pytest.mark.parametrize("post_id", ["1.4808794859132e+18", "1.4808794859132E18", "1480879485913200243.0"])
+def test_an_id_that_was_a_float_ends_the_reading(tmp_path: Path, post_id: str) -> None:
+    path = put(tmp_path / "posts.csv", f"post_id,city,image\n{post_id},rome,b.png\n")
+    with pytest.raises(CommandError, match=r"posts.csv line 2: post_id .* was written as a float"):
+        list(open_dataset(path).entries())
+    with pytest.raises(CommandError, match="was written as a float"):
+        list(open_dataset(jsonl(tmp_path, row(post_id=float(post_id)))).entries())
+
+
+@pytest.mark.parametrize("id_type", [pyarrow.float64(), pyarrow.float32(), pyarrow.decimal128(20, 1)])
+def test_a_float_column_of_ids_is_refused(tmp_path: Path, id_type: Any) -> None:
+    table = pyarrow.table({"post_id": pyarrow.array([1]).cast(id_type), "city": ["rome"], "image": ["b.png"]})
+    parquet.write_table(table, tmp_path / "posts.parquet")
+    with pytest.raises(CommandError, match="its digits are lost; write it as text or int64"):
+        open_dataset(tmp_path / "posts.parquet")
+
+
+def test_a_file_that_is_no_parquet_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="posts.parquet: cannot be read: ") as refused:
+        open_dataset(put(tmp_path / "posts.parquet", "no parquet"))
+    assert "\n" not in str(refused.value)
+
+
+def test_the_cities_of_a_manifest_are_found_and_chosen(tmp_path: Path) -> None:
+    path = jsonl(tmp_path, row(city="rome"), row(city="london", post_id="2"), [])
+    dataset = open_dataset(path)
+    assert dataset.cities() == ["london", "rome"]
+    assert [entry.post_id for entry in dataset.entries({"london"})] == ["2", None]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_big_manifest_is_read_as_it_is_used(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / f"posts.{kind}"
+    number = 20_000
+    if kind == "csv":
+        put(path, "post_id,city,image\n" + "".join(f"{n},rome,b.png\n" for n in range(number)))
+    elif kind == "jsonl":
+        jsonl(tmp_path, *(row(post_id=n) for n in range(number)))
+    else:
+        table = pyarrow.table({"post_id": range(number), "city": ["rome"] * number, "image": ["b.png"] * number})
+        parquet.write_table(table, path)
+    made = []
+    really_made = Entry.__init__
+
+    def counted(entry: Entry, *args: Any, **fields: Any) -> None:
+        made.append(1)
+        really_made(entry, *args, **fields)
+
+    monkeypatch.setattr(Entry, "__init__", counted)
+    entries = open_dataset(path).entries()
+    assert [entry.post_id for entry in itertools.islice(entries, 10)] == [str(n) for n in range(10)]
+    assert len(made) == 10
+
+
+def test_a_moment_with_another_offset_becomes_utc(tmp_path: Path) -> None:
+    local = MADE.astimezone(timezone(timedelta(hours=-5)))
+    (post,) = posts(open_dataset(jsonl(tmp_path, row(created_at=local.isoformat()))))
+    assert post.created_at == MADE
+    assert post.created_at.tzinfo is UTC
