@@ -17,7 +17,7 @@ from rich.table import Table
 
 from producer.base.errors import CommandError
 from producer.base.settings import TopicSettings, load
-from producer.dataset.dataset import open_dataset
+from producer.dataset.open import open_dataset
 
 SHOWN = 12
 """Labelled posts that are printed."""

@@ -25,8 +25,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from producer.base.connect import bootstrap_timeout_ms, close_at_once, connect
 from producer.base.errors import CommandError, UsageError
 from producer.base.settings import TopicSettings, load
-from producer.dataset.dataset import Dataset, entries_after, open_dataset
 from producer.dataset.entry import Entry, Refused
+from producer.dataset.open import Dataset, entries_after, open_dataset
 from producer.in_flight import InFlight, Sent, Tally
 from producer.post import Post
 from producer.topics import DEFAULT_MAX_REQUEST_SIZE, admin_client, describe

@@ -193,7 +193,7 @@ MUTANTS = (
     Mutant(
         "compare-and-set",
         "counters move only from the offsets that the counting began at",
-        (Edit("consumer/count/apply.lua", "if (stored or '') ~= offset then", "if false then"),),
+        (Edit("consumer/count/store.lua", "if (stored or '') ~= offset then", "if false then"),),
         (
             "tests/integration/consumer/count/test_store.py::test_a_tally_read_from_elsewhere_is_refused_and_changes_nothing",
             "tests/integration/consumer/count/test_count.py::test_two_counts_at_once_count_every_post_once",

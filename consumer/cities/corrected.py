@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from consumer.classify.decision import Decision
 from consumer.evaluate.marks.truth import RIGHT, UNJUDGED, check_fit, truth_of
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores.ensembles import Ensemble, decide
+from consumer.evaluate.scores.decide import Ensemble, decide
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share
 from producer.base.errors import CommandError
 

@@ -76,7 +76,7 @@ class _Replaced(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What `read.lua` answers: hashes as of one moment, by name; those that are empty are left out.
+    """What `counters.lua` answers: hashes as of one moment, by name; those that are empty are left out.
 
     Attributes:
         recounted: changes with each `recount`.
@@ -97,7 +97,7 @@ class Moment:
             Switching: half of them would be missing.
             CommandError: something below the prefix is no counter.
         """
-        script = client.register_script((files(__package__) / "read.lua").read_text("utf-8"))
+        script = client.register_script((files(__package__) / "counters.lua").read_text("utf-8"))
         asked = json.dumps({"names": names, "kinds": KINDS, "cities": cities})
         answer = json.loads(script(keys=[f"{prefix}:topic"], args=[prefix, asked]))
         if (answer["topic"] or "").startswith(SWITCHING):

@@ -60,7 +60,7 @@ class Store:
         self._prefix = prefix
         self._topic = topic
         self.topic_id = topic_id
-        self._apply = client.register_script((files(__package__) / "apply.lua").read_text("utf-8"))
+        self._apply = client.register_script((files(__package__) / "store.lua").read_text("utf-8"))
 
     def stand(self) -> Stand:
         """How far is counted, and which cities came first below that.

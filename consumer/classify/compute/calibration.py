@@ -11,8 +11,8 @@ from consumer.classify.pictures.decode import PictureError, PictureLimits
 from consumer.classify.pictures.levels import levels
 from consumer.classify.pictures.pool import decoders
 from producer.base.errors import CommandError
-from producer.dataset.dataset import open_dataset
 from producer.dataset.entry import Entry, Refused
+from producer.dataset.open import open_dataset
 
 PICTURES = 300
 """As many as NNCF takes by default."""

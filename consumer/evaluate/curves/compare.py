@@ -18,8 +18,8 @@ from statsmodels.stats.multitest import multipletests
 from consumer.evaluate.marks.marks import model_name
 from consumer.evaluate.marks.truth import RIGHT, UNJUDGED, Judged, Truth, check_fit, truth_of, was_pooled
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores import ensembles
-from consumer.evaluate.scores.ensembles import CONDITIONAL, ENSEMBLES, Ensemble, proposed_by
+from consumer.evaluate.scores import decide
+from consumer.evaluate.scores.decide import CONDITIONAL, ENSEMBLES, Ensemble, proposed_by
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, effective_number, percentiles, unless_flat
 from producer.base.errors import CommandError, UsageError
@@ -135,7 +135,7 @@ def ensemble_of(text: str) -> Ensemble:
     Raises:
         UsageError: it is neither.
     """
-    return {each.name: each for each in ENSEMBLES}.get(text) or ensembles.parse(text)
+    return {each.name: each for each in ENSEMBLES}.get(text) or decide.parse(text)
 
 
 def judge(every: Sequence[Scores], sample: Sample, settings: CompareSettings) -> tuple[list[Model], Truth]:

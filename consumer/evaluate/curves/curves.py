@@ -32,7 +32,7 @@ from consumer.evaluate.curves.risk import coverage_table, risk_table
 from consumer.evaluate.curves.thresholds import Wish
 from consumer.evaluate.marks.truth import Judged, Scale, Truth, check_fit, truth_of, was_pooled
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores.ensembles import BOTH, ENSEMBLES, Ensemble, FurtherEnsembles, proposed_by
+from consumer.evaluate.scores.decide import BOTH, ENSEMBLES, Ensemble, FurtherEnsembles, proposed_by
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.scores.parts import ScorePart
 from consumer.evaluate.stats.intervals import Bootstrap, Strata

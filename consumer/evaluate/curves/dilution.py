@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from consumer.classify.decision import classifies, winner
-from consumer.evaluate.scores.ensembles import Ensemble, distributions
+from consumer.evaluate.scores.decide import Ensemble, distributions
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
 

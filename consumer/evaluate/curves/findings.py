@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from consumer.evaluate.curves.risk import at_coverage
 from consumer.evaluate.marks.truth import Judged
-from consumer.evaluate.scores.ensembles import BOTH, CONDITIONAL, IMAGE
+from consumer.evaluate.scores.decide import BOTH, CONDITIONAL, IMAGE
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share, share_interval, unless_flat
 from consumer.evaluate.stats.measure import Measure
 

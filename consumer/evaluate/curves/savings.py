@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from consumer.classify.decision import GATE, is_sure
-from consumer.evaluate.scores.ensembles import image_probabilities
+from consumer.evaluate.scores.decide import image_probabilities
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from consumer.evaluate.marks.truth import Judged, Scale
-from consumer.evaluate.scores.ensembles import IMAGE, decide
+from consumer.evaluate.scores.decide import IMAGE, decide
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, Weighting, share, share_interval, wilson

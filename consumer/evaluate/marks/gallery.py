@@ -11,8 +11,8 @@ from consumer.classify.captions import readable
 from consumer.classify.pictures.decode import PictureError, PictureLimits
 from consumer.classify.pictures.pool import decoders
 from producer.base.errors import CommandError
-from producer.dataset.dataset import open_dataset
 from producer.dataset.entry import Entry, Refused
+from producer.dataset.open import open_dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def shown(dataset: Path, post_ids: Collection[str], side: int, quality: int = 85
     """These posts, in the dataset's order; nothing but names is read of the others.
 
     Args:
-        dataset: as `producer.dataset.dataset.open_dataset` takes it.
+        dataset: as `producer.dataset.open.open_dataset` takes it.
         post_ids: each is given once.
         side: longest side of the pictures, in pixels; smaller ones stay as they are.
         quality: of the JPEGs.

@@ -19,7 +19,7 @@ from consumer.evaluate.marks.marks import PostMarks, Sheet, model_name
 from consumer.evaluate.marks.truth import check_fit
 from consumer.evaluate.pages import page
 from consumer.evaluate.samples.folder import Sample, SampledPost
-from consumer.evaluate.scores.ensembles import ENSEMBLES, Ensemble, FurtherEnsembles, decide
+from consumer.evaluate.scores.decide import ENSEMBLES, Ensemble, FurtherEnsembles, decide
 from consumer.evaluate.scores.folder import Scores
 from producer.base.errors import CommandError
 from producer.base.settings import load

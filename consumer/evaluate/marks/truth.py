@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from consumer.classify.decision import classifies
 from consumer.evaluate.marks.marks import PostMarks, Sheet, model_name
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores.ensembles import ENSEMBLES, Ensemble, decide
+from consumer.evaluate.scores.decide import ENSEMBLES, Ensemble, decide
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
 from consumer.evaluate.stats.measure import Measure

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from consumer.classify.decision import classifies
 from consumer.evaluate.marks.truth import RIGHT, WRONG, Truth
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores.ensembles import Ensemble, decide
+from consumer.evaluate.scores.decide import Ensemble, decide
 from consumer.evaluate.scores.folder import Scores
 
 

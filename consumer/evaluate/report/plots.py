@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 
 from consumer.evaluate.pages.drawing import DASHES, MARKERS, MUTED, OKABE_ITO, plain, png
 from consumer.evaluate.pages.page import readable
-from consumer.evaluate.scores.ensembles import CONDITIONAL, TALKED_OF
+from consumer.evaluate.scores.decide import CONDITIONAL, TALKED_OF
 
 Scale = Literal["raw", "normalised"]
 

@@ -23,7 +23,7 @@ from consumer.evaluate.marks.truth import Truth, check_fit, truth_of
 from consumer.evaluate.pages import page
 from consumer.evaluate.report.fates import Fates, fates
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores import ensembles
+from consumer.evaluate.scores import decide
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.stats.measure import Measure, as_computed, as_written
 from producer.base.errors import CommandError, UsageError
@@ -64,7 +64,7 @@ class ReportSettings(page.PageSettings):
     @classmethod
     def _ensemble_is_one(cls, text: str) -> str:
         try:
-            ensembles.parse(text)
+            decide.parse(text)
         except UsageError as error:
             raise ValueError(str(error)) from None
         return text
@@ -131,7 +131,7 @@ def main(argv: list[str]) -> int:
             saved=saved,
             gallery=columns,
             thumbnails=thumbnails,
-            ensemble=ensembles.parse(settings.ensemble).name,
+            ensemble=decide.parse(settings.ensemble).name,
             compared=compared,
             packages=found.summary["packages"] | {name: version(name) for name in DRAWN_PACKAGES},
             files=sorted([*files, *(f"{name}.png" for name in figures)]),
@@ -199,7 +199,7 @@ def _table(path: Path, by: str = "evaluate curves") -> pd.DataFrame:
 
 
 def _columns(settings: ReportSettings, found: Found) -> list[Fates]:
-    ensemble = ensembles.parse(settings.ensemble)
+    ensemble = decide.parse(settings.ensemble)
     most, classes = settings.per_column, settings.classes
     return list(fates(found.sample, found.scores, found.truth, ensemble, found.threshold, most, classes))
 
@@ -261,9 +261,7 @@ def _shown(found: Found) -> dict[str, list[dict[str, Any]]]:
             & (normalised["group"] == "all")
             & (normalised["weighting"] == usual)
         ],
-        "classes": most_frequent(top1)[
-            lambda rows: (rows["group"] == "all") & rows["ensemble"].isin(ensembles.TALKED_OF)
-        ],
+        "classes": most_frequent(top1)[lambda rows: (rows["group"] == "all") & rows["ensemble"].isin(decide.TALKED_OF)],
         "threshold_choice": tables["threshold_choice"],
         "dilution": tables["dilution"][tables["dilution"]["cluster"] == ""],
     }

@@ -8,7 +8,7 @@ from pydantic import AliasChoices, Field
 from pydantic_settings import CliPositionalArg, SettingsConfigDict
 
 from consumer.evaluate.samples.folder import SampledPost, Stratum
-from consumer.evaluate.scores.ensembles import IMAGE, decide
+from consumer.evaluate.scores.decide import IMAGE, decide
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
 from consumer.evaluate.scores.selection import Smallest, rank

@@ -21,7 +21,7 @@ from consumer.evaluate.scores.progress import progress
 from consumer.evaluate.scores.selection import SelectionSettings, choose, chosen_cities, take
 from producer.base.errors import CommandError
 from producer.base.settings import load
-from producer.dataset.dataset import open_dataset
+from producer.dataset.open import open_dataset
 from producer.post import Post
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from consumer.evaluate.scores.selection import Chosen, SelectionSettings, choose
 from consumer.evaluate.scores.writer import PART_POSTS, Row, ScoreWriter, writing
 from producer.base.errors import CommandError
 from producer.base.settings import load
-from producer.dataset.dataset import Dataset, open_dataset
+from producer.dataset.open import Dataset, open_dataset
 
 log = logging.getLogger(__name__)
 

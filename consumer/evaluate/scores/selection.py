@@ -12,8 +12,8 @@ from pydantic_settings import CliPositionalArg
 
 from producer.base.errors import CommandError, UsageError
 from producer.base.settings import Settings
-from producer.dataset.dataset import Dataset
 from producer.dataset.entry import Entry, Refused
+from producer.dataset.open import Dataset
 
 T = TypeVar("T")
 

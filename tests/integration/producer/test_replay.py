@@ -14,7 +14,7 @@ import pytest
 from kafka.admin import KafkaAdminClient
 
 from deploy.local.stack import Stack
-from producer.dataset.dataset import open_dataset
+from producer.dataset.open import open_dataset
 from producer.post import Post
 from producer.topics import CreateSettings, create_topics
 from tests.conftest import PATIENCE, ROOT, RunCli, StartCli, Topics, clean_environment, wait_until

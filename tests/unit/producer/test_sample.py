@@ -8,7 +8,7 @@ from PIL import Image
 
 from producer import photographs
 from producer.base.errors import CommandError
-from producer.dataset.dataset import open_dataset
+from producer.dataset.open import open_dataset
 from producer.post import Post
 from producer.sample import CITIES, MARKER, POSTS, POSTS_PER_GIVEN, write_sample
 from tests.unit.producer.tree import posts, put

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from producer.dataset.dataset import Dataset
 from producer.dataset.entry import Entry, Refused
+from producer.dataset.open import Dataset
 from producer.post import Post
 
 JPEG = b"\xff\xd8\xff\xe0 picture "

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumer.classify.places import PLACES205
-from consumer.evaluate.scores.ensembles import Decided, Ensemble, decide, image_probabilities, text_probabilities
+from consumer.evaluate.scores.decide import Decided, Ensemble, decide, image_probabilities, text_probabilities
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.scores.parts import ScorePart, joined
 from consumer.evaluate.scores.score import main

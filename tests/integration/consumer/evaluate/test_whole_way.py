@@ -15,8 +15,8 @@ from consumer.evaluate.marks.marks import PostMarks, Sheet
 from consumer.evaluate.samples.folder import Sample
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.scores.places205_vgg import OUTPUTS, build_vgg16
-from producer.dataset.dataset import open_dataset
 from producer.dataset.entry import Entry
+from producer.dataset.open import open_dataset
 from producer.photographs import PHOTOGRAPHS
 from producer.sample import Source, _drafts, write_sample
 from tests.conftest import ROOT

@@ -11,8 +11,8 @@ import redis
 
 from consumer.labeled_post import LabeledPost
 from deploy.local.stack import Stack
-from producer.dataset.dataset import open_dataset
 from producer.dataset.entry import Entry
+from producer.dataset.open import open_dataset
 from producer.sample import write_sample
 from tests.conftest import RunCli, StartCli, Topics, wait_until
 from tests.wire import read_all

@@ -22,7 +22,7 @@ from consumer.count.tally import tally
 from consumer.count.zones import load_zones
 from consumer.evaluate.marks.marks import Sheet
 from consumer.evaluate.samples.folder import Sample, write_sample
-from consumer.evaluate.scores.ensembles import ENSEMBLES, decide
+from consumer.evaluate.scores.decide import ENSEMBLES, decide
 from consumer.evaluate.scores.folder import Scores
 from producer.base.errors import CommandError, UsageError
 from tests.labels import labeled

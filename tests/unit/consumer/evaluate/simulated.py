@@ -19,7 +19,7 @@ from pyarrow import parquet
 from consumer.evaluate.marks.marks import PostMarks, Sheet, model_name
 from consumer.evaluate.marks.truth import Judged, Truth, truth_of
 from consumer.evaluate.samples.folder import Kind, Sample, SampledPost, Stratum, write_sample
-from consumer.evaluate.scores.ensembles import ENSEMBLES, IMAGE, Ensemble, decide
+from consumer.evaluate.scores.decide import ENSEMBLES, IMAGE, Ensemble, decide
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.scores.parts import ScorePart, to_table
 from consumer.evaluate.stats.intervals import Bootstrap, Strata

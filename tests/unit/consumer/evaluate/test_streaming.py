@@ -12,7 +12,7 @@ from pyarrow import parquet
 from consumer.evaluate.curves.dilution import dilution
 from consumer.evaluate.curves.savings import savings
 from consumer.evaluate.samples import counts, sample_a, sample_b, sample_c
-from consumer.evaluate.scores.ensembles import ENSEMBLES
+from consumer.evaluate.scores.decide import ENSEMBLES
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.scores.parts import ScorePart, part_name, to_table
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from producer.base.errors import CommandError, UsageError
-from producer.dataset.dataset import entries_after, open_dataset
 from producer.dataset.entry import Entry, Refused
+from producer.dataset.open import entries_after, open_dataset
 from tests.unit.producer.tree import ENOUGH, JPEG, ids, posts, put
 
 OLD_ID = "1480879485913200243"

@@ -9,8 +9,8 @@ import pytest
 from pyarrow import parquet
 
 from producer.base.errors import CommandError
-from producer.dataset.dataset import open_dataset
 from producer.dataset.entry import Entry, Refused
+from producer.dataset.open import open_dataset
 from tests.unit.producer.tree import ENOUGH, JPEG, posts, put
 
 OLD_ID = "1480879485913200243"

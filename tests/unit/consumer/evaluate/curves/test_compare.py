@@ -11,7 +11,7 @@ from consumer.evaluate.curves.compare import COMPARED, Model
 from consumer.evaluate.marks.marks import Sheet
 from consumer.evaluate.marks.truth import Judged, truth_of
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores.ensembles import ENSEMBLES
+from consumer.evaluate.scores.decide import ENSEMBLES
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.stats.intervals import Bootstrap
 from producer.base.command import run

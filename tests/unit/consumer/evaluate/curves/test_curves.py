@@ -11,7 +11,7 @@ from consumer.evaluate.curves.curves import CurvesSettings
 from consumer.evaluate.marks.marks import Sheet
 from consumer.evaluate.marks.truth import truth_of
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores.ensembles import ENSEMBLES, parse
+from consumer.evaluate.scores.decide import ENSEMBLES, parse
 from consumer.evaluate.scores.folder import Scores
 from producer.base.command import run
 from producer.base.errors import CommandError, UsageError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from consumer.evaluate.curves.dilution import DILUTION, dilution, of_part
-from consumer.evaluate.scores.ensembles import ENSEMBLES, Ensemble, decide, distributions
+from consumer.evaluate.scores.decide import ENSEMBLES, Ensemble, decide, distributions
 from consumer.evaluate.scores.folder import Scores
 from tests.unit.consumer.evaluate.simulated import CATEGORIES, SCALE, SYNONYMS, simulate
 

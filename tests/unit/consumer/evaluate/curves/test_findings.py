@@ -5,7 +5,7 @@ import pytest
 
 from consumer.evaluate.curves.findings import LEAST, Finding, findings
 from consumer.evaluate.marks.truth import Judged
-from consumer.evaluate.scores.ensembles import BOTH, CONDITIONAL, IMAGE, Ensemble
+from consumer.evaluate.scores.decide import BOTH, CONDITIONAL, IMAGE, Ensemble
 from consumer.evaluate.stats.intervals import Bootstrap
 from tests.unit.consumer.evaluate.simulated import everyone, judged, opened, simulate
 

@@ -20,7 +20,7 @@ from consumer.evaluate.curves.thresholds import (
     without_threshold,
 )
 from consumer.evaluate.marks.truth import Judged
-from consumer.evaluate.scores.ensembles import ENSEMBLES
+from consumer.evaluate.scores.decide import ENSEMBLES
 from consumer.evaluate.stats.intervals import Bootstrap, Strata
 from tests.unit.consumer.evaluate.simulated import CATEGORIES, SCALE, Opened, everyone, judged, opened, simulate
 

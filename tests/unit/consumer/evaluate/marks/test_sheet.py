@@ -18,7 +18,7 @@ from consumer.evaluate.marks.gallery import Shown
 from consumer.evaluate.marks.marks import Sheet
 from consumer.evaluate.marks.sheet import pool, prelabels
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores.ensembles import ENSEMBLES, decide, parse
+from consumer.evaluate.scores.decide import ENSEMBLES, decide, parse
 from consumer.evaluate.scores.folder import Scores
 from producer.base.errors import CommandError, UsageError
 from tests.unit.consumer.evaluate.pictures import NASTY, write_pictures

@@ -19,7 +19,7 @@ from consumer.evaluate.report import report
 from consumer.evaluate.report.fates import fates
 from consumer.evaluate.report.report import TABLES, ReportSettings
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores.ensembles import ENSEMBLES, decide
+from consumer.evaluate.scores.decide import ENSEMBLES, decide
 from consumer.evaluate.scores.folder import Scores
 from producer.base.errors import CommandError, UsageError
 from producer.base.settings import load

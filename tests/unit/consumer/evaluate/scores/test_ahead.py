@@ -7,8 +7,8 @@ import pytest
 
 from consumer.classify.pictures.decode import NotAnImage, PictureError
 from consumer.evaluate.scores.ahead import AHEAD, Failure, Ready, batches
-from producer.dataset.dataset import open_dataset
 from producer.dataset.entry import Entry, Refused
+from producer.dataset.open import open_dataset
 from producer.post import Post
 from tests.conftest import wait_until
 from tests.unit.consumer.evaluate.colours import write_dataset

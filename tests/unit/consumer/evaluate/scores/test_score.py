@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from pyarrow import parquet
 
-from consumer.evaluate.scores.ensembles import ENSEMBLES, decide
+from consumer.evaluate.scores.decide import ENSEMBLES, decide
 from consumer.evaluate.scores.folder import Scores, read_failed
 from consumer.evaluate.scores.parts import STAMPED, ScorePart, joined
 from consumer.evaluate.scores.score import ScoreSettings
 from producer.base.errors import CommandError
 from producer.base.settings import load
-from producer.dataset.dataset import open_dataset
 from producer.dataset.entry import Entry
+from producer.dataset.open import open_dataset
 from tests.conftest import ROOT, clean_environment, wait_until
 from tests.light import COLOURS, LightEncoder
 from tests.unit.consumer.evaluate.colours import PART_POSTS, colour_classifier, score, write_dataset

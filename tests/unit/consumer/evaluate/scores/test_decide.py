@@ -9,7 +9,7 @@ from scipy.special import softmax
 from consumer.classify.classifier import Classifier
 from consumer.classify.decision import Decision
 from consumer.classify.places import Place, Places
-from consumer.evaluate.scores.ensembles import (
+from consumer.evaluate.scores.decide import (
     ENSEMBLES,
     Ensemble,
     decide,
