@@ -422,7 +422,7 @@ MUTANTS = (
     Mutant(
         "readers-wait-for-a-switch",
         "what is read while a recount puts its counters in place is the old or the new, never a mixture",
-        (Edit("consumer/count/counters.py", 'if (answer["topic"] or "").startswith(SWITCHING):', "if False:"),),
+        (Edit("consumer/count/snapshot.py", 'if (answer["topic"] or "").startswith(SWITCHING):', "if False:"),),
         (
             "tests/integration/consumer/count/test_store.py::"
             "test_a_reader_sees_the_counters_of_before_or_after_a_recount_and_never_a_mixture",

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import redis
 
 from consumer.board.settings import BoardSettings
-from consumer.count.counters import Counters
 from consumer.count.figures import CityFigures, by_posts, city_figures, total
+from consumer.count.snapshot import Counters
 from producer.base.errors import CommandError
 
 FRESH = 2.0

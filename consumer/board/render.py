@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from consumer.board import cities, explain
 from consumer.board.wall import Shown, Wall
-from consumer.count.tally import NOT_CLASSIFIED
+from consumer.count.counters import NOT_CLASSIFIED
 from consumer.labeled_post import LabeledPost
 from producer.post import format_time
 

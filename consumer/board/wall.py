@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from consumer.count.tally import NOT_CLASSIFIED
+from consumer.count.counters import NOT_CLASSIFIED
 from consumer.labeled_post import LabeledPost
 
 RATE_OVER = 5

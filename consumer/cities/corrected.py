@@ -65,7 +65,7 @@ def judge(sample: Sample, marks: Path, stamp: str, moved: Path | None = None) ->
     Args:
         sample: whose score folder is still there, or ``moved``.
         marks: its sheet; unmarked posts count as unjudged.
-        stamp: ``encoder|places|decision`` of the counted labels, as `consumer.count.tally.stamp_of` writes it.
+        stamp: ``encoder|places|decision`` of the counted labels, as `consumer.count.counters.stamp_of` writes it.
         moved: where the sample's score folder is now; None for where it was.
 
     Raises:

@@ -14,9 +14,9 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats.contingency import relative_risk
 from statsmodels.stats.multitest import multipletests
 
-from consumer.count.counters import Counters
+from consumer.count.counters import NOT_CLASSIFIED, SENTIMENT_UNITS
 from consumer.count.figures import CityFigures, PlaceFigures, Share, popularity
-from consumer.count.tally import NOT_CLASSIFIED, SENTIMENT_UNITS
+from consumer.count.snapshot import Counters
 
 ENOUGH = 30
 """Posts with a sentiment from which the mean has an interval."""

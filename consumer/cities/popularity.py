@@ -20,11 +20,11 @@ from consumer.cities import tables as city_tables
 from consumer.cities.corrected import Corrected, Judged, correct, judge
 from consumer.cities.figures import ROUNDS, CityReport, Distance, distances, mood, reports
 from consumer.count.connect import connect_redis
-from consumer.count.counters import Counters
+from consumer.count.counters import NOT_CLASSIFIED, Tally, tally
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
-from consumer.count.tally import NOT_CLASSIFIED, Tally, tally
+from consumer.count.snapshot import Counters
 from consumer.count.zones import load_zones
 from consumer.evaluate.pages import page
 from consumer.evaluate.samples.folder import Sample

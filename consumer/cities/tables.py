@@ -5,8 +5,8 @@ from typing import Any
 
 from consumer.cities.corrected import Corrected
 from consumer.cities.figures import CityReport, Distance, rhythm
+from consumer.count.counters import NOT_CLASSIFIED
 from consumer.count.figures import WEEKDAYS
-from consumer.count.tally import NOT_CLASSIFIED
 from consumer.evaluate.pages import page
 
 

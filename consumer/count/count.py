@@ -12,12 +12,12 @@ from prometheus_client import REGISTRY
 
 from consumer import __version__
 from consumer.count.connect import connect_redis
-from consumer.count.counters import Patience, Switching
+from consumer.count.counters import tally
 from consumer.count.known import MOST, OTHER, KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CountSettings
+from consumer.count.snapshot import Patience, Switching
 from consumer.count.store import Store, TopicChanged
-from consumer.count.tally import tally
 from consumer.count.zones import load_zones
 from consumer.health import Health, serve
 from consumer.metrics import CountMetrics

@@ -1,245 +1,112 @@
-"""All counters, as their readers see them: read a slice of cities at a time, and never half of a `recount`."""
+"""What labelled posts add to the counters: a pure function, the same for `count`, `recount` and `verify`."""
 
-import json
-import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
-import redis
-
-from consumer.count.tally import Tally
-from producer.base.errors import CommandError
-from producer.base.logs import event
-
-log = logging.getLogger(__name__)
+from consumer.labeled_post import LabeledPost
 
 KINDS = ("posts", "sentiment", "hours", "days")
-"""What is counted of each city, a hash each."""
-SLICE = 500
-"""Most cities whose counters are read at one moment: Redis answers nobody else meanwhile."""
-SWITCHING = "switching:"
-"""What the stored topic id begins with while a `recount` puts its counters in place."""
-SWITCH_LIMIT = 60.0
-"""Seconds to wait for that `recount`."""
-LOOK_EVERY = 0.2
-"""Seconds between two looks whether it has ended."""
+"""What is counted of each city, a hash each in Redis."""
+NOT_CLASSIFIED = "_not_classified"
+"""The field of posts without a place, in posts, sentiment and hours."""
+SENTIMENT_UNITS = 10_000
+"""Sentiments are summed as whole numbers of this fraction: sums of floats drift."""
 
 
-class Switching(CommandError):
-    """A `recount` is putting its counters in place: some keys are still the old ones, others are missing."""
-
-    def __init__(self, prefix: str) -> None:
-        """Say so, and what helps when that does not end."""
-        super().__init__(
-            f"a recount is putting new counters in place under {prefix}; if it was interrupted, "
-            "`python -m consumer recount` goes on with it"
-        )
-
-
-class Patience:
-    """Waits for a `recount` that is putting its counters in place, for a limited time: it may have been killed."""
-
-    def __init__(self, sleep: Callable[[float], object], limit: float | None = None) -> None:
-        """Begin with all of it.
-
-        Args:
-            sleep: waits for so many seconds.
-            limit: seconds in all; None is `SWITCH_LIMIT`.
-        """
-        self._sleep = sleep
-        self._limit = SWITCH_LIMIT if limit is None else limit
-        self._deadline: float | None = None
-
-    def wait(self, switching: Switching) -> None:
-        """Wait a little, and say so at the first time.
-
-        Args:
-            switching: what was raised.
-
-        Raises:
-            Switching: that, when the time is over.
-        """
-        now = time.monotonic()
-        is_first, self._deadline = self._deadline is None, self._deadline or now + self._limit
-        if now >= self._deadline:
-            raise switching
-        if is_first:
-            event(log, logging.WARNING, f"waiting: {switching}")
-        self._sleep(LOOK_EVERY)
-
-
-class _Replaced(Exception):
-    """Other counters are in place than a moment ago: a `recount` has ended, or Redis was set back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What `counters.lua` answers: hashes as of one moment, by name; those that are empty are left out.
-
-    Attributes:
-        recounted: changes with each `recount`.
-        cities: how many there are.
-    """
-
-    topic_id: str | None
-    recounted: str | None
-    cities: int
-    hashes: dict[str, dict[str, int]]
-
-    @classmethod
-    def read(cls, client: redis.Redis, prefix: str, *names: str, cities: Sequence[str] = ()) -> "Moment":
-        """Read hashes by name, and all of some cities.
-
-        Raises:
-            redis.RedisError: Redis does not answer.
-            Switching: half of them would be missing.
-            CommandError: something below the prefix is no counter.
-        """
-        script = client.register_script((files(__package__) / "counters.lua").read_text("utf-8"))
-        asked = json.dumps({"names": names, "kinds": KINDS, "cities": cities})
-        answer = json.loads(script(keys=[f"{prefix}:topic"], args=[prefix, asked]))
-        if (answer["topic"] or "").startswith(SWITCHING):
-            raise Switching(prefix)
-        try:
-            hashes = {
-                name: dict(zip(held[::2], map(int, held[1::2]), strict=True)) for name, held in answer["hashes"].items()
-            }
-        except ValueError as error:
-            raise CommandError(f"a counter below {prefix} is no number: {error}") from None
-        return cls(answer["topic"] or None, answer["recounted"] or None, answer["cities"], hashes)
-
-    def known_to(self) -> dict[int, int]:
-        """Partition -> offset below which it is known which cities came first; of this very topic."""
-        return offsets_of(str(self.topic_id), self.hashes.get("known", {}))
-
-    def first(self) -> dict[int, dict[str, int]]:
-        """Partition -> city -> offset of its first post."""
-        return {partition: self.hashes.get(f"known:{partition}", {}) for partition in self.known_to()}
-
-    def is_of_the_same(self, other: "Moment") -> bool:
-        """Whether no `recount` has replaced the counters in between."""
-        return (self.topic_id, self.recounted) == (other.topic_id, other.recounted)
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """Everything below one prefix, as it stood at one moment; beyond `SLICE` cities each slice of them at its own.
+@dataclass(slots=True)
+class Tally:
+    """Increments by kind of hash and city; the keys of the inner counters are the hashes' fields.
 
     Attributes:
         posts: city -> place -> posts.
         sentiment: city -> ``place``, ``place:sq``, ``place:n`` -> sum, sum of squares, posts with a sentiment.
-        hours: city -> ``place|weekday|hour`` -> posts.
-        days: city -> ``YYYY-MM-DD`` -> posts; fewer than in its hours when an earlier version counted some.
+        hours: city -> ``place|weekday|hour`` (0 = Monday, local time) -> posts.
+        days: city -> ``YYYY-MM-DD`` (local time) -> posts; the same posts as in its hours.
         stamps: ``encoder|places|decision`` -> posts.
-        offsets: ``topic:partition`` -> next offset to count.
-        topic_id: of the labelled topic; None when nothing is counted.
-        later: city -> the offsets at its own moment, where they are others.
-        known_to: partition -> offset below which `first` is known; below `offsets` where an earlier version counted.
-        first: partition -> city that keeps its name -> offset of its first post.
+        without_zone: city whose time zone is not known -> posts; they are in no hour and no day.
+        without_time: posts of which no local time is known otherwise; they are in no hour and no day.
     """
 
-    posts: dict[str, dict[str, int]]
-    sentiment: dict[str, dict[str, int]]
-    hours: dict[str, dict[str, int]]
-    days: dict[str, dict[str, int]]
-    stamps: dict[str, int]
-    offsets: dict[str, int]
-    topic_id: str | None
-    later: dict[str, dict[str, int]] = field(default_factory=dict)
-    known_to: dict[int, int] = field(default_factory=dict)
-    first: dict[int, dict[str, int]] = field(default_factory=dict)
+    posts: dict[str, Counter[str]] = field(default_factory=dict)
+    sentiment: dict[str, Counter[str]] = field(default_factory=dict)
+    hours: dict[str, Counter[str]] = field(default_factory=dict)
+    days: dict[str, Counter[str]] = field(default_factory=dict)
+    stamps: Counter[str] = field(default_factory=Counter)
+    without_zone: Counter[str] = field(default_factory=Counter)
+    without_time: int = 0
 
-    @classmethod
-    def read(cls, client: redis.Redis, prefix: str, patience: float | None = None) -> "Counters":
-        """Read everything, also while counting goes on.
+    def add(self, labeled: LabeledPost, zones: Mapping[str, ZoneInfo]) -> None:
+        """Count one labelled post.
 
         Args:
-            client: with ``decode_responses=True``.
-            prefix: COUNTER_PREFIX.
-            patience: seconds to wait for a `recount` that is putting its counters in place; None is `SWITCH_LIMIT`.
-
-        Raises:
-            redis.RedisError: Redis does not answer.
-            Switching: it did not end within that time.
-            CommandError: something below the prefix is no counter.
+            labeled: the post.
+            zones: city -> time zone.
         """
-        waiting = Patience(time.sleep, patience)
-        while True:
-            try:
-                return cls._read(client, prefix)
-            except _Replaced:
-                continue
-            except Switching as switching:
-                waiting.wait(switching)
+        city, place = labeled.city, labeled.place or NOT_CLASSIFIED
+        self.posts.setdefault(city, Counter())[place] += 1
+        self.stamps[stamp_of(labeled)] += 1
+        if labeled.sentiment is not None:
+            units = round(labeled.sentiment * SENTIMENT_UNITS)
+            sums = self.sentiment.setdefault(city, Counter())
+            sums[place] += units
+            sums[f"{place}:sq"] += units * units
+            sums[f"{place}:n"] += 1
+        if city not in zones:
+            self.without_zone[city] += 1
+        elif (local := _local(labeled.created_at, zones[city])) is None:
+            self.without_time += 1
+        else:
+            self.hours.setdefault(city, Counter())[f"{place}|{local.weekday()}|{local.hour}"] += 1
+            self.days.setdefault(city, Counter())[local.date().isoformat()] += 1
 
-    @classmethod
-    def _read(cls, client: redis.Redis, prefix: str) -> "Counters":
-        def listed() -> set[str]:
-            return set(client.sscan_iter(f"{prefix}:cities", count=SLICE))
-
-        cities: list[str] = []
-        first = Moment.read(client, prefix, "offsets", "stamps", "known")
-        while first.cities != len(cities) and len(cities) <= SLICE:  # asked again when a city is added meanwhile
-            cities, then = sorted(listed()), first
-            first = Moment.read(client, prefix, "offsets", "stamps", "known", cities=cities[:SLICE])
-            if not first.is_of_the_same(then):
-                raise _Replaced
-        if first.cities != len(cities):  # too many to ask for that again: what was counted by that moment is listed now
-            cities[SLICE:] = listed().difference(cities[:SLICE])
-        hashes, later = first.hashes, dict[str, dict[str, int]]()
-        for begin in range(SLICE, len(cities), SLICE):
-            names = cities[begin : begin + SLICE]
-            then = Moment.read(client, prefix, "offsets", cities=names)
-            offsets, before = then.hashes.pop("offsets", {}), hashes.get("offsets", {})
-            if not then.is_of_the_same(first) or any(offsets.get(each, 0) < offset for each, offset in before.items()):
-                raise _Replaced
-            if offsets != before:
-                later |= dict.fromkeys(names, offsets)
-            hashes |= then.hashes
-        cities.sort()
-        posts, sentiment, hours, days = ({city: hashes.get(f"{kind}:{city}", {}) for city in cities} for kind in KINDS)
-        return cls(
-            posts,
-            sentiment,
-            hours,
-            days,
-            hashes.get("stamps", {}),
-            hashes.get("offsets", {}),
-            first.topic_id,
-            later,
-            first.known_to(),
-            first.first(),
-        )
-
-    @classmethod
-    def of(cls, counted: Tally, topic_id: str) -> "Counters":
-        """What a tally leaves in an empty Redis, without offsets.
+    def merge(self, other: "Tally") -> None:
+        """Add another tally to this one.
 
         Args:
-            counted: of the whole topic.
-            topic_id: of the labelled topic.
+            other: stays as it is.
         """
-        kinds = counted.kinds()
-        posts, sentiment, hours, days = (
-            {city: dict(kinds[kind].get(city, {})) for city in counted.posts} for kind in KINDS
-        )
-        return cls(posts, sentiment, hours, days, dict(counted.stamps), {}, topic_id)
+        others = other.kinds()
+        for kind, mine in self.kinds().items():
+            for city, fields in others[kind].items():
+                mine.setdefault(city, Counter()).update(fields)
+        self.stamps.update(other.stamps)
+        self.without_zone.update(other.without_zone)
+        self.without_time += other.without_time
 
-    def hashes(self) -> dict[str, dict[str, int]]:
-        """By key without prefix, as `Tally.hashes`: ``stamps``, and ``posts:<city>`` and so on for every city."""
-        kinds = zip(KINDS, (self.posts, self.sentiment, self.hours, self.days), strict=True)
+    def kinds(self) -> dict[str, dict[str, Counter[str]]]:
+        """Increments by kind of hash, then by city."""
+        return {kind: getattr(self, kind) for kind in KINDS}
+
+    def hashes(self) -> dict[str, Counter[str]]:
+        """Increments by key without prefix: ``stamps``, and ``posts:<city>`` and so on for every kind and city."""
+        kinds = self.kinds().items()
         of_cities = {f"{kind}:{city}": fields for kind, cities in kinds for city, fields in cities.items()}
         return {"stamps": self.stamps, **of_cities}
 
 
-def offsets_of(topic: str, stored: Mapping[str, int | str]) -> dict[int, int]:
-    """Partition -> next offset of a topic.
+def tally(labeled: Iterable[LabeledPost], zones: Mapping[str, ZoneInfo]) -> Tally:
+    """Count labelled posts.
 
     Args:
-        topic: its name.
-        stored: the fields ``topic:partition`` of the offsets.
+        labeled: the posts.
+        zones: city -> time zone.
     """
-    named = ((field.rpartition(":"), int(offset)) for field, offset in stored.items())
-    return {int(partition): offset for (name, _, partition), offset in named if name == topic}
+    counted = Tally()
+    for post in labeled:
+        counted.add(post, zones)
+    return counted
+
+
+def _local(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
+    try:
+        return moment and moment.astimezone(zone)
+    except OverflowError:  # the first hours of year 1, the last of 9999
+        return None
+
+
+def stamp_of(labeled: LabeledPost) -> str:
+    """``<encoder>|<places>|<decision>``: figures of different stamps do not compare."""
+    return f"{labeled.encoder}|{labeled.places}|{labeled.decision.to_decision()}"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
 
-from consumer.count.counters import Counters
-from consumer.count.tally import NOT_CLASSIFIED, SENTIMENT_UNITS
+from consumer.count.counters import NOT_CLASSIFIED, SENTIMENT_UNITS
+from consumer.count.snapshot import Counters
 
 Z = NormalDist().inv_cdf(0.975)
 """Of an interval at 95 %."""

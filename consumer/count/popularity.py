@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.table import Table
 
 from consumer.count.connect import connect_redis
-from consumer.count.counters import Counters
 from consumer.count.figures import (
     WEEKDAYS,
     CityFigures,
@@ -27,6 +26,7 @@ from consumer.count.figures import (
     popularity,
 )
 from consumer.count.settings import RedisSettings
+from consumer.count.snapshot import Counters
 from producer.base.errors import CommandError
 from producer.base.settings import load
 

@@ -8,12 +8,12 @@ from prometheus_client import CollectorRegistry
 from pydantic import Field
 
 from consumer.count.connect import connect_redis
+from consumer.count.counters import tally
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
 from consumer.count.store import Store, TopicChanged
 from consumer.count.switch import AnotherRecount, Rebuild
-from consumer.count.tally import tally
 from consumer.count.zones import load_zones
 from consumer.metrics import CountMetrics
 from producer.base.connect import connect

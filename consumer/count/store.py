@@ -7,8 +7,8 @@ from importlib.resources import files
 
 import redis
 
-from consumer.count.counters import SWITCHING, Moment, Switching, offsets_of
-from consumer.count.tally import Tally
+from consumer.count.counters import Tally
+from consumer.count.snapshot import SWITCHING, Moment, Switching, offsets_of
 
 Offsets = Mapping[int, int | None]
 """Partition -> next offset to count; None where nothing is counted yet."""

@@ -10,12 +10,12 @@ from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from consumer.count.connect import connect_redis
-from consumer.count.counters import Counters, offsets_of
+from consumer.count.counters import Tally
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
+from consumer.count.snapshot import Counters, offsets_of
 from consumer.count.store import first_below
-from consumer.count.tally import Tally
 from consumer.count.zones import load_zones
 from consumer.metrics import CountMetrics
 from producer.base.errors import CommandError

@@ -1,4 +1,4 @@
-"""A batch: records, and what committing them takes. `read.py` polls them and decides when they become one."""
+"""A batch: records, what committing them takes, and when they are enough. `read.py` polls them."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
+
+from consumer.kafka.bounded_consumer import POLL_BYTES
 
 ClosedBy = Literal["size", "deadline", "ready"]
 """Full, the first record waited long enough, or nothing more can come."""
@@ -61,6 +63,17 @@ class Collected:
         for records in found.values():
             self._records.extend(records)
             self.size += sum(_size(record) for record in records)
+
+    def due(self, most: int, deadline: float) -> Literal["size", "deadline"] | None:
+        """Why they must become a batch now; None: more may come.
+
+        Args:
+            most: records; of bytes it is `POLL_BYTES`.
+            deadline: seconds that the first record may wait.
+        """
+        if len(self._records) >= most or self.size >= POLL_BYTES:
+            return "size"
+        return "deadline" if self._records and self.waited() >= deadline else None
 
     def waited(self) -> float:
         """Seconds since the first record came."""

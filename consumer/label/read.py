@@ -11,7 +11,6 @@ from dataclasses import replace
 from kafka import TopicPartition
 from kafka.errors import CorruptRecordError, UnsupportedCodecError
 
-from consumer.kafka.bounded_consumer import POLL_BYTES
 from consumer.kafka.offsets import ROUND_TRIP_MS, Ends, ends_of
 from consumer.kafka.unpack import LARGEST
 from consumer.kafka.watchdog import Watchdog
@@ -111,21 +110,18 @@ class Source:
             Reassigned: the group was rebalanced; everything read so far is stale.
             KafkaError: expired or missing offsets among others; all lead to `resync`.
         """
-        settings = self._settings
+        deadline = self._settings.batch_deadline
         while True:
             self._raise_if_reassigned()
-            if len(self._collected) >= self._batch_size or self._collected.size >= POLL_BYTES:
-                return self._close("size")
-            waited = self._collected.waited()
-            if self._collected and waited >= settings.batch_deadline:
-                return self._close("deadline")
+            if by := self._collected.due(self._batch_size, deadline):
+                return self._close(by)
             if self._stop.is_set() or (oldest is not None and oldest.done()):
                 return None
             if self._collected and self._at_end():
                 return self._close("ready")
             slice_ = POLL_SLICE if oldest is None else BUSY_SLICE
             if self._collected:
-                slice_ = min(slice_, settings.batch_deadline - waited)
+                slice_ = min(slice_, deadline - self._collected.waited())
             if not self._poll(slice_) and not self._collected:
                 return None
 

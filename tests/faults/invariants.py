@@ -11,11 +11,11 @@ from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from consumer.count.count import HEALTH_LIMIT, count
-from consumer.count.counters import Counters
+from consumer.count.counters import tally
 from consumer.count.read import Reader
 from consumer.count.settings import CountSettings
+from consumer.count.snapshot import Counters
 from consumer.count.store import Store
-from consumer.count.tally import tally
 from consumer.count.verify import differences
 from consumer.count.zones import load_zones
 from consumer.dead_letter import REASON

@@ -10,8 +10,8 @@ import pytest
 import redis
 from playwright.sync_api import Page, expect
 
+from consumer.count.counters import tally
 from consumer.count.store import Store
-from consumer.count.tally import tally
 from consumer.count.zones import load_zones
 from consumer.labeled_post import LabeledPost
 from deploy.local.stack import Stack

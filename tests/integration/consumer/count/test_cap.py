@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
-from consumer.count import counters, known, read
+from consumer.count import known, read, snapshot
 from consumer.count.count import Notices
 from consumer.count.store import Store
 from tests.conftest import wait_until
@@ -192,7 +192,7 @@ def test_verify_is_right_while_more_cities_are_counted_than_it_reads_at_once(
     counting: Counting, here: Here, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(known, "MOST", 1_000)
-    monkeypatch.setattr(counters, "SLICE", 5)
+    monkeypatch.setattr(snapshot, "SLICE", 5)
     counter = counting.start()
     stop, written = Event(), 0
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import redis
 
-from consumer.count import counters as module
+from consumer.count import snapshot as module
 from consumer.count import switch
-from consumer.count.counters import Counters, Switching
+from consumer.count.counters import Tally, tally
+from consumer.count.snapshot import Counters, Switching
 from consumer.count.store import Stand, Store, TopicChanged
 from consumer.count.switch import AnotherRecount, Rebuild
-from consumer.count.tally import Tally, tally
 from consumer.count.zones import load_zones
 from producer.base.errors import CommandError
 from tests.conftest import wait_until

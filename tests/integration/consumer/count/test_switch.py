@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from consumer.count import counters as module
-from consumer.count.counters import Counters, Switching
+from consumer.count import snapshot as module
+from consumer.count.snapshot import Counters, Switching
 from tests.conftest import wait_until
 from tests.integration.consumer.count.conftest import Counting
 

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from consumer.cities import popularity
-from consumer.count.counters import Counters
-from consumer.count.tally import tally
+from consumer.count.counters import tally
+from consumer.count.snapshot import Counters
 from consumer.count.zones import load_zones
 from consumer.evaluate.curves import curves
 from consumer.evaluate.marks import sheet

@@ -11,7 +11,7 @@ import pytest
 import redis
 from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 
-from consumer.count.counters import Counters
+from consumer.count.snapshot import Counters
 from consumer.dead_letter import SOURCE
 from consumer.kafka.offsets import topic_id_of
 from consumer.label.offset_metadata import Note

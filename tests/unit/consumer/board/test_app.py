@@ -20,8 +20,8 @@ from consumer.board.cities import Cities, Figures
 from consumer.board.fetch import Away, Gone
 from consumer.board.settings import BoardSettings
 from consumer.board.wall import Shown, Wall
-from consumer.count.counters import Counters
-from consumer.count.tally import tally
+from consumer.count.counters import tally
+from consumer.count.snapshot import Counters
 from consumer.labeled_post import SourceRecord
 from producer.base.settings import load
 from tests.labels import labeled, labeled_value

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from consumer.board.wall import Filter, Wall
-from consumer.count.tally import NOT_CLASSIFIED
+from consumer.count.counters import NOT_CLASSIFIED
 from tests.labels import labeled
 
 

@@ -17,8 +17,8 @@ from consumer.cities import popularity
 from consumer.cities.corrected import correct, judge
 from consumer.cities.figures import ENOUGH, CityReport, PlaceReport, distances, mood, reports, rhythm
 from consumer.cities.popularity import Counted
-from consumer.count.counters import Counters
-from consumer.count.tally import tally
+from consumer.count.counters import tally
+from consumer.count.snapshot import Counters
 from consumer.count.zones import load_zones
 from consumer.evaluate.marks.marks import Sheet
 from consumer.evaluate.samples.folder import Sample, write_sample

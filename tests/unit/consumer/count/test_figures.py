@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 from scipy.stats import binomtest
 
-from consumer.count.counters import Counters
+from consumer.count.counters import tally
 from consumer.count.figures import CityFigures, Share, popularity
-from consumer.count.tally import tally
+from consumer.count.snapshot import Counters
 from consumer.count.zones import load_zones
 from tests.labels import labeled
 

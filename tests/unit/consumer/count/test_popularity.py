@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from consumer.count import popularity as report
-from consumer.count.counters import Counters
-from consumer.count.tally import tally
+from consumer.count.counters import tally
+from consumer.count.snapshot import Counters
 from consumer.count.zones import load_zones
 from producer.base.errors import CommandError, UsageError
 from tests.labels import labeled

@@ -3,7 +3,6 @@
 import pytest
 from kafka import OffsetAndMetadata, TopicPartition
 
-from consumer.label import read
 from consumer.label.group import Reassigned
 from consumer.label.read import POLL_LIMIT
 from tests.unit.consumer.label.reading import PATIENCE, Limits, Line, at, places
@@ -60,12 +59,12 @@ def test_a_batch_is_closed_when_its_first_record_has_waited_until_the_deadline(l
 
 def test_a_batch_is_closed_when_it_has_so_many_bytes(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     line.collect(2)
-    monkeypatch.setattr(read, "POLL_BYTES", 2 * len(b"0" + b"citylondon"))
+    monkeypatch.setattr("consumer.label.batch.POLL_BYTES", 2 * len(b"0" + b"citylondon"))
 
     batch = line.batch()
 
     assert (places(batch), batch.closed_by) == ([(0, 0), (0, 1)], "size")
-    monkeypatch.setattr(read, "POLL_BYTES", 10**9)
+    monkeypatch.setattr("consumer.label.batch.POLL_BYTES", 10**9)
     assert places(line.batch()) == [(0, 2), (0, 3), (0, 4), (0, 5)]
 
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from consumer.count.tally import Tally, stamp_of, tally
+from consumer.count.counters import Tally, stamp_of, tally
 from consumer.count.zones import load_zones
 from tests.labels import golden, labeled
 
