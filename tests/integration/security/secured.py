@@ -25,9 +25,9 @@ from deploy.local.broker import Broker
 from deploy.local.kafka_jars import find_kafka
 from deploy.local.process import HOST, free_ports
 from deploy.local.redis_server import RedisServer, find_server
-from deploy.local.secured import secured_properties
 from tests.conftest import ROOT
 from tests.integration.security.certificates import Certificates, make
+from tests.integration.security.properties import secured_properties
 
 PASSWORD = "hunter2-kafka"
 REDIS_PASSWORD = "hunter2-redis"
