@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from consumer.origin import Origin
+from consumer.origin import SOURCE_TOPIC_ID, Origin
 
 Headers = list[tuple[str, bytes]]
 
@@ -32,8 +32,6 @@ ATTEMPTS = "placestream-attempts"
 REASON = "placestream-reason"
 SOURCE = "placestream-source"
 """The `Origin`: the record that died, also when it was a replayed one."""
-SOURCE_TOPIC_ID = "placestream-source-topic-id"
-"""The id of the topic that `SOURCE` names: a topic recreated under the same name has another one."""
 LEFT_OUT = {
     "value_bytes": "placestream-value-bytes",
     "value_sha256": "placestream-value-sha256",
@@ -172,7 +170,7 @@ def to_record(
         original = list({name: value[:MAX_MESSAGE] for name, value in original if name in OF_THE_FIRST}.items())
     if first_failure:
         headers = [
-            *original,
+            *((name, value) for name, value in original if name != SOURCE_TOPIC_ID),  # a sender cannot know it
             (f"{PREFIX}topic", record.topic.encode()),
             (f"{PREFIX}partition", str(record.partition).encode()),
             (f"{PREFIX}offset", str(record.offset).encode()),

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerialize
 
 from consumer.classify.decision import Decision, EnsembleKind
 from consumer.classify.label import Label, Ranking
-from consumer.origin import Origin
+from consumer.origin import SOURCE_TOPIC_ID, Origin
 from producer.base.logs import event
 from producer.post import Post, format_time
 
@@ -156,12 +156,13 @@ class LabeledPost(_Record):
         """The record's value: JSON in UTF-8."""
         return self.model_dump_json().encode()
 
-    def headers(self, group_id: str, traceparent: bytes | None) -> list[tuple[str, bytes]]:
-        """The record's headers: content type, CloudEvents in binary mode, and the trace passed on.
+    def headers(self, group_id: str, traceparent: bytes | None, topic_id: str = "") -> list[tuple[str, bytes]]:
+        """The record's headers: content type, CloudEvents in binary mode, the source's topic id, the trace passed on.
 
         Args:
             group_id: the worker's consumer group.
             traceparent: W3C trace context of the post's record, unchanged.
+            topic_id: of the topic that the post's record is of; without one no header says it.
         """
         origin = Origin.of(group_id, self.source)
         headers = [
@@ -172,6 +173,8 @@ class LabeledPost(_Record):
             ("ce_type", EVENT_TYPE.encode()),
             ("ce_time", format_time(self.labeled_at).encode()),
         ]
+        if topic_id:
+            headers.append((SOURCE_TOPIC_ID, topic_id.encode()))
         return headers if traceparent is None else [*headers, ("traceparent", traceparent)]
 
 

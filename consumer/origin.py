@@ -5,6 +5,9 @@ from typing import Any
 
 GROUPS = "/placestream/"
 
+SOURCE_TOPIC_ID = "placestream-source-topic-id"
+"""Header of an output: the id of the topic that it was made of; a topic recreated under the same name has another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:

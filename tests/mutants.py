@@ -280,9 +280,16 @@ MUTANTS = (
     Mutant(
         "outputs-of-this-topic",
         "what came out of an earlier topic of this name hides nothing of its successor",
-        (Edit("consumer/label/published.py", " and self._is_made_of(partition, out)", ""),),
+        (Edit("consumer/label/published.py", " and self._is_made_of(partition, topic_id, out)", ""),),
         (
             "tests/integration/consumer/label/test_published.py::test_the_same_posts_in_a_topic_created_anew_are_labelled_again",
+        ),
+    ),
+    Mutant(
+        "whether an output was made of this topic is not a question of two clocks",
+        (Edit("consumer/label/published.py", 'headers.get(SOURCE_TOPIC_ID, b"")', 'b""'),),
+        (
+            "tests/integration/consumer/label/test_published.py::test_nothing_is_labelled_twice_where_senders_are_an_hour_ahead_and_date_their_posts",
         ),
     ),
     Mutant(

@@ -38,13 +38,23 @@ def read_all(stack: Stack, topic: str, isolation: str = "read_committed", timeou
 
 
 def write(
-    stack: Stack, topic: str, records: Iterable[tuple[bytes | None, bytes | None, list[tuple[str, Any]]]]
+    stack: Stack,
+    topic: str,
+    records: Iterable[tuple[bytes | None, bytes | None, list[tuple[str, Any]]]],
+    dated_ms: int | None = None,
 ) -> None:
-    """Send records (key, value, headers) to partition 0, 1, 0, 1 … and wait until all are there."""
+    """Send records (key, value, headers) to partition 0, 1, 0, 1 … and wait until all are there.
+
+    Args:
+        stack: the broker.
+        topic: has partitions already.
+        records: in the order of sending.
+        dated_ms: their timestamp in ms since 1970; None: now.
+    """
     with closing(KafkaProducer(bootstrap_servers=stack.broker.address, max_request_size=2**24)) as producer:
         partitions = sorted(producer.partitions_for(topic))
         sent = [
-            producer.send(topic, value, key, headers, partition=partitions[number % len(partitions)])
+            producer.send(topic, value, key, headers, partitions[number % len(partitions)], dated_ms)
             for number, (key, value, headers) in enumerate(records)
         ]
         for future in sent:

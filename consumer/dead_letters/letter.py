@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from consumer.dead_letter import LEFT_OUT, PREFIX, REASON, SOURCE, SOURCE_TOPIC_ID, attempts_of
-from consumer.origin import Origin, parse_number
+from consumer.dead_letter import LEFT_OUT, PREFIX, REASON, SOURCE, attempts_of
+from consumer.origin import SOURCE_TOPIC_ID, Origin, parse_number
 from producer.post import check_parts
 
 MISSING = "–"

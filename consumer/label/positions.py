@@ -137,7 +137,7 @@ class Positions:
             if after is None or self._of(after) == self._topic_id
         }
         known = {partition: max(offset, self._known.get(partition, 0)) for partition, offset in said.items()}
-        for partition, offset in (known | self._published.beyond(known)).items():
+        for partition, offset in (known | self._published.beyond(known, self._topic_id)).items():
             if offset > said[partition]:
                 committed[partition] = self.after(offset - 1)
                 event(

@@ -180,7 +180,7 @@ class Sink:
 
     def _fitting(self, record: Any, outcome: Outcome, topic_id: str) -> tuple[Outgoing, Outcome]:
         if isinstance(outcome, LabeledPost):
-            out = self._label(record, outcome)
+            out = self._label(record, outcome, topic_id)
             if out.size <= self._topics.output_limit:
                 return out, outcome
             outcome = DeadLetter(
@@ -200,12 +200,12 @@ class Sink:
         key, value, headers = to_record(record, dead, self._settings.group_id, topic_id)
         return Outgoing(self._settings.dead_letter_topic, record.partition, key, value, headers)
 
-    def _label(self, record: Any, label: LabeledPost) -> Outgoing:
+    def _label(self, record: Any, label: LabeledPost, topic_id: str) -> Outgoing:
         traceparent = next((value for name, value in reversed(record.headers or ()) if name == "traceparent"), None)
         return Outgoing(
             self._settings.output_topic,
             record.partition,
             label.post_id.encode(),
             label.to_value(),
-            label.headers(self._settings.group_id, traceparent),
+            label.headers(self._settings.group_id, traceparent, topic_id),
         )

@@ -15,7 +15,7 @@ from consumer.dead_letter import SOURCE, short_key
 from consumer.kafka.groupless import build_consumer
 from consumer.kafka.offsets import ROUND_TRIP_MS
 from consumer.label.settings import LabelSettings
-from consumer.origin import Origin
+from consumer.origin import SOURCE_TOPIC_ID, Origin
 from producer.base.connect import connect
 
 LABELS_BACK = (2, 16, 256, 4096)
@@ -33,11 +33,13 @@ class Out:
         offset: of its post in the input topic.
         key: of the record; the same as the post's, or that of a dead letter that has its hash.
         timestamp: when it was sent, in ms since 1970.
+        topic_id: of the topic that its post lies in; empty: it does not say.
     """
 
     offset: int
     key: bytes | None
     timestamp: int
+    topic_id: str
 
     @classmethod
     def of(cls, record: Any, group_id: str, partition: TopicPartition) -> "Out | None":
@@ -53,7 +55,8 @@ class Out:
         origin = Origin.parse(source.decode(errors="replace"))
         if origin is None or origin != Origin(group_id, partition.topic, partition.partition, origin.offset):
             return None
-        return cls(origin.offset, record.key, record.timestamp)
+        topic_id = headers.get(SOURCE_TOPIC_ID, b"").decode(errors="replace")
+        return cls(origin.offset, record.key, record.timestamp, topic_id)
 
 
 class Published:
@@ -79,11 +82,12 @@ class Published:
             ),
         )
 
-    def beyond(self, committed: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    def beyond(self, committed: Mapping[TopicPartition, int], topic_id: str) -> dict[TopicPartition, int]:
         """Where partitions go on of which more came out than is committed.
 
         Args:
             committed: the next offset of each partition of the input.
+            topic_id: of the input as it is now; empty: its broker gives topics none.
 
         Returns:
             The offset after the last post that came out, of those partitions alone. It is also right where dead
@@ -96,7 +100,7 @@ class Published:
         after = dict(committed)
         for output, out in self._last(inputs).items():
             partition = inputs[output]
-            if out.offset >= after[partition] and self._is_made_of(partition, out):
+            if out.offset >= after[partition] and self._is_made_of(partition, topic_id, out):
                 after[partition] = out.offset + 1
         return {partition: offset for partition, offset in after.items() if offset > committed[partition]}
 
@@ -134,15 +138,21 @@ class Published:
             self._outs.pop(output, None)
         return self._looked.get(output, 0)
 
-    def _is_made_of(self, partition: TopicPartition, out: Out) -> bool:
-        """Whether the input still has the post there, and not another one: the topic may have been recreated."""
+    def _is_made_of(self, partition: TopicPartition, topic_id: str, out: Out) -> bool:
+        """Whether the input still has the post there, and not another one: the topic may have been recreated.
+
+        Where one of the two ids is missing, a post that is younger than the output is another one. That compares two
+        clocks: what an older worker published, or a broker without topic ids holds, is recognised only if they agree.
+        """
+        if out.topic_id and topic_id and out.topic_id != topic_id:
+            return False
         begins = self._consumer.beginning_offsets([partition], timeout_ms=ROUND_TRIP_MS)
         ends = self._consumer.end_offsets([partition], timeout_ms=ROUND_TRIP_MS)
         if not begins[partition] <= out.offset < ends[partition]:
             return False
         found = self._read({partition: out.offset}, {partition: out.offset + 1})
         post = next((record for record in found if record.offset == out.offset), None)
-        if post is None or post.timestamp > out.timestamp:
+        if post is None or (not (out.topic_id and topic_id) and post.timestamp > out.timestamp):
             return False
         return post.key is None or short_key(post.key) == short_key(out.key)
 

@@ -14,8 +14,9 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from consumer.dead_letter import ATTEMPTS, LEFT_OUT, PREFIX, REASON, REASONS, SOURCE, SOURCE_TOPIC_ID, STAGES
+from consumer.dead_letter import ATTEMPTS, LEFT_OUT, PREFIX, REASON, REASONS, SOURCE, STAGES
 from consumer.labeled_post import LabeledPost
+from consumer.origin import SOURCE_TOPIC_ID
 from deploy.contracts.compatibility import Change, changes
 from producer.base.errors import CommandError
 from producer.post import MAX_CITY, _JsonPost

@@ -151,6 +151,14 @@ def test_what_was_left_out_before_is_not_said_of_a_letter_that_is_whole_again() 
     assert said.keys() <= NAMES
 
 
+@pytest.mark.parametrize("topic_id", ["ours", ""])
+def test_a_senders_word_for_the_id_of_the_topic_is_not_passed_on(topic_id: str) -> None:
+    headers = to_record(record(headers=[("placestream-source-topic-id", b"sent")]), dead(), "placestream", topic_id)[2]
+
+    said = [value for name, value in headers if name == "placestream-source-topic-id"]
+    assert said == ([topic_id.encode()] if topic_id else [])
+
+
 def test_only_what_this_program_left_out_counts_as_left_out() -> None:
     left_out = LeftOut("record_too_large", "why")
     assert left_out_of(SimpleNamespace(checksum=left_out)) is left_out

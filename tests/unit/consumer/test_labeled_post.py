@@ -50,8 +50,8 @@ def test_the_golden_record_is_written_byte_for_byte() -> None:
     expected = golden("labeled_post")
     post = joined(label())
     assert post.to_value() == json.dumps(expected["value"], separators=(",", ":")).encode()
-    (*_, (_, trace)) = expected["headers"]
-    headers = [[name, value.decode()] for name, value in post.headers("placestream", trace.encode())]
+    (*_, (_, topic_id), (_, trace)) = expected["headers"]
+    headers = [[name, value.decode()] for name, value in post.headers("placestream", trace.encode(), topic_id)]
     assert headers == expected["headers"]
     assert post.post_id == expected["key"]
 
@@ -63,7 +63,7 @@ def test_the_golden_record_is_read_and_written_back_unchanged() -> None:
     assert read.to_value() == value
 
 
-def test_without_a_trace_there_is_no_trace_header() -> None:
+def test_without_a_trace_or_a_topic_id_no_header_says_it() -> None:
     assert [name for name, _ in joined(label()).headers("g", None)] == [
         "content-type",
         "ce_specversion",

@@ -1,5 +1,6 @@
 """The broker forgets what was committed: a new worker goes on after what came out, and nothing comes out twice."""
 
+import time
 from contextlib import closing
 
 import pytest
@@ -9,7 +10,7 @@ from kafka.admin import KafkaAdminClient
 from deploy.local.stack import Stack
 from tests.conftest import RunCli, Topics
 from tests.integration.consumer.label.conftest import ids, label, recreate
-from tests.wire import post, read_all, write
+from tests.wire import configure, post, read_all, write
 
 GROUP = "placestream"
 BAD = (b"bad", b"not a picture", [("city", b"london")])
@@ -41,6 +42,20 @@ def test_what_the_broker_forgot_is_not_labelled_twice(
     assert f"partition=1 committed={left or 0} going_on_at=20" in again
     assert again.count("the committed offset went back") == 2
     assert "went back" not in third
+
+
+def test_nothing_is_labelled_twice_where_senders_are_an_hour_ahead_and_date_their_posts(
+    stack: Stack, topics: Topics, run_cli: RunCli, admin: KafkaAdminClient
+) -> None:
+    configure(stack, topics.input, message_timestamp_type="CreateTime")
+    write(stack, topics.input, [post(str(number)) for number in range(20)], dated_ms=int(time.time() + 3500) * 1000)
+    label(run_cli, topics)
+    admin.delete_group_offsets(GROUP, [TopicPartition(topics.input, number) for number in (0, 1)])
+
+    again = label(run_cli, topics)
+
+    assert came_out(stack, topics) == ids(20)
+    assert again.count("the committed offset went back") == 2
 
 
 def test_another_group_labels_everything_again(stack: Stack, topics: Topics, run_cli: RunCli) -> None:

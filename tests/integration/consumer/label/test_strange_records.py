@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
-from consumer.dead_letter import LEFT_OUT, PREFIX, REASON, SOURCE, SOURCE_TOPIC_ID, short_key
+from consumer.dead_letter import LEFT_OUT, PREFIX, REASON, SOURCE, short_key
 from consumer.kafka.offsets import topic_id_of
 from consumer.kafka.unpack import MOST_HEADER_BYTES, MOST_HEADERS
+from consumer.origin import SOURCE_TOPIC_ID
 from deploy.local.stack import Stack
 from tests.batches import Header, batch, bomb, hash_of_zeros, pack, produce, record, sized, varint
 from tests.conftest import RunCli, Topics

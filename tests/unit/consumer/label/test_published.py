@@ -13,7 +13,11 @@ from consumer.kafka.offsets import ROUND_TRIP_MS
 from consumer.label import published
 from consumer.label.published import Published
 from consumer.label.settings import LabelSettings
+from consumer.origin import SOURCE_TOPIC_ID
 
+NOW = 1_780_000_000_000
+"""When each post entered, in ms since 1970."""
+TOPIC_ID = "c0ffee"
 POSTS, LABELS, DEAD = (TopicPartition(topic, 0) for topic in ("posts", "labeled-posts", "posts-dlt"))
 
 
@@ -26,11 +30,13 @@ class Found:
     offset: int
     key: bytes | None
     headers: list[tuple[str, bytes]]
-    timestamp: int = 1
+    timestamp: int = NOW
 
 
-def label(offset: int, of: int, group: str = "placestream") -> Found:
+def label(offset: int, of: int, group: str = "placestream", topic_id: str = TOPIC_ID) -> Found:
     headers = [("ce_source", f"/placestream/{group}".encode()), ("ce_id", f"posts/0/{of}".encode())]
+    if topic_id:
+        headers.append((SOURCE_TOPIC_ID, topic_id.encode()))
     return Found("labeled-posts", 0, offset, str(of).encode(), headers)
 
 
@@ -101,9 +107,9 @@ def outputs(log: Log) -> Published:
     return Published(LabelSettings.model_validate({}))
 
 
-def beyond(outputs: Published, committed: int = 0) -> int:
+def beyond(outputs: Published, committed: int = 0, topic_id: str = TOPIC_ID) -> int:
     """Where the partition goes on."""
-    return outputs.beyond({POSTS: committed}).get(POSTS, committed)
+    return outputs.beyond({POSTS: committed}, topic_id).get(POSTS, committed)
 
 
 def test_the_last_label_behind_its_marker_costs_two_offsets(log: Log, outputs: Published) -> None:
@@ -118,6 +124,25 @@ def test_a_dead_letter_behind_the_last_label_counts(log: Log, outputs: Published
     log.put(dead_letter(0, of=8), end=2)
 
     assert beyond(outputs) == 9
+
+
+@pytest.mark.parametrize(
+    ("of", "now", "sent_at", "is_made_of"),
+    [
+        (TOPIC_ID, TOPIC_ID, NOW - 3_600_000, True),  # a worker's clock that is behind the broker's or the sender's
+        ("another", TOPIC_ID, NOW + 1, False),
+        ("", TOPIC_ID, NOW, True),  # an older worker's label: only the clocks can tell
+        ("", TOPIC_ID, NOW - 1, False),
+        (TOPIC_ID, "", NOW, True),  # a broker that gives topics no id
+        (TOPIC_ID, "", NOW - 1, False),
+    ],
+)
+def test_the_topic_id_tells_of_which_topic_a_label_was_made_and_clocks_only_where_there_is_none(
+    log: Log, outputs: Published, of: str, now: str, sent_at: int, is_made_of: bool
+) -> None:
+    log.put(replace(label(0, of=7, topic_id=of), timestamp=sent_at), end=2)
+
+    assert beyond(outputs, topic_id=now) == (8 if is_made_of else 0)
 
 
 LONG = b"k" * (MAX_KEY + 1)
@@ -204,4 +229,4 @@ def test_a_partition_that_an_output_has_only_just_got_is_asked_for_again(
 
     monkeypatch.setattr(log, "end_offsets", unknown)
     with pytest.raises(UnknownTopicOrPartitionError, match=r"labeled-posts.*the input has grown"):
-        outputs.beyond({TopicPartition("posts", 7): 0})
+        outputs.beyond({TopicPartition("posts", 7): 0}, TOPIC_ID)
