@@ -271,7 +271,7 @@ MUTANTS = (
     Mutant(
         "outputs-are-asked",
         "a new worker goes on after what came out, even if the broker has forgotten that it was committed",
-        (Edit(POSITIONS, "(known | self._published.beyond(known))", "known"),),
+        (Edit(POSITIONS, "(known | self._published.beyond(known, self._topic_id))", "known"),),
         (
             f"{TEST_READ}::test_a_partition_goes_on_after_what_came_out_whatever_the_broker_says",
             "tests/integration/consumer/label/test_published.py::test_what_the_broker_forgot_is_not_labelled_twice",
@@ -286,6 +286,7 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "topic-by-its-id",
         "whether an output was made of this topic is not a question of two clocks",
         (Edit("consumer/label/published.py", 'headers.get(SOURCE_TOPIC_ID, b"")', 'b""'),),
         (

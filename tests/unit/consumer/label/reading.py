@@ -118,7 +118,7 @@ class Outputs:
     def __init__(self, settings: LabelSettings) -> None:
         self.after: dict[TopicPartition, int] = {}
 
-    def beyond(self, committed: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
+    def beyond(self, committed: dict[TopicPartition, int], topic_id: str) -> dict[TopicPartition, int]:
         return {tp: offset for tp, offset in self.after.items() if offset > committed.get(tp, offset)}
 
 
