@@ -17,6 +17,7 @@ class Broker:
 
     logs: dict[TopicPartition, Log]
     refused: set[str] = field(default_factory=set)
+    silent: set[TopicPartition] = field(default_factory=set)
     is_away: bool = False
 
     def describe_topics(self, names: list[str]) -> list[dict[str, Any]]:
@@ -41,7 +42,6 @@ class Consumer:
         self.broker = broker
         self.known = set(broker.logs)
         self.positions: dict[TopicPartition, int] = {}
-        self.paused: set[TopicPartition] = set()
 
     def topics(self) -> set[str]:
         if self.broker.is_away:
@@ -53,16 +53,16 @@ class Consumer:
         return {partition.partition for partition in self.known if partition.topic == topic}
 
     def assign(self, partitions: list[TopicPartition]) -> None:
-        self.positions, self.paused = dict.fromkeys(partitions, -1), set()
+        self.positions = {each: self.positions.get(each, -1) for each in partitions}
+
+    def assignment(self) -> set[TopicPartition]:
+        return set(self.positions)
 
     def unsubscribe(self) -> None:
         self.assign([])
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self.positions[partition] = offset
-
-    def pause(self, partition: TopicPartition) -> None:
-        self.paused.add(partition)
 
     def position(self, partition: TopicPartition, timeout_ms: int = 0) -> int:
         return self.positions[partition]
@@ -80,7 +80,7 @@ class Consumer:
         """Records of one partition at most, as often as not."""
         if self.broker.is_away:
             return {}
-        for partition in sorted(set(self.positions) - self.paused):
+        for partition in sorted(set(self.positions) - self.broker.silent):
             log, at = self.broker.logs[partition], self.positions[partition]
             if partition.topic in self.broker.refused:
                 raise TopicAuthorizationFailedError({partition.topic})

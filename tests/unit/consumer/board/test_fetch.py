@@ -23,9 +23,13 @@ def broker() -> Broker:
 
 
 @pytest.fixture
-def fetcher(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Fetcher:
-    monkeypatch.setattr(fetch, "PATIENCE", 0.1)
+def fetcher(broker: Broker) -> Fetcher:
     return Fetcher(Consumer(broker))
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "PATIENCE", 0.1)
 
 
 @pytest.fixture
@@ -71,6 +75,35 @@ def test_what_has_expired_or_never_was_is_gone_and_the_rest_comes(
     assert value(kept) == b"60"
 
 
+def test_a_partition_that_is_silent_holds_nobody_else_up(
+    fetcher: Fetcher, run: threading.Event, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker.silent = {at(0)}
+    slow, quick = fetcher.ask("posts", 0, 60), fetcher.ask("posts", 1, 60)
+    run.set()
+    assert value(quick) == b"60"
+    later = [fetcher.ask("posts", 1, offset) for offset in (61, 5, 99)]
+    assert [value(each) for each in later] == [b"61", b"5", b"99"]
+    assert not slow.done()
+    monkeypatch.setattr(fetch, "PATIENCE", 0.1)
+    with pytest.raises(Away, match="The broker does not answer"):
+        fetcher.ask("posts", 0, 61).result(10)
+
+
+def test_what_is_asked_for_later_is_looked_for_where_the_partition_ends_by_then(
+    fetcher: Fetcher, run: threading.Event, broker: Broker
+) -> None:
+    broker.silent = {at(0)}
+    first = fetcher.ask("posts", 0, 60)
+    run.set()
+    with pytest.raises(TimeoutError):
+        first.result(0.02)
+    broker.logs[at(0)][100] = b"new"
+    later = fetcher.ask("posts", 0, 100)
+    broker.silent = set()
+    assert [value(first), value(later)] == [b"60", b"new"]
+
+
 def test_whoever_loses_patience_takes_the_answer_from_nobody_else(fetcher: Fetcher, run: threading.Event) -> None:
     impatient, patient = (fetcher.ask("posts", 0, 3) for _ in range(2))
     assert impatient.cancel()
@@ -79,8 +112,9 @@ def test_whoever_loses_patience_takes_the_answer_from_nobody_else(fetcher: Fetch
     assert value(fetcher.ask("posts", 0, 4)) == b"4"
 
 
+@pytest.mark.usefixtures("impatient")
 def test_the_thread_outlives_a_broker_that_is_away_and_whoever_did_not_wait(
-    fetcher: Fetcher, run: threading.Event, broker: Broker
+    fetcher: Fetcher, run: threading.Event, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broker.is_away = True
     impatient, patient = (fetcher.ask("posts", 0, 3) for _ in range(2))
@@ -88,6 +122,7 @@ def test_the_thread_outlives_a_broker_that_is_away_and_whoever_did_not_wait(
     run.set()
     with pytest.raises(Away, match="The broker does not answer"):
         patient.result(10)
+    monkeypatch.setattr(fetch, "PATIENCE", 60.0)
     broker.is_away = False
     assert value(fetcher.ask("posts", 0, 3)) == b"3"
 
@@ -101,6 +136,7 @@ def test_a_partition_that_came_into_being_later_is_looked_for(
     assert value(asked) == b"new"
 
 
+@pytest.mark.usefixtures("impatient")
 def test_while_nobody_can_be_asked_about_a_partition_it_is_not_called_gone(
     fetcher: Fetcher, run: threading.Event, broker: Broker
 ) -> None:
