@@ -1,18 +1,28 @@
 """What a role answers over HTTP: /metrics, /healthz (the loop turns) and /readyz (it has begun to work)."""
 
+import contextlib
 import logging
+import socket
+import sys
 import threading
 import time
+from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import Field
 
-from producer.base.errors import CommandError
+from consumer.listen import in_url, listen
 from producer.base.logs import event
 from producer.base.settings import Settings
 
 log = logging.getLogger(__name__)
+
+MOST_CONNECTIONS = 64
+"""At once, each with a thread of its own."""
+SILENCE = 10.0
+"""Seconds that one side of a connection may say nothing."""
 
 
 class MetricsSettings(Settings):
@@ -44,6 +54,28 @@ class Health:
         return time.monotonic() - self._turned_at <= self._limit
 
 
+class _Server(ThreadingHTTPServer):
+    """A thread for each connection; of too many the oldest is cut, so that whoever asks next is answered."""
+
+    daemon_threads = True
+
+    def __init__(self, listening: socket.socket, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(listening.getsockname(), handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket, self.server_port = listening, listening.getsockname()[1]
+        self._open: deque[socket.socket] = deque()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.append(request)
+        if len(self._open) > MOST_CONNECTIONS:
+            with contextlib.suppress(OSError):  # it has ended
+                self._open.popleft().shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        event(log, logging.DEBUG, "a connection broke off", of=client_address[0], why=sys.exc_info()[1])
+
+
 def serve(host: str, port: int, registry: CollectorRegistry, health: Health) -> ThreadingHTTPServer:
     """Answer on host and port from a thread of its own; with port 0 on any free one.
 
@@ -52,6 +84,8 @@ def serve(host: str, port: int, registry: CollectorRegistry, health: Health) -> 
     """
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = SILENCE
+
         def do_GET(self) -> None:
             path = self.path.split("?")[0]
             if path == "/metrics":
@@ -63,6 +97,8 @@ def serve(host: str, port: int, registry: CollectorRegistry, health: Health) -> 
             else:
                 self._answer(404, "text/plain", b"/metrics /healthz /readyz\n")
 
+        do_HEAD = do_GET
+
         def _state(self, good: bool, yes: str, no: str) -> None:
             self._answer(200 if good else 503, "text/plain; charset=utf-8", f"{yes if good else no}\n".encode())
 
@@ -71,18 +107,13 @@ def serve(host: str, port: int, registry: CollectorRegistry, health: Health) -> 
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            if self.command != "HEAD":
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing: a scrape every few seconds is no event."""
 
-    try:
-        server = ThreadingHTTPServer((host, port), Handler)
-    except OSError as error:
-        raise CommandError(
-            f"cannot serve metrics at {host}:{port} (METRICS_HOST, METRICS_PORT; 0 = any free port): {error}"
-        ) from None
-    server.daemon_threads = True
+    server = _Server(listen(host, port, "metrics", "METRICS_HOST, METRICS_PORT"), Handler)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    event(log, logging.INFO, "metrics", address=f"http://{host}:{server.server_port}/metrics")
+    event(log, logging.INFO, "metrics", address=f"http://{in_url(host)}:{server.server_port}/metrics")
     return server

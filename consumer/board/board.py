@@ -1,7 +1,6 @@
 """The command `board`: pages for a browser, until it is stopped."""
 
 import logging
-import socket
 import threading
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from consumer.board.read import REQUEST_MS, Reader
 from consumer.board.settings import BoardSettings
 from consumer.board.wall import Wall
 from consumer.kafka.groupless import build_consumer
+from consumer.listen import in_url, listen
 from consumer.start import begin, stop_on_signals
 from producer.base.connect import connect
 from producer.base.errors import CommandError
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
     """
     settings = load(BoardSettings, "python -m consumer board", argv)
     _check_extra()
-    listening = _listen(settings)
+    listening = listen(settings.host, settings.port, "pages", "HOST, PORT")
     begin(settings)
     wall = Wall(settings.keep_posts, settings.keep_bytes)
     stop = threading.Event()
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
     stop_on_signals(stop)
     for thread in threads:
         thread.start()
-    url = f"http://{settings.address}:{listening.getsockname()[1]}/"
+    url = f"http://{in_url(settings.host)}:{listening.getsockname()[1]}/"
     event(log, logging.INFO, "board", address=url)
     print(f"The board is at {url} (Ctrl-C ends it)", flush=True)
     try:
@@ -100,21 +100,3 @@ def _check_extra() -> None:
         import uvicorn  # noqa: F401
     except ModuleNotFoundError as error:
         raise CommandError(f"board needs the package {error.name}: pip install 'placestream[board]'") from None
-
-
-def _listen(settings: BoardSettings) -> socket.socket:
-    """Take the port before anything else: a second board is told at once."""
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(128)
-    except OSError as error:
-        raise CommandError(
-            f"cannot serve pages at {settings.host}:{settings.port} (HOST, PORT; 0 = any free port): "
-            f"{error.strerror or error}"
-        ) from None
-    return listening

@@ -1,6 +1,5 @@
 """The settings of `board`."""
 
-import ipaddress
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Self
@@ -8,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from consumer.count.settings import RedisSettings
+from consumer.listen import in_url
 from producer.base.logs import LogSettings
 from producer.base.settings import TopicSettings
 from producer.post import parse_time
@@ -54,19 +54,7 @@ class BoardSettings(TopicSettings, RedisSettings, LogSettings):
 
     @property
     def hosts(self) -> list[str]:
-        """What a request's Host header may name; IPv6 addresses in the brackets that it has there."""
+        """What a request's Host header may name: no port, and IPv6 addresses in the brackets that they have there."""
         named = [self.host] if self.allowed_hosts is None else self.allowed_hosts.split(",")
         names = dict.fromkeys([*LOOPBACK, *(name.strip() for name in named if name.strip())])
-        return [f"[{name}]" if _is_ipv6(name) else name for name in names]
-
-    @property
-    def address(self) -> str:
-        """How HOST is written in an address."""
-        return f"[{self.host}]" if _is_ipv6(self.host) else self.host
-
-
-def _is_ipv6(name: str) -> bool:
-    try:
-        return ipaddress.ip_address(name).version == 6
-    except ValueError:
-        return False
+        return [re.sub(r"(?<=[^:]):\d+$", "", in_url(name)) for name in names]

@@ -1,4 +1,8 @@
+import contextlib
+import http.client
 import socket
+import struct
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -8,8 +12,9 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 import consumer.health
-from consumer.health import Health, serve
+from consumer.health import MOST_CONNECTIONS, Health, serve
 from producer.base.errors import CommandError
+from tests.conftest import wait_until
 
 Address = str
 
@@ -82,6 +87,50 @@ def test_ready_is_what_the_role_says(address: Address, health: Health) -> None:
 
 def test_another_path_is_not_found(address: Address) -> None:
     assert get(address, "/") == (404, "/metrics /healthz /readyz\n")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz"])
+def test_head_answers_as_get_without_the_text(address: Address, path: str) -> None:
+    host, port = address.split(":")
+    with closing(http.client.HTTPConnection(host, int(port), timeout=30)) as connection:
+        connection.request("HEAD", path)
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (get(address, path)[0], b"")
+        assert int(answer.headers["Content-Length"]) > 0
+
+
+def test_silent_connections_keep_nobody_from_asking(address: Address) -> None:
+    host, port = address.split(":")
+    with contextlib.ExitStack() as stack:
+        for _ in range(2 * MOST_CONNECTIONS):
+            stack.enter_context(socket.create_connection((host, int(port))))
+        assert get(address, "/healthz")[0] == 200
+        wait_until(lambda: threading.active_count() < 1.5 * MOST_CONNECTIONS, what="the oldest threads to end")
+
+
+def test_a_scraper_that_breaks_off_is_no_error(address: Address, capfd: pytest.CaptureFixture[str]) -> None:
+    host, port = address.split(":")
+    for _ in range(20):
+        with socket.create_connection((host, int(port))) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing is a reset
+            connection.sendall(b"GET /metrics HTTP/1.0\r\n")
+    assert get(address, "/healthz")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("host", ["::1", "::", "localhost"])
+def test_it_answers_over_ipv6_too(health: Health, host: str) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"this machine has no IPv6: {error}")
+    server = serve(host, 0, CollectorRegistry(), health)
+    try:
+        named = {"::": ["127.0.0.1", "[::1]"], "::1": ["[::1]"]}.get(host, [host])
+        assert [get(f"{each}:{server.server_port}", "/healthz")[0] for each in named] == [200] * len(named)
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_a_busy_port_is_one_line_that_names_the_settings(health: Health) -> None:

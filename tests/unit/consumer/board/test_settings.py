@@ -19,6 +19,8 @@ def test_it_is_for_this_machine_alone_unless_told_otherwise() -> None:
     assert settings().hosts == ["127.0.0.1", "localhost", "[::1]"]
     assert settings("--host", "10.0.0.7").hosts[-1] == "10.0.0.7"
     assert settings("--host", "0.0.0.0", "--allowed-hosts", "board.example, b").hosts[-2:] == ["board.example", "b"]
+    named = "board.example:8443,[2001:db8::1]:443,2001:db8::8090"
+    assert settings("--allowed-hosts", named).hosts[-3:] == ["board.example", "[2001:db8::1]", "[2001:db8::8090]"]
 
 
 @pytest.mark.parametrize("flags", [("--host", "0.0.0.0"), ("--host", "::"), ("--allowed-hosts", "*.example")])
