@@ -7,6 +7,7 @@ import sys
 import threading
 from typing import Any
 
+from producer.base.command import end_at_once
 from producer.base.errors import CommandError
 from producer.base.logs import LogSettings, event, setup
 
@@ -50,7 +51,7 @@ def stop_on_signals(stop: threading.Event) -> None:
 
     def on_signal(number: int, frame: Any) -> None:
         stop.set()
-        _on_signals(signal.SIG_DFL)
+        _on_signals(end_at_once)
 
     _on_signals(on_signal)
 

@@ -189,7 +189,7 @@ def _producer(settings: ReplaySettings, limit: int) -> Any:
 
 @contextmanager
 def _signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; the second one raises `KeyboardInterrupt`."""
+    """An event that SIGINT, SIGTERM and SIGHUP set; the second one raises `KeyboardInterrupt`."""
     stop = threading.Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -199,7 +199,10 @@ def _signals() -> Iterator[threading.Event]:
 
     previous = {}
     if threading.current_thread() is threading.main_thread():
-        previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        heard = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # `nohup`
+            heard.remove(signal.SIGHUP)
+        previous = {number: signal.signal(number, on_signal) for number in heard}
     try:
         yield stop
     finally:

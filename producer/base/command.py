@@ -2,6 +2,8 @@
 
 import gc
 import importlib
+import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
@@ -27,6 +29,8 @@ def run(program: str, commands: Mapping[str, tuple[str, str]], argv: Sequence[st
         unknown = f"{program}: unknown command {argv[0]!r}\n" if argv else ""
         print(f"{unknown}{_usage(program, commands)}", file=sys.stderr)
         return 2
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, end_at_once)  # until the command has its own handler
     try:
         return _load(commands[argv[0]][0])(list(argv[1:])) or 0
     except CommandError as error:
@@ -39,6 +43,11 @@ def run(program: str, commands: Mapping[str, tuple[str, str]], argv: Sequence[st
     except BrokenPipeError:  # `… | head`: the reader has seen enough
         sys.stderr.close()
         return 0
+
+
+def end_at_once(number: int, frame: object) -> None:
+    """A signal handler; by default the first process of a container hears of no signal."""
+    os._exit(128 + number)
 
 
 def _load(place: str) -> Callable[[list[str]], int | None]:

@@ -1,5 +1,6 @@
 """The edge where flags and environment become settings: the base classes that every role's own settings extend."""
 
+import re
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -127,4 +128,6 @@ def load(cls: type[S], program: str, argv: Sequence[str]) -> S:
 def _explain(problem: Any) -> str:
     name = str(problem["loc"][0]).upper() if problem["loc"] else ""
     message = problem["msg"].removeprefix("Value error, ")
+    if re.match("(tcp|udp|sctp)://", str(problem["input"])):
+        message += "; this looks like an address that Kubernetes gives its pods: set enableServiceLinks: false there"
     return f"setting {name}: {message}" if name else message

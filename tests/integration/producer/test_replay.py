@@ -117,7 +117,7 @@ def test_the_limit_of_the_topic_counts_as_well(stack: Stack, run_cli: RunCli, tm
     assert [post.post_id for post in as_posts(read_all(stack, "narrow"))] == ["1", "3", "4"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_replay_says_how_far_it_came_and_goes_on_there(
     stack: Stack, topics: Topics, run_cli: RunCli, start_cli: StartCli, sample: Path, number: int
 ) -> None:

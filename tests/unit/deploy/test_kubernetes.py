@@ -137,6 +137,7 @@ def test_every_variable_is_a_setting_that_its_command_takes(
 def test_a_pod_can_change_nothing_and_gain_nothing(kind: str, name: str, _settings: Any, build: str) -> None:
     pod = find(BUILDS[build], kind, name)["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     (inside,) = pod["containers"]

@@ -1,3 +1,5 @@
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +10,11 @@ from producer.__main__ import COMMANDS
 from producer.base import command
 from producer.base.errors import CommandError, UsageError
 
+ROOT = Path(__file__).parents[4]
 TABLE = {
     "good": ("tests.unit.producer.base.test_command:good", "does well"),
     "three": ("tests.unit.producer.base.test_command:three", "has its own exit code"),
+    "stopped": ("tests.unit.producer.base.test_command:stopped", "gets a signal before it has a handler"),
     "bad": ("tests.unit.producer.base.test_command:bad", "raises what its argument says"),
 }
 
@@ -21,6 +25,11 @@ def good(argv: list[str]) -> None:
 
 def three(argv: list[str]) -> int:
     return 3
+
+
+def stopped(argv: list[str]) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
 
 
 def bad(argv: list[str]) -> None:
@@ -46,6 +55,12 @@ def test_an_error_is_one_line_and_an_exit_code(
     assert capsys.readouterr().err == f"python -m x bad: {said}\n"
 
 
+def test_a_stop_before_the_command_has_a_handler_is_heard_by_one_of_our_own() -> None:
+    """The kernel's own would be none for process 1 of a container, which would live on until SIGKILL."""
+    code = "from tests.unit.producer.base.test_command import *; command.run('python -m x', TABLE, ['stopped'])"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 128 + signal.SIGTERM
+
+
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.run("python -m x", TABLE, ["--help"]) == 0
     out = capsys.readouterr().out
@@ -61,9 +76,7 @@ def test_no_such_command_is_wrong_usage(argv: list[str], capsys: pytest.CaptureF
 
 
 def python_m_producer(*argv: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "producer", *argv], capture_output=True, text=True, cwd=Path(__file__).parents[3]
-    )
+    return subprocess.run([sys.executable, "-m", "producer", *argv], capture_output=True, text=True, cwd=ROOT)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

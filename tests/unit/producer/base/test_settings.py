@@ -49,6 +49,12 @@ def test_a_wrong_setting_in_the_environment_is_named(monkeypatch: pytest.MonkeyP
 SASL = ("--security-protocol", "SASL_SSL", "--sasl-mechanism", "PLAIN", "--sasl-username", "me")
 
 
+def test_a_variable_that_kubernetes_sets_for_a_service_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLACESTREAM_STARTUP_TIMEOUT", "tcp://10.96.0.7:9101")
+    with pytest.raises(UsageError, match="^setting STARTUP_TIMEOUT: .*; .* enableServiceLinks: false"):
+        settings()
+
+
 def test_secrets_are_given_to_the_client_and_printed_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PLACESTREAM_SASL_PASSWORD", "hunter2")
     cafile = tmp_path / "ca.pem"
