@@ -1,5 +1,6 @@
 """Which encoder and which classifier are made of which settings."""
 
+import os
 from collections.abc import Callable
 
 import torch
@@ -7,6 +8,7 @@ import torch
 from consumer.classify.classifier import Classifier, unobserved
 from consumer.classify.compute import calibration, nvjpeg
 from consumer.classify.compute.engine import Engine
+from consumer.classify.compute.quota import cpu_quota
 from consumer.classify.decision import Decision
 from consumer.classify.encoders.encoder import Encoder
 from consumer.classify.places import TEMPLATES, Places
@@ -28,8 +30,7 @@ def build_classifier(
         CommandError: one line that says what is missing and what to do. There is no silent fall-back.
     """
     device = chosen_device(settings.device, settings.engine)
-    if device.startswith("cuda"):
-        torch.set_num_threads(1)  # the CPU's part is small then; more threads would wait for each other, spinning
+    fit_threads(device)
     places = Places.load(settings.places)
     decode_jpeg = nvjpeg.decoder(device) if settings.jpeg_decoder == "nvjpeg" else None
     try:
@@ -41,6 +42,14 @@ def build_classifier(
     decision = Decision(ensemble=settings.ensemble, weights=settings.weights, gate=settings.gate, threshold=threshold)
     templates = TEMPLATES[settings.templates] if settings.templates else None
     return Classifier(encoder, places, decision, settings.limits(), templates, top, observe, decode_jpeg)
+
+
+def fit_threads(device: str) -> None:
+    """Give torch as many threads as can compute at once; OMP_NUM_THREADS, where it is set, is the user's word."""
+    if device.startswith("cuda"):
+        torch.set_num_threads(1)  # the CPU's part is small then; more threads would wait for each other, spinning
+    elif (quota := cpu_quota()) is not None and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, min(torch.get_num_threads(), int(quota))))
 
 
 def chosen_device(wanted: str, engine: Engine) -> str:
