@@ -46,7 +46,7 @@ class PopularityPageSettings(CounterSettings, page.PageSettings):
     from_topic: bool = Field(False, description="count the labelled topic, not Redis")
     top: int = Field(15, ge=1, description="places per city; the CSV has all")
     heat_maps: int = Field(3, ge=0, le=10, description="places per city whose hours are drawn")
-    sample: Path | None = Field(None, description="marked sample folder: corrects shares by precision")
+    sample: Path | None = Field(None, description="the marked sample folder")
     marks: Path | None = Field(None, description="the filled sheet")
     sample_scores: Path | None = Field(None, description="the sample's score folder, if moved")
     seed: int = Field(205, ge=0, description="of random choices")

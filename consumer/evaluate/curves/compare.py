@@ -67,7 +67,7 @@ class CompareSettings(Settings):
 
     folders: CliPositionalArg[list[Path]] = Field(description="score folders, and the sample folder as the last")
     marks: Path | None = Field(None, description="the filled sheet (default: a sample-a's pre-labels)")
-    allow_unmarked: bool = Field(False, description="leave out posts that nobody marked")
+    allow_unmarked: bool = Field(False, description="accept posts that nobody marked")
     ensemble: str = Field(CONDITIONAL.name, description="how they decide: a name of the curves, or as --ensemble")
     coverage: float = Field(0.5, gt=0, lt=1, description="share of posts that each model classifies")
     rounds: int = Field(1_000, ge=100, description="rounds of the bootstrap")

@@ -63,7 +63,7 @@ class CurvesSettings(FurtherEnsembles):
     scores: CliPositionalArg[Path] = Field(description="score folder (of evaluate score)")
     sample: CliPositionalArg[Path] = Field(description="sample folder (of evaluate sample-a, sample-b or sample-c)")
     marks: Path | None = Field(None, description="the filled sheet (default: a sample-a's pre-labels)")
-    allow_unmarked: bool = Field(False, description="count posts that nobody marked as unjudged")
+    allow_unmarked: bool = Field(False, description="accept posts that nobody marked")
     text_threshold: float = Field(
         0.3, ge=0, le=1, description="confidence a caption needs, in the ensemble that asks for one"
     )

@@ -47,7 +47,7 @@ class ReportSettings(page.PageSettings):
     """
 
     curves: CliPositionalArg[Path] = Field(description="folder of evaluate curves")
-    sample: Path = Field(description="sample folder of the curves")
+    sample: Path = Field(description="the marked sample folder")
     marks: Path | None = Field(None, description="the filled sheet (default: that of the curves)")
     compare: list[Path] = Field([], description="CSV of compare to show as well; may be repeated")
     scores: Path | None = Field(None, description="the score folder, if moved")
@@ -58,7 +58,7 @@ class ReportSettings(page.PageSettings):
         None, ge=0, le=1, description="normalised threshold of the tables (default: the encoder's)"
     )
     per_column: int = Field(6, ge=1, le=100, description="pictures in a column of the gallery")
-    classes: int = Field(10, ge=1, description="most classes in the gallery")
+    classes: int = Field(10, ge=1, description="most frequent classes, at most")
 
     @field_validator("ensemble")
     @classmethod

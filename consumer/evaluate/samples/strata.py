@@ -31,7 +31,7 @@ class SampleSettings(Settings):
 class StrataSettings(SampleSettings):
     """How many classes, and posts of each."""
 
-    classes: int = Field(10, ge=1, description="most frequent classes to draw from")
+    classes: int = Field(10, ge=1, description="most frequent classes, at most")
     per_class: int = Field(100, ge=1, description="posts to draw from each class")
 
 
