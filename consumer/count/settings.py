@@ -66,7 +66,7 @@ class RedisSettings(Settings):
 
 
 class CounterSettings(TopicSettings, RedisSettings, LogSettings):
-    """The labelled topic and its counters: what `count`, `recount` and `verify` share."""
+    """The labelled topic and its counters."""
 
     cities_file: Path | None = Field(None, description="CSV city,zone (default: InstaCities' ten)")
 
