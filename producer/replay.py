@@ -47,14 +47,16 @@ class ReplaySettings(TopicSettings):
     rate: float | None = Field(None, gt=0, allow_inf_nan=False, description="posts per second (default: no limit)")
     limit: int | None = Field(None, ge=1, description="stop after so many posts")
     cities: str | None = Field(None, min_length=1, description="only these cities: a,b")
-    city: str | None = Field(None, min_length=1, description="city of pictures that lie in no city's folder")
+    city: str | None = Field(None, min_length=1, description="city of pictures outside a city's folder")
     ids: Literal["instagram", "plain"] | None = Field(
-        None, description="whether ids tell when a post was made (default: in img*/captions* layouts they do)"
+        None, description="what ids tell of a post's time (default: instagram in img* layouts, else plain)"
     )
     start_after: str | None = Field(None, min_length=1, description="go on after this post ID")
-    max_request_size: int = Field(DEFAULT_MAX_REQUEST_SIZE, ge=1024, description="largest record, in bytes")
+    max_request_size: int = Field(
+        DEFAULT_MAX_REQUEST_SIZE, ge=1024, description="largest record of the input topic, bytes"
+    )
     delivery_timeout: float = Field(
-        120.0, ge=2, allow_inf_nan=False, description="seconds to keep trying to deliver a post when the broker is lost"
+        120.0, ge=2, allow_inf_nan=False, description="seconds to keep trying to deliver a post"
     )
 
 

@@ -53,7 +53,7 @@ class SampleSettings(Settings):
     """Settings of ``sample``."""
 
     directory: CliPositionalArg[Path] = Field(description="folder to write to: new, empty, or an earlier sample")
-    photos: Path | None = Field(None, description="folder whose pictures are used as well, with captions in <name>.txt")
+    photos: Path | None = Field(None, description="folder of further pictures, captions in NAME.txt")
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class CreateSettings(TopicSettings):
         DEFAULT_MAX_REQUEST_SIZE,
         ge=LABEL_NEEDS,
         le=LARGEST_MAX_REQUEST_SIZE,
-        description="largest record of the input topic, in bytes",
+        description="largest record of the input topic, bytes",
     )
 
 

@@ -1,4 +1,4 @@
-"""The page of settings, made of the code: `python -m tests.settings_page` writes `consumer/SETTINGS.md` anew."""
+"""The page of settings, made of the code: `python -m tests.settings_page` writes `consumer/SETTINGS.md`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -72,12 +72,10 @@ PAGE = Path(__file__).parents[1] / "consumer/SETTINGS.md"
 HEAD = """\
 # Settings
 
-For whoever looks up a flag or a variable. `python -m tests.settings_page` makes this page of the code: do not edit it.
+For whoever looks up a flag or a variable. `python -m tests.settings_page` makes this page of the code.
 
 Every setting is a flag (`--batch-size`) and an environment variable (`PLACESTREAM_BATCH_SIZE`); flags win. Without a
-default it is not set. `python -m consumer label --help` lists what one command has.
-
-First come the settings that several commands share, then each command's own; a command's own row wins.
+default it is not set, or off. First come the settings that several commands share, then each command's own, which win.
 """
 
 Row = tuple[str, str, str]
@@ -142,7 +140,7 @@ def _row(name: str, field: FieldInfo) -> Row:
         default = default.get_secret_value()
     if isinstance(default, (tuple, list)):
         default = ",".join(map(str, default)) or None
-    unset = default is PydanticUndefined or default is None
+    unset = default is PydanticUndefined or default is None or default is False
     return str(field.alias or name).upper(), "" if unset else f"`{default}`", field.description or ""
 
 

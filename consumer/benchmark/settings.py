@@ -27,27 +27,23 @@ Several = (NoDecode, BeforeValidator(_split))
 class BenchmarkSettings(KafkaSettings, ClassifySettings):
     """Measure the pipeline beside the bare model, in turn and on the same machine; it creates and deletes topics."""
 
-    pretrained: str = Field(
-        "random", min_length=1, description="weights (open_clip); speed does not depend on them, so none by default"
-    )
+    pretrained: str = Field("random", min_length=1, description="weights (open_clip); speed does not depend on them")
     parts: Annotated[tuple[Part, ...], *Several] = Field(
-        PARTS, description="what is measured; processes besides: several workers with the model on one device"
+        PARTS, description="what is measured; also processes: several workers on one device"
     )
-    posts: int = Field(600, ge=8, description="posts of every run with the model")
-    null_posts: int = Field(20_000, ge=100, description="posts of every run without a model")
-    process_posts: int = Field(
-        600, ge=8, description="posts of each worker of processes, again and again beyond POSTS; for a GPU 5,000"
-    )
-    repeats: int = Field(3, ge=1, description="how often everything is measured, in turn; medians are printed")
+    posts: int = Field(600, ge=8, description="posts of a run with the model")
+    null_posts: int = Field(20_000, ge=100, description="posts of a run without")
+    process_posts: int = Field(600, ge=8, description="posts of each worker of processes; for a GPU 5,000")
+    repeats: int = Field(3, ge=1, description="runs of each; medians are printed")
     batch_size: int = Field(32, ge=1, le=10_000, description="most posts in a batch")
     batch_deadline: float = Field(0.2, ge=0, le=60, description="seconds a batch waits for more posts after its first")
     decode_threads: int = Field(2, ge=1, le=64, description="threads that decode pictures")
     partitions: int = Field(6, ge=1, description="partitions of the topics")
     workers: Annotated[tuple[int, ...], *Several] = Field(
-        (1, 2), description="worker processes for scaling and processes: 1,2,4"
+        (1, 2), description="numbers of workers for scaling and processes"
     )
-    rate: float = Field(0.5, gt=0, le=1, description="arrival rate for a post's age, as a share of what was reached")
-    load_seconds: float = Field(20.0, gt=0, description="how long posts come at that rate")
-    photos: Path | None = Field(None, description="folder of JPEGs to take instead of made-up pictures")
-    json: Path | None = Field(None, description="write every figure there")  # type: ignore[assignment]
-    plot: Path | None = Field(None, description="draw the throughputs there (PNG)")
+    rate: float = Field(0.5, gt=0, le=1, description="arrival rate for a post's age, as a share of the throughput")
+    load_seconds: float = Field(20.0, gt=0, description="seconds at that rate")
+    photos: Path | None = Field(None, description="folder of JPEGs instead of made-up pictures")
+    json: Path | None = Field(None, description="file for every figure")  # type: ignore[assignment]
+    plot: Path | None = Field(None, description="PNG of the throughputs")

@@ -30,16 +30,16 @@ def _since(value: object) -> object:
 class BoardSettings(TopicSettings, RedisSettings, LogSettings):
     """Show what the stream is seeing now, as pages for a browser, until SIGTERM or Ctrl-C."""
 
-    host: str = Field("127.0.0.1", min_length=1, description="address that the pages answer at")
+    host: str = Field("127.0.0.1", min_length=1, description="address of the pages")
     port: int = Field(8090, ge=0, le=65535, description="port of the pages; 0 = any free one, printed")
     allowed_hosts: str | None = Field(
-        None, description="names under which browsers may ask: a,b (default: the loopback names, and HOST)"
+        None, description="host names that browsers may use: a,b (default: loopback names, HOST)"
     )
     since: Annotated[datetime | None, BeforeValidator(_since)] = Field(
-        None, description="begin with labels of this time: ISO 8601, or 15m, 2h (default: the end of the topic)"
+        None, description="begin with labels of this time: ISO 8601, or 15m, 2h (default: new ones)"
     )
     captions: bool = Field(False, description="show captions as well")
-    keep_posts: int = Field(1_000, ge=1, le=100_000, description="posts that are kept, the latest")
+    keep_posts: int = Field(1_000, ge=1, le=100_000, description="latest posts that are kept")
     keep_bytes: int = Field(
         64 * 2**20, ge=2**20, description="most bytes of their small pictures, and as many of their records"
     )

@@ -43,15 +43,13 @@ class PopularityPageSettings(CounterSettings, page.PageSettings):
     it.
     """
 
-    from_topic: bool = Field(False, description="count the labelled topic itself, not what Redis holds")
-    top: int = Field(15, ge=1, description="places per city in tables and figures; the CSV has all")
+    from_topic: bool = Field(False, description="count the labelled topic, not Redis")
+    top: int = Field(15, ge=1, description="places per city; the CSV has all")
     heat_maps: int = Field(3, ge=0, le=10, description="places per city whose hours are drawn")
-    sample: Path | None = Field(None, description="sample folder that was marked: corrects shares by precision")
-    marks: Path | None = Field(None, description="sheet of that sample, filled in (CSV)")
-    sample_scores: Path | None = Field(
-        None, description="where the sample's score folder is now (default: where it was drawn from)"
-    )
-    seed: int = Field(205, ge=0, description="of permutations and bootstrap")
+    sample: Path | None = Field(None, description="the marked sample folder")
+    marks: Path | None = Field(None, description="the filled sheet")
+    sample_scores: Path | None = Field(None, description="the sample's score folder, if moved")
+    seed: int = Field(205, ge=0, description="of random choices")
 
     @model_validator(mode="after")
     def _both_or_none(self) -> Self:

@@ -31,8 +31,8 @@ class ClassifyCommand(ClassifySettings):
 
     pictures: CliPositionalArg[list[Path]] = Field(description="picture files")
     caption: str | None = Field(None, description="caption of every picture")
-    top: int = Field(5, ge=1, description="places to show of each ranking")
-    json_: bool = Field(False, alias="json", description="print one line of JSON for each picture, not a table")
+    top: int = Field(5, ge=1, description="places of each ranking")
+    json_: bool = Field(False, alias="json", description="print a line of JSON for each picture")
 
 
 def main(argv: list[str]) -> int:

@@ -38,41 +38,41 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class ClassifySettings(Settings):
     """Which model, which places, and how picture and caption decide."""
 
-    encoder: Literal["open_clip", "conse"] = Field("open_clip", description="conse needs no download from a hub")
+    encoder: Literal["open_clip", "conse"] = Field(
+        "open_clip", description="open_clip downloads weights, conse does not"
+    )
     model: str = Field("ViT-B-32", min_length=1, description="architecture (open_clip)")
     pretrained: str = Field(
         "laion2b_s34b_b79k",
         min_length=1,
-        description="weights (open_clip): a tag, the path of a checkpoint, or random (for benchmarks only)",
+        description="weights (open_clip): a tag, a checkpoint's path, or random for benchmarks",
     )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N or mps")
-    engine: Engine = Field("torch", description="what computes the model; openvino is for CPUs, an extra")
+    engine: Engine = Field("torch", description="torch, or openvino for CPUs (an extra)")
     precision: Precision = Field(
         "fp32",
-        description="of the model's arithmetic (open_clip): bf16 or fp16 on cuda, bf16 or int8 with engine openvino",
+        description="fp32; open_clip also bf16 or fp16 on cuda, bf16 or int8 with openvino",
     )
     calibration: Path | None = Field(None, description="dataset whose first 300 pictures int8 is fitted to")
     compile: bool = Field(False, description="let torch compile the model (open_clip): minutes at the start, for GPUs")
-    jpeg_decoder: Literal["pillow", "nvjpeg"] = Field(
-        "pillow", description="what decodes JPEGs; nvjpeg does it on the GPU, an extra"
+    jpeg_decoder: Literal["pillow", "nvjpeg"] = Field("pillow", description="pillow, or nvjpeg on the GPU (an extra)")
+    ensemble: EnsembleKind = Field(
+        "conditional", description="what decides: only-image, ensemble of both, or conditional"
     )
-    ensemble: EnsembleKind = Field("conditional", description="whether picture, both, or both where needed decide")
     weights: Annotated[
         tuple[Weight, Weight], NoDecode, BeforeValidator(_split_weights), AfterValidator(_check_weights)
-    ] = Field(WEIGHTS, description="of picture and caption in the ensemble, two numbers: 0.8,0.8")
+    ] = Field(WEIGHTS, description="of picture and caption in the ensemble")
     gate: Share = Field(GATE, description="confidence above which the picture needs no caption (conditional)")
     threshold: Share | None = Field(
         None,
         description="confidence below which a post is not classified (default: open_clip 0.3, conse 0.26)",
     )
-    places: Path | None = Field(None, description="label set, a CSV with category,wording (default: Places205)")
+    places: Path | None = Field(None, description="label set, CSV category,wording (default: Places205)")
     templates: Templates | None = Field(None, description="prompts of the places (default: the encoder's own)")
     max_image_bytes: int = Field(15 * 2**20, gt=0, description="larger pictures are dead letters")
     max_image_pixels: int = Field(50_000_000, gt=0, le=MAX_PIXELS, description="larger pictures are dead letters")
     max_image_side: int = Field(30_000, gt=0, description="wider or higher pictures are dead letters")
-    decode_timeout: float = Field(
-        5.0, ge=0.1, le=3600, description="seconds of CPU time that decoding a picture may take"
-    )
+    decode_timeout: float = Field(5.0, ge=0.1, le=3600, description="seconds of CPU time to decode a picture")
 
     def limits(self) -> PictureLimits:
         """What is refused before it is decoded, and what decoding may cost."""

@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
     except TopicChanged as changed:
         raise CommandError(
             f"the counters under {settings.counter_prefix} are of another {settings.output_topic} (topic id {changed}, "
-            f"now {reader.topic_id}): it was created anew; `python -m consumer recount` counts the new one"
+            f"now {reader.topic_id}): it was created again; `python -m consumer recount` counts the new one"
         ) from None
     finally:
         reader.close()

@@ -44,11 +44,11 @@ class PopularitySettings(RedisSettings):
     model_config = SettingsConfigDict(env_prefix_target="all")
 
     city: str | None = Field(None, description="only this city")
-    by: Literal["place", "hour", "weekday"] = Field("place", description="what the rows are")
-    top: int = Field(15, ge=0, description="most places per city in the table; 0 = all")
-    json_: bool = Field(False, alias="json", description="print JSON, everything")
-    csv_: bool = Field(False, alias="csv", description="print CSV, everything")
-    startup_timeout: float = Field(5.0, gt=0, description="seconds to keep trying to reach Redis")
+    by: Literal["place", "hour", "weekday"] = Field("place", description="rows: place, hour or weekday")
+    top: int = Field(15, ge=0, description="places per city in the table; 0 = all")
+    json_: bool = Field(False, alias="json", description="print all as JSON")
+    csv_: bool = Field(False, alias="csv", description="print all as CSV")
+    startup_timeout: float = Field(5.0, gt=0, description="seconds to keep trying to connect")
 
     @model_validator(mode="after")
     def _one_format(self) -> Self:

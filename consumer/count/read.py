@@ -89,7 +89,7 @@ class Reader:
         """
         if self._topic_id() != self.topic_id:
             raise CommandError(
-                f"topic {self._topic} was deleted and created anew: its counters are of the old one; "
+                f"topic {self._topic} was deleted and created again: its counters are of the old one; "
                 "`python -m consumer recount` counts the new one"
             )
         ends = ends_of(self._admin, self._topic)

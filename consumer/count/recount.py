@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 class RecountSettings(CounterSettings):
     """Rebuild the counters from the whole labelled topic; a running `count` goes on meanwhile and afterwards."""
 
-    force: bool = Field(False, description="also when the topic no longer begins at its first record")
+    force: bool = Field(False, description="even if the topic's beginning is gone")
 
 
 def main(argv: list[str]) -> int:

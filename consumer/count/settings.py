@@ -30,13 +30,11 @@ class RedisSettings(Settings):
     """Where the counters are."""
 
     redis_url: Annotated[SecretStr, AfterValidator(_check_url)] = Field(
-        SecretStr("redis://localhost:6379/0"), description="Redis, redis://host:port/0"
+        SecretStr("redis://localhost:6379/0"), description="redis://host:port/0; with TLS rediss://"
     )
-    redis_ssl_cafile: Path | None = Field(
-        None, description="PEM file of the authorities that may sign Redis' certificate (rediss://)"
-    )
+    redis_ssl_cafile: Path | None = Field(None, description="PEM file of Redis' authorities (default: the system's)")
     counter_prefix: str = Field(
-        "{placestream}", min_length=1, description="what the counters' keys begin with; keep a hash tag on a cluster"
+        "{placestream}", min_length=1, description="beginning of every key; a cluster needs the hash tag"
     )
 
     @model_validator(mode="after")
@@ -68,9 +66,9 @@ class RedisSettings(Settings):
 
 
 class CounterSettings(TopicSettings, RedisSettings, LogSettings):
-    """The labelled topic and its counters: what `count`, `recount` and `verify` share."""
+    """The labelled topic and its counters."""
 
-    cities_file: Path | None = Field(None, description="CSV city,zone of time zones (default: InstaCities' ten cities)")
+    cities_file: Path | None = Field(None, description="CSV city,zone (default: InstaCities' ten)")
 
 
 class CountSettings(CounterSettings, MetricsSettings):

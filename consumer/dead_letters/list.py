@@ -29,11 +29,11 @@ class ListSettings(ChosenSettings):
     # The flags json and all need an alias; without this line the bare variables JSON and ALL would set them.
     model_config = SettingsConfigDict(env_prefix_target="all")
 
-    all_: bool = Field(False, alias="all", description="also those that were replayed")
+    all_: bool = Field(False, alias="all", description="also what was replayed")
     limit: int | None = Field(
-        None, ge=1, description=f"only so many, the newest (default: {IN_TABLE} in the table, all as JSON)"
+        None, ge=1, description=f"only the newest so many (default: {IN_TABLE} in the table, all as JSON)"
     )
-    json_: bool = Field(False, alias="json", description="print one line of JSON for each dead letter, not a table")
+    json_: bool = Field(False, alias="json", description="print a line of JSON for each dead letter")
 
 
 def main(argv: list[str]) -> int:

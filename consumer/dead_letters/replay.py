@@ -46,11 +46,9 @@ LARGEST = 100 * 2**20
 class ReplaySettings(ChosenSettings):
     """Put dead letters back on the input topic; those that were replayed before are passed over."""
 
-    ids: str | None = Field(
-        None, min_length=1, description="only these: a,b; post_id, or topic/partition/offset of the original"
-    )
-    dry_run: bool = Field(False, description="say what would be replayed, and do nothing")
-    force: bool = Field(False, description=f"also those that have failed {MAX_ATTEMPTS} times or more")
+    ids: str | None = Field(None, min_length=1, description="only these: a,b; each a post_id or topic/partition/offset")
+    dry_run: bool = Field(False, description="only say what would be replayed")
+    force: bool = Field(False, description=f"also those that failed {MAX_ATTEMPTS} times")
 
 
 @dataclass(frozen=True, slots=True)

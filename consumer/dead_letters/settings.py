@@ -14,7 +14,7 @@ class DeadLetterSettings(TopicSettings, LogSettings):
 class ChosenSettings(DeadLetterSettings):
     """Which dead letters are meant."""
 
-    reason: str | None = Field(None, description=f"only dead letters of this reason ({', '.join(REASONS)})")
+    reason: str | None = Field(None, description=f"only this reason: {', '.join(REASONS)}")
 
     @field_validator("reason")
     @classmethod

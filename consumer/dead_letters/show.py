@@ -29,7 +29,7 @@ class ShowSettings(DeadLetterSettings):
     """Print every header of all dead letters of one post."""
 
     id: CliPositionalArg[str] = Field(min_length=1, description="post_id, or topic/partition/offset of the original")
-    save: Path | None = Field(None, description="write the value of the newest one (the picture) to this file")
+    save: Path | None = Field(None, description="write the newest one's value (the picture) there")
 
 
 def main(argv: list[str]) -> int:

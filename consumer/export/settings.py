@@ -26,9 +26,9 @@ class ExportSettings(TopicSettings, LogSettings):
 
     model_config = SettingsConfigDict(cli_shortcuts={"folder": "o"})
 
-    folder: Path = Field(description="where the files go (-o); created when missing; one folder holds one export")
-    format: Literal["parquet", "jsonl"] = Field("parquet", description="kind of the files")
+    folder: Path = Field(description="folder of the files (-o); one holds one export")
+    format: Literal["parquet", "jsonl"] = Field("parquet", description="parquet or jsonl")
     since: Annotated[datetime | None, BeforeValidator(_since)] = Field(
-        None, description="only labels that were written at this time or later (ISO 8601; without an offset UTC)"
+        None, description="only labels written from this time on (ISO 8601, UTC by default)"
     )
-    offsets_per_file: int = Field(100_000, ge=1, description="a file ends at every multiple of so many offsets")
+    offsets_per_file: int = Field(100_000, ge=1, description="a file ends at each multiple of it")

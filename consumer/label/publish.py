@@ -106,7 +106,7 @@ class Sink:
             KafkaError: the broker does not answer.
         """
         if self._epochs() != self._leaders:
-            raise LeadersChanged("an output's partition has another leader, or the same one anew")
+            raise LeadersChanged("an output's partition has another leader, or the same one again")
         if time.monotonic() > self._look_again_at:
             self._look_again_at = math.inf
             self.abort_orphaned_transactions()

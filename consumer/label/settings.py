@@ -17,22 +17,20 @@ class LabelSettings(TopicSettings, ClassifySettings, MetricsSettings, LogSetting
     replica: str = Field(
         default_factory=default_replica,
         min_length=1,
-        description="this worker's name in its group, kept over restarts (default: the host's name)",
+        description="this worker's name, kept over restarts, unique in its group (default: the host's)",
     )
     batch_size: int = Field(32, ge=1, le=10_000, description="most posts in a batch")
     batch_deadline: float = Field(0.2, ge=0, le=60, description="seconds a batch waits for more posts after its first")
     stop_at_end: bool = Field(False, description="end at the offsets that the input had at the start")
     metrics_port: int = Field(9101, ge=0, le=65535, description="port of the metrics; 0 = any free one, printed")
-    decode_threads: int = Field(2, ge=1, le=64, description="pictures that are decoded at once, each in a process")
-    drain_timeout: float = Field(20.0, ge=0, description="seconds that a stop may take to publish what is in flight")
-    session_timeout: float = Field(
-        10.0, ge=1, description="seconds after which the group gives a dead worker's work away"
+    decode_threads: int = Field(2, ge=1, le=64, description="decoder processes")
+    drain_timeout: float = Field(20.0, ge=0, description="seconds a stop may take to publish what is in flight")
+    session_timeout: float = Field(10.0, ge=1, description="seconds until a dead worker's partitions move")
+    max_poll_interval: float = Field(300.0, ge=1, description="seconds a batch may take until its partitions move")
+    stuck_after: float = Field(
+        60.0, gt=0, description="seconds a partition with lag may give nothing until the worker rejoins"
     )
-    max_poll_interval: float = Field(300.0, ge=1, description="seconds a batch may take before the group moves on")
-    stuck_after: float = Field(60.0, gt=0, description="seconds a partition with lag may give nothing; then rejoin")
-    breaker_consecutive: int = Field(
-        200, ge=1, description="posts in a row that fail for what may be our fault, and end the worker"
-    )
+    breaker_consecutive: int = Field(200, ge=1, description="failures in a row, perhaps ours, that end the worker")
     breaker_ratio: float = Field(
         0.5, gt=0, le=1, description="share of the last 1,000 posts, failed likewise, that ends the worker"
     )

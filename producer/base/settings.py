@@ -34,23 +34,19 @@ class KafkaSettings(Settings):
     """Where the broker is and how to talk to it."""
 
     bootstrap_servers: str = Field("localhost:9092", min_length=1, description="Kafka brokers, host:port[,host:port…]")
-    startup_timeout: float = Field(
-        30.0, gt=0, description="seconds to keep trying to reach broker or Redis at the start"
-    )
+    startup_timeout: float = Field(30.0, gt=0, description="seconds to keep trying to connect at the start")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="how the broker's listener is secured"
+        "PLAINTEXT", description="the listener's: PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"
     )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
-        None, description="SASL mechanism"
+        None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
     )
     sasl_username: str | None = Field(None, description="SASL user")
-    sasl_password: SecretStr | None = Field(None, description="SASL password (prefer the environment variable)")
-    ssl_cafile: Path | None = Field(
-        None, description="PEM file of the authorities that may sign the broker's certificate"
-    )
+    sasl_password: SecretStr | None = Field(None, description="SASL password; flags show in the process list")
+    ssl_cafile: Path | None = Field(None, description="PEM file of the broker's authorities (default: the system's)")
     ssl_certfile: Path | None = Field(None, description="PEM file of this client's certificate")
     ssl_keyfile: Path | None = Field(None, description="PEM file of this client's key")
-    ssl_password: SecretStr | None = Field(None, description="password of the key file")
+    ssl_password: SecretStr | None = Field(None, description="password of SSL_KEYFILE")
 
     @model_validator(mode="after")
     def _security_fits_together(self) -> Self:

@@ -241,7 +241,7 @@ def test_every_command_has_its_settings_in_the_table() -> None:
 
 
 def test_the_page_of_settings_is_the_code_s() -> None:
-    assert text_of(PAGE) == settings_page(), "python -m tests.settings_page writes it anew"
+    assert text_of(PAGE) == settings_page(), "python -m tests.settings_page writes it again"
 
 
 def test_every_metric_is_on_its_page() -> None:

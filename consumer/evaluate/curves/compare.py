@@ -66,12 +66,12 @@ class CompareSettings(Settings):
     model_config = SettingsConfigDict(env_prefix_target="all")
 
     folders: CliPositionalArg[list[Path]] = Field(description="score folders, and the sample folder as the last")
-    marks: Path | None = Field(None, description="the filled sheet, a CSV; without it: the pre-labels of a sample-a")
-    allow_unmarked: bool = Field(False, description="leave out posts that nobody marked")
+    marks: Path | None = Field(None, description="the filled sheet (default: a sample-a's pre-labels)")
+    allow_unmarked: bool = Field(False, description="accept posts that nobody marked")
     ensemble: str = Field(CONDITIONAL.name, description="how they decide: a name of the curves, or as --ensemble")
-    coverage: float = Field(0.5, gt=0, lt=1, description="share of posts that each model classifies at equal coverage")
+    coverage: float = Field(0.5, gt=0, lt=1, description="share of posts that each model classifies")
     rounds: int = Field(1_000, ge=100, description="rounds of the bootstrap")
-    seed: int = Field(205, ge=0, description="of the bootstrap")
+    seed: int = Field(205, ge=0, description="of random choices")
     output: Path | None = Field(None, validation_alias=AliasChoices("output", "o"), description="CSV to write")
 
     @field_validator("ensemble")

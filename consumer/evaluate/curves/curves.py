@@ -62,27 +62,29 @@ class CurvesSettings(FurtherEnsembles):
 
     scores: CliPositionalArg[Path] = Field(description="score folder (of evaluate score)")
     sample: CliPositionalArg[Path] = Field(description="sample folder (of evaluate sample-a, sample-b or sample-c)")
-    marks: Path | None = Field(None, description="the filled sheet, a CSV; without it: the pre-labels of a sample-a")
-    allow_unmarked: bool = Field(False, description="count posts that nobody marked as unjudged")
+    marks: Path | None = Field(None, description="the filled sheet (default: a sample-a's pre-labels)")
+    allow_unmarked: bool = Field(False, description="accept posts that nobody marked")
     text_threshold: float = Field(
-        0.3, ge=0, le=1, description="confidence below which a caption does not count, in the ensemble that has one"
+        0.3, ge=0, le=1, description="confidence a caption needs, in the ensemble that asks for one"
     )
     threshold: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="normalised threshold of dilution, and one of the curves' (default: the encoder's own)",
+        description="normalised threshold of the tables (default: the encoder's)",
     )
-    step: float = Field(0.02, gt=0, le=0.2, description="distance of the curves' thresholds")
+    step: float = Field(0.02, gt=0, le=0.2, description="distance between thresholds")
     accuracy: float | None = Field(
-        None, gt=0, le=1, description="accuracy (with pre-labels: agreement) for which a threshold is to be chosen"
+        None, gt=0, le=1, description="choose a threshold for this accuracy (pre-labels: agreement)"
     )
     coverage: float | None = Field(
-        None, gt=0, le=1, description="share of posts to be classified, for which a threshold is to be chosen"
+        None, gt=0, le=1, description="choose a threshold that classifies this share of posts"
     )
     rounds: int = Field(1_000, ge=100, description="rounds of the bootstrap")
-    seed: int = Field(205, ge=0, description="of the bootstrap and of the halves for choosing a threshold")
-    output: Path = Field(validation_alias=AliasChoices("output", "o"), description="folder to write: new, or of curves")
+    seed: int = Field(205, ge=0, description="of random choices")
+    output: Path = Field(
+        validation_alias=AliasChoices("output", "o"), description="folder to write: new, or of an earlier run"
+    )
 
     def all_ensembles(self) -> tuple[Ensemble, ...]:
         """Those of the talk, one whose caption must be sure, and the further ones; each name once."""

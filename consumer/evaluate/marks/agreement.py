@@ -37,9 +37,9 @@ class AgreementSettings(Settings):
 
     sheets: CliPositionalArg[list[Path]] = Field(description="filled sheets of the same sample, one of each person")
     rounds: int = Field(1_000, ge=100, description="rounds of the bootstrap")
-    seed: int = Field(205, ge=0, description="of the bootstrap")
+    seed: int = Field(205, ge=0, description="of random choices")
     output: Path | None = Field(
-        None, validation_alias=AliasChoices("output", "o"), description="CSV to write what is to be settled to"
+        None, validation_alias=AliasChoices("output", "o"), description="CSV to write: what is to be settled"
     )
 
 

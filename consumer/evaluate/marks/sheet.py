@@ -44,17 +44,13 @@ class SheetSettings(FurtherEnsembles):
     model_config = SettingsConfigDict(env_prefix_target="all")
 
     sample: CliPositionalArg[Path] = Field(description="sample folder (of evaluate sample-a, sample-b or sample-c)")
-    scores: list[Path] = Field(
-        [], description="further score folder of the same posts, whose labels are shown as well; may be repeated"
+    scores: list[Path] = Field([], description="score folder whose labels are shown as well; may be repeated")
+    sample_scores: Path | None = Field(None, description="the sample's score folder, if moved")
+    dataset: Path | None = Field(None, description="the pictures, if moved")
+    confirm_prelabels: bool = Field(False, description="ask only whether the pre-label is right (sample-a)")
+    output: Path = Field(
+        validation_alias=AliasChoices("output", "o"), description="folder to write: new, or of an earlier run"
     )
-    sample_scores: Path | None = Field(
-        None, description="where the sample's score folder is now (default: where it was drawn from)"
-    )
-    dataset: Path | None = Field(None, description="where the pictures are now (default: where they were scored)")
-    confirm_prelabels: bool = Field(
-        False, description="ask only whether the pre-label is right (sample-a), without any model's answer"
-    )
-    output: Path = Field(validation_alias=AliasChoices("output", "o"), description="folder to write: new, or a sheet's")
 
 
 @dataclass(frozen=True, slots=True)

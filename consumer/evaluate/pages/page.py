@@ -35,7 +35,7 @@ class PageSettings(Settings):
 
     output: Path = Field(
         validation_alias=AliasChoices("output", "o"),
-        description="HTML file to write; figures (PNG) and numbers (CSV) go into the folder of its name without .html",
+        description="HTML file to write; figures (PNG) and numbers (CSV) go into a folder of its name",
     )
 
     @field_validator("output")

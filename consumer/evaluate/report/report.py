@@ -47,18 +47,18 @@ class ReportSettings(page.PageSettings):
     """
 
     curves: CliPositionalArg[Path] = Field(description="folder of evaluate curves")
-    sample: Path = Field(description="sample folder that the curves are of")
-    marks: Path | None = Field(None, description="its filled sheet (default: the one the curves were computed from)")
-    compare: list[Path] = Field([], description="CSV of evaluate compare -o to show as well; may be repeated")
-    scores: Path | None = Field(None, description="where the score folder is now (default: where curves read it)")
-    dataset: Path | None = Field(None, description="where the pictures are now (default: where they were scored)")
-    pictures: bool = Field(True, description="show the gallery; --no-pictures makes a page without anybody's pictures")
-    ensemble: str = Field("conditional:0.8,0.8:0.6", description="whose labels the gallery shows, as for curves")
+    sample: Path = Field(description="the marked sample folder")
+    marks: Path | None = Field(None, description="the filled sheet (default: that of the curves)")
+    compare: list[Path] = Field([], description="CSV of compare to show as well; may be repeated")
+    scores: Path | None = Field(None, description="the score folder, if moved")
+    dataset: Path | None = Field(None, description="the pictures, if moved")
+    pictures: bool = Field(True, description="show the gallery; off with --no-pictures")
+    ensemble: str = Field("conditional:0.8,0.8:0.6", description="whose labels the gallery shows")
     threshold: float | None = Field(
-        None, ge=0, le=1, description="normalised threshold of gallery and tables (default: the encoder's own)"
+        None, ge=0, le=1, description="normalised threshold of the tables (default: the encoder's)"
     )
-    per_column: int = Field(6, ge=1, le=100, description="pictures in each column of the gallery")
-    classes: int = Field(10, ge=1, description="classes in the gallery, at most")
+    per_column: int = Field(6, ge=1, le=100, description="pictures in a column of the gallery")
+    classes: int = Field(10, ge=1, description="most frequent classes, at most")
 
     @field_validator("ensemble")
     @classmethod

@@ -22,14 +22,16 @@ class SampleSettings(Settings):
     model_config = SettingsConfigDict(env_prefix_target="all")
 
     scores: CliPositionalArg[Path] = Field(description="score folder (of evaluate score)")
-    output: Path = Field(validation_alias=AliasChoices("output", "o"), description="sample folder to write")
-    seed: int = Field(0, description="of every random choice; the same seed takes the same posts")
+    output: Path = Field(
+        validation_alias=AliasChoices("output", "o"), description="folder to write: new, or of an earlier run"
+    )
+    seed: int = Field(0, description="of random choices; the same seed takes the same posts")
 
 
 class StrataSettings(SampleSettings):
     """How many classes, and posts of each."""
 
-    classes: int = Field(10, ge=1, description="classes to draw from, the most frequent ones")
+    classes: int = Field(10, ge=1, description="most frequent classes, at most")
     per_class: int = Field(100, ge=1, description="posts to draw from each class")
 
 

@@ -117,7 +117,7 @@ class FurtherEnsembles(Settings):
 
     # NoDecode: the worker's variable PLACESTREAM_ENSEMBLE is no JSON, and may well be set.
     ensemble: Annotated[list[str], NoDecode] = Field(
-        [], description="a further ensemble, KIND[:IMAGE,TEXT[:GATE[:TEXT_THRESHOLD]]]; may be repeated"
+        [], description="another: KIND[:IMAGE,TEXT[:GATE[:TEXT_THRESHOLD]]]; may be repeated"
     )
 
     @field_validator("ensemble", mode="before")

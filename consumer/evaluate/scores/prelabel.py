@@ -38,9 +38,9 @@ class PrelabelSettings(SelectionSettings):
     # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
     model_config = SettingsConfigDict(env_prefix_target="all")
 
-    checkpoint: Path = Field(description="weights: a PyTorch state dict of VGG16 with 205 outputs")
+    checkpoint: Path = Field(description="PyTorch state dict of a VGG16 with 205 outputs")
     preprocessing: Preprocessing = Field(
-        "imagenet", description="how the weights were trained: imagenet (PyTorch's way), or caffe if converted from it"
+        "imagenet", description="of the weights: imagenet, or caffe if converted from it"
     )
     output: Path = Field(validation_alias=AliasChoices("output", "o"), description="CSV to write")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N or mps")

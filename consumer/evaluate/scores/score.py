@@ -35,7 +35,7 @@ class ScoreSettings(SelectionSettings, ClassifySettings):
     model_config = SettingsConfigDict(env_prefix_target="all")
 
     output: Path = Field(
-        validation_alias=AliasChoices("output", "o"), description="score folder: new, or to go on with"
+        validation_alias=AliasChoices("output", "o"), description="folder to write: new, or of an earlier run"
     )
     batch_size: int = Field(32, ge=1, le=10_000, description="most posts in a batch")
     decode_threads: int = Field(2, ge=1, le=64, description="threads that decode pictures")

@@ -22,8 +22,8 @@ class SelectionSettings(Settings):
     """A dataset, and which of its posts."""
 
     dataset: CliPositionalArg[Path] = Field(description="folder (InstaCities1M, InstaNY100K, pictures) or manifest")
-    posts: int | None = Field(None, ge=1, description="take only so many, at random (default: all)")
-    seed: int = Field(0, description="of every random choice; the same seed takes the same posts")
+    posts: int | None = Field(None, ge=1, description="so many at random (default: all)")
+    seed: int = Field(0, description="of random choices; the same seed takes the same posts")
     cities: str | None = Field(None, min_length=1, description="only these cities: a,b")
 
 
