@@ -10,10 +10,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from consumer.board import cities, explain
 from consumer.board.wall import Shown, Wall
 from consumer.count.counters import NOT_CLASSIFIED
+from consumer.count.figures import WEEKDAYS
 from consumer.labeled_post import LabeledPost
 from producer.post import format_time
 
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _PAIR = re.compile(r'\[\n +("(?:[^"\\]|\\.)*"|[\d.]+),\n +([\d.]+)\n +\]')
 
 environment = Environment(
