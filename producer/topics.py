@@ -9,7 +9,7 @@ from kafka.admin import ConfigResource, KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 from pydantic import Field
 
-from producer.base.connect import bootstrap_timeout_ms, connect
+from producer.base.connect import connect
 from producer.base.errors import CommandError
 from producer.base.settings import KafkaSettings, TopicSettings, load
 
@@ -95,14 +95,17 @@ def create_topics(settings: CreateSettings) -> list[str]:
         return [_line(topic, found.get(topic.name), topic.name in created) for topic in wanted]
 
 
-def admin_client(settings: KafkaSettings) -> Any:
+def admin_client(settings: KafkaSettings, **further: Any) -> Any:
     """A `KafkaAdminClient`, connected: a context manager.
+
+    Args:
+        settings: of the broker.
+        further: more of kafka-python's options.
 
     Raises:
         CommandError: the broker cannot be reached, or refuses.
     """
-    timeout = bootstrap_timeout_ms(settings)
-    return connect(settings, lambda: KafkaAdminClient(**settings.kafka(), bootstrap_timeout_ms=timeout))
+    return connect(settings, lambda: KafkaAdminClient(**settings.kafka(), **further))
 
 
 def describe(admin: Any, names: Sequence[str]) -> dict[str, Topic]:

@@ -10,7 +10,6 @@ from consumer.dead_letter import left_out_of, short_key
 from consumer.dead_letters.letter import Letter
 from consumer.kafka.groupless import build_consumer
 from consumer.kafka.offsets import ROUND_TRIP_MS, topic_id_of
-from producer.base.connect import connect
 from producer.base.errors import CommandError
 from producer.base.settings import TopicSettings
 
@@ -60,9 +59,7 @@ class Originals:
     def _at(self, partition: TopicPartition, offset: int) -> Any:
         """The record at this offset; None: there is none."""
         if self._consumer is None:
-            self._consumer = connect(
-                self._settings, lambda: build_consumer(self._settings, "placestream-dead-letters-originals")
-            )
+            self._consumer = build_consumer(self._settings, "placestream-dead-letters-originals")
         consumer = self._consumer
         consumer.assign([partition])
         consumer.seek(partition, offset)

@@ -8,7 +8,6 @@ from typing import Any
 from consumer.kafka.groupless import build_consumer
 from consumer.kafka.offsets import ends_of
 from consumer.kafka.read_to_end import offsets_bar, read_range
-from producer.base.connect import connect
 from producer.base.settings import KafkaSettings
 
 FETCH = 4 * 2**20
@@ -33,9 +32,7 @@ def read_whole(
     """
     ends = ends_of(admin, topic)
     done, total = sum(ends.earliest.values()), sum(ends.latest.values())
-    consumer = connect(
-        settings, lambda: build_consumer(settings, "placestream-dead-letters", max_partition_fetch_bytes=FETCH)
-    )
+    consumer = build_consumer(settings, "placestream-dead-letters", max_partition_fetch_bytes=FETCH)
     with closing(consumer), offsets_bar(doing, total - done) as advance:
         for polled, positions in read_range(consumer, ends.earliest, ends.latest):
             for records in polled.values():

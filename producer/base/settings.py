@@ -76,6 +76,8 @@ class KafkaSettings(Settings):
         options: dict[str, Any] = {
             "bootstrap_servers": [server.strip() for server in self.bootstrap_servers.split(",")],
             "security_protocol": self.security_protocol,
+            # One attempt of a client's constructor: a few of them fit into STARTUP_TIMEOUT.
+            "bootstrap_timeout_ms": int(min(self.startup_timeout, 5.0) * 1000),
             # 30 s, the default, is longer than every timeout of a send (consumer/kafka/README.md, fact 28).
             "reconnect_backoff_max_ms": 1000,
         }
