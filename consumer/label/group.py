@@ -56,21 +56,14 @@ def build_consumer(settings: LabelSettings, largest: int = LARGEST) -> Consumer:
         KafkaError: the broker does not answer.
     """
     return Consumer(
+        settings,
+        settings.member,
         largest,
-        **settings.kafka(),
-        allow_auto_create_topics=False,
-        client_id=settings.member,
         group_id=settings.group_id,
-        # Only then do committed offsets wait for a predecessor's transaction (consumer/kafka/README.md, fact 6).
-        isolation_level="read_committed",
-        # `resync` decides, and says so (consumer/kafka/README.md, fact 9).
-        auto_offset_reset="none",
-        enable_auto_commit=False,
         session_timeout_ms=int(settings.session_timeout * 1000),
         heartbeat_interval_ms=int(settings.session_timeout * 300),
         max_poll_interval_ms=int(settings.max_poll_interval * 1000),
         max_partition_fetch_bytes=4 * 2**20,
-        metrics_enabled=False,
     )
 
 
