@@ -35,7 +35,7 @@ from consumer.label.live import Live
 from consumer.label.publish import Outcome, Sink
 from consumer.label.read import POLL_SLICE, Source, Stuck
 from consumer.label.settings import LabelSettings
-from consumer.labeled_post import LabeledPost, SourceRecord
+from consumer.labeled_post import LabeledPost
 from consumer.metrics import LabelMetrics
 from producer.base.errors import CommandError
 from producer.base.logs import event
@@ -253,7 +253,7 @@ class Worker:
                 self._classifier.decision,
                 self._classifier.encoder_name,
                 self._classifier.places_stamp,
-                SourceRecord.at(record),
+                record,
                 now,
             )
             for record, outcome in settled
