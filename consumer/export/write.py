@@ -3,9 +3,9 @@
 import contextlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,19 +17,6 @@ UNFINISHED = ".unfinished"
 """Name of a file in the making; its dot hides it from pandas, DuckDB's globs and people."""
 GROUP = 20_000
 """Rows of a row group: enough to compress well, few enough to hold in memory."""
-
-
-class Writer(Protocol):
-    """Writes rows into one open file."""
-
-    def write(self, rows: Sequence[Row]) -> None:
-        """Add rows."""
-
-    def close(self) -> None:
-        """Write what is still in memory."""
-
-    def discard(self) -> None:
-        """Write nothing more; also after a failure of `write` or `close`, and after `close`."""
 
 
 class Parquet:
@@ -51,7 +38,7 @@ class Parquet:
         self._writer.close()
 
     def discard(self) -> None:
-        """Write nothing more."""
+        """Write nothing more; also after a failure of `write` or `close`, and after `close`."""
         self._waiting = []
         self._writer.is_open = False  # else it writes its footer when it is collected, into a file that is closed
 
@@ -78,7 +65,7 @@ class JsonLines:
         """Nothing is in memory."""
 
 
-WRITERS: dict[str, Callable[[Any], Writer]] = {"parquet": Parquet, "jsonl": JsonLines}
+WRITERS: dict[str, type[Parquet] | type[JsonLines]] = {"parquet": Parquet, "jsonl": JsonLines}
 
 
 class Unfinished:
@@ -88,7 +75,7 @@ class Unfinished:
         """Begin a file; what a killed export left unfinished is overwritten."""
         self._folder = folder
         self._file = (folder / UNFINISHED).open("wb")
-        self._writer: Writer = WRITERS[format](self._file)
+        self._writer = WRITERS[format](self._file)
         self.rows = 0
 
     def add(self, rows: Sequence[Row]) -> None:
