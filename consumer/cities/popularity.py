@@ -118,9 +118,8 @@ def _from_topic(settings: PopularityPageSettings) -> Counted:
     reader = Reader(settings, CountMetrics(CollectorRegistry()))
     everything, known = Tally(), KnownCities(zones)
     try:
-        ends = connect(settings, reader.ends)
-        until = {partition.partition: end for partition, end in ends.latest.items()}
-        for chunk in reader.read_whole(until, "counting"):
+        _, ends = connect(settings, reader.ends)
+        for chunk in reader.read_whole(ends, "counting"):
             everything.merge(tally(known.posts(chunk.labeled, {}), zones))
     except KafkaError as error:
         raise CommandError(f"{settings.output_topic} could not be read: {error}; run it again") from None

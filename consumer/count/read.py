@@ -20,7 +20,7 @@ from consumer.count.settings import CounterSettings
 from consumer.count.store import Offsets
 from consumer.kafka.groupless import build_consumer
 from consumer.kafka.lag import Behind, Partitions
-from consumer.kafka.offsets import ROUND_TRIP_MS, Ends, ends_of, look_up, topic_id_of
+from consumer.kafka.offsets import ROUND_TRIP_MS, ends_of, look_up, topic_id_of
 from consumer.kafka.read_to_end import POLL_MS, Silence, offsets_bar
 from consumer.labeled_post import LabeledPost, parse_or_skip
 from consumer.metrics import CountMetrics
@@ -196,13 +196,15 @@ class Reader:
                     self.record_counted(chunk)
                     advance(sum(end - (chunk.before[number] or first[number]) for number, end in chunk.after.items()))
 
-    def ends(self) -> Ends:
-        """First and next offset of every partition, now.
+    def ends(self) -> tuple[dict[int, int], dict[int, int]]:
+        """First and next offset of every partition, now, by its number.
 
         Raises:
             KafkaError: the broker does not answer.
         """
-        return ends_of(self._admin, self._topic)
+        ends = ends_of(self._admin, self._topic)
+        first, following = ({tp.partition: at for tp, at in each.items()} for each in (ends.earliest, ends.latest))
+        return first, following
 
     def stop_at(self, until: Mapping[int, int]) -> None:
         """Read no record from these offsets on.
