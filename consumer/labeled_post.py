@@ -43,7 +43,7 @@ class PartRecord(_Record):
 class DecisionRecord(_Record):
     """The settings that decided: whatever changes a label shows in the data."""
 
-    ensemble: EnsembleKind
+    ensemble: EnsembleKind  # one more kind is a new major version of the contract: its readers know all there are
     weights: tuple[float, float]
     gate: float
     threshold: float

@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kafka.admin import ConfigResource, KafkaAdminClient
-from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
+from kafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 from pydantic import Field
 
 from producer.base.connect import connect
@@ -120,7 +126,7 @@ def describe(admin: Any, names: Sequence[str]) -> dict[str, Topic]:
         for name, topic in described.items():
             if topic["error_code"] == TopicAuthorizationFailedError.errno:
                 raise CommandError(f"topic {name}: not even DESCRIBE is allowed (TopicAuthorizationFailedError)")
-            if topic["error_code"] not in (0, UNKNOWN_TOPIC):
+            if topic["error_code"] not in (0, UnknownTopicOrPartitionError.errno):
                 raise CommandError(f"topic {name}: {for_code(topic['error_code']).__name__}")
         resources = [ConfigResource("TOPIC", name) for name in found]
         configs = admin.describe_configs(resources, config_filter="all")["topic"] if resources else {}
@@ -138,9 +144,6 @@ def describe(admin: Any, names: Sequence[str]) -> dict[str, Topic]:
         )
         for name, partitions in found.items()
     }
-
-
-UNKNOWN_TOPIC = 3
 
 
 def _wanted(settings: CreateSettings, existing_input: Topic | None) -> list[Topic]:

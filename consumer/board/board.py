@@ -11,7 +11,7 @@ from consumer.board.fetch import AHEAD, Fetcher
 from consumer.board.read import REQUEST_MS, Reader
 from consumer.board.settings import BoardSettings
 from consumer.board.wall import Wall
-from consumer.kafka.groupless import build_consumer
+from consumer.kafka.bounded_consumer import build_consumer
 from consumer.start import begin, stop_on_signals
 from producer.base.errors import CommandError
 from producer.base.logs import event

@@ -16,7 +16,7 @@ from kafka.errors import (
 
 from consumer.board.settings import BoardSettings
 from consumer.board.wall import Wall
-from consumer.kafka.groupless import build_consumer
+from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.offsets import look_up
 from consumer.labeled_post import LabeledPost, parse_or_skip
 from producer.base.logs import event

@@ -18,7 +18,7 @@ from kafka.errors import (
 from consumer.count.known import LabeledRecord
 from consumer.count.settings import CounterSettings
 from consumer.count.store import Offsets
-from consumer.kafka.groupless import build_consumer
+from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.lag import Behind, Partitions
 from consumer.kafka.offsets import ROUND_TRIP_MS, ends_of, look_up, topic_id_of
 from consumer.kafka.read_to_end import POLL_MS, Silence, offsets_bar

@@ -7,7 +7,7 @@ from kafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 
 from consumer.dead_letter import left_out_of, short_key
 from consumer.dead_letters.letter import Letter
-from consumer.kafka.groupless import build_consumer
+from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.offsets import topic_id_of
 from consumer.kafka.read_to_end import read_range
 from producer.base.settings import TopicSettings

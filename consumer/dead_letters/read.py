@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from consumer.kafka.groupless import build_consumer
+from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.offsets import ends_of
 from consumer.kafka.read_to_end import offsets_bar, read_range
 from producer.base.settings import KafkaSettings

@@ -208,18 +208,16 @@ def _replay(settings: ReplaySettings, admin: Any, ids: set[str], tally: Tally, s
             producer.close(timeout=5) if clean else close_at_once(producer)
 
 
+@dataclass(frozen=True, slots=True)
 class _Publish:
-    """Sends records and their receipts in one transaction each call."""
+    """Sends records and their receipts in one transaction each call; without a producer it only counts."""
 
-    def __init__(
-        self, topic: str, receipts_topic: str, topic_id: str, producer: KafkaProducer | None, tally: Tally
-    ) -> None:
-        self._topic = topic
-        self._receipts_topic = receipts_topic
-        self._topic_id = topic_id
-        self._producer = producer
-        self._tally = tally
-        self._watchdog = Watchdog()
+    _topic: str
+    _receipts_topic: str
+    _topic_id: str
+    _producer: KafkaProducer | None
+    _tally: Tally
+    _watchdog: Watchdog = field(default_factory=Watchdog)
 
     def __call__(self, back: Sequence[Returning]) -> None:
         if self._producer is not None:

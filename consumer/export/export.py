@@ -19,7 +19,7 @@ from consumer.export.read import Stream, read, split
 from consumer.export.settings import ExportSettings
 from consumer.export.table import Row, to_row
 from consumer.export.write import Unfinished
-from consumer.kafka.groupless import build_consumer
+from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.offsets import ROUND_TRIP_MS, ends_of, topic_id_of
 from consumer.kafka.read_to_end import offsets_bar
 from consumer.labeled_post import parse_or_skip

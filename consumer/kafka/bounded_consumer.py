@@ -13,6 +13,7 @@ from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.memory_records import MemoryRecords
 
 from consumer.kafka.unpack import LARGEST, Batch
+from producer.base.connect import connect
 from producer.base.settings import KafkaSettings
 
 POLL_BYTES = 128 * 2**20
@@ -47,6 +48,20 @@ class Consumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no type
         )
         self._fetcher = _Fetcher(self._client, self._subscription, metrics=self._metrics, **self.config)
         self._fetcher.largest = largest
+
+
+def build_consumer(settings: KafkaSettings, client_id: str, **further: Any) -> Consumer:
+    """One outside of any group, connected: its partitions and offsets are given by hand, and it commits nothing.
+
+    Args:
+        settings: of the broker.
+        client_id: its name in the broker's metrics and quotas.
+        further: more of kafka-python's options.
+
+    Raises:
+        CommandError: the broker cannot be reached, or refuses.
+    """
+    return connect(settings, lambda: Consumer(settings, client_id, **further))
 
 
 class _Fetcher(Fetcher):  # type: ignore[misc]

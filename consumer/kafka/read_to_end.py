@@ -84,7 +84,7 @@ def read_range(
     and records of aborted ones.
 
     Args:
-        consumer: of `groupless.build_consumer`.
+        consumer: of `bounded_consumer.build_consumer`.
         starts: where each partition begins.
         ends: where each ends.
         most: records of a poll.

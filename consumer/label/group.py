@@ -30,7 +30,7 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyth
         self.assigned = False  # the last callback was an assignment (of possibly no partition)
 
     def on_partitions_revoked(self, revoked: Any) -> None:
-        """The group takes partitions away."""
+        """The group takes partitions away, or has given them to others already."""
         self.assigned = False
         self.count += 1
 
@@ -38,11 +38,6 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyth
         """The group has given out its partitions."""
         self.count += 1
         self.assigned = True
-
-    def on_partitions_lost(self, lost: Any) -> None:
-        """The group has given our partitions to others already."""
-        self.assigned = False
-        self.count += 1
 
 
 def build_consumer(settings: LabelSettings, largest: int = LARGEST) -> Consumer:

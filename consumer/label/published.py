@@ -12,7 +12,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from consumer.dead_letter import SOURCE, short_key
-from consumer.kafka.groupless import build_consumer
+from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.offsets import ROUND_TRIP_MS
 from consumer.label.settings import LabelSettings
 from consumer.origin import Origin

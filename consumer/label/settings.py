@@ -1,5 +1,6 @@
 """The settings of `label`."""
 
+import socket
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -7,7 +8,7 @@ from pydantic import Field, model_validator
 from consumer.classify.settings import ClassifySettings
 from consumer.health import MetricsSettings
 from producer.base.logs import LogSettings
-from producer.base.settings import Settings, TopicSettings, default_replica
+from producer.base.settings import Settings, TopicSettings
 
 
 class BatchSettings(Settings):
@@ -22,7 +23,7 @@ class LabelSettings(TopicSettings, ClassifySettings, BatchSettings, MetricsSetti
 
     group_id: str = Field("placestream", min_length=1, description="consumer group of the workers")
     replica: str = Field(
-        default_factory=default_replica,
+        default_factory=socket.gethostname,  # one worker per host needs no other
         min_length=1,
         description="this worker's name in its group, kept over restarts (default: the host's name)",
     )

@@ -1,6 +1,5 @@
 """The edge where flags and environment become settings: the base classes that every role's own settings extend."""
 
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -105,11 +104,6 @@ class TopicSettings(KafkaSettings):
         if len({self.input_topic, self.output_topic, self.dead_letter_topic}) < 3:
             raise ValueError("INPUT_TOPIC, OUTPUT_TOPIC and DEAD_LETTER_TOPIC must be three different topics")
         return self
-
-
-def default_replica() -> str:
-    """The host's name: one worker per host needs no REPLICA."""
-    return socket.gethostname()
 
 
 def load(cls: type[S], program: str, argv: Sequence[str]) -> S:
