@@ -14,7 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from consumer.dead_letters.read import read_whole
+from consumer.kafka.read_to_end import read_whole
 from producer.base.errors import CommandError
 from producer.base.settings import TopicSettings, load
 from producer.dataset.open import open_dataset
@@ -65,7 +65,8 @@ def type_command(*command: str) -> None:
 def _read(settings: TopicSettings, topic: str) -> list[tuple[str, bytes]]:
     """Key and value of every committed record of a topic."""
     with admin_client(settings) as admin:
-        return [(each.key.decode(), each.value) for each in read_whole(settings, admin, topic, f"reading {topic}")]
+        records = read_whole(settings, "placestream-demo", admin, topic, f"reading {topic}")
+        return [(record.key.decode(), record.value) for record in records]
 
 
 def _account_for(sent: list[str], out: list[tuple[str, bytes]]) -> None:

@@ -17,12 +17,12 @@ from pydantic import Field
 
 from consumer.dead_letter import ADDED, ATTEMPTS, LEFT_OUT, Headers
 from consumer.dead_letters import receipts
-from consumer.dead_letters.letter import Letter
+from consumer.dead_letters.letter import CLIENT_ID, Letter
 from consumer.dead_letters.original import NotThere, Originals
-from consumer.dead_letters.read import read_whole
 from consumer.dead_letters.settings import ChosenSettings
 from consumer.kafka.offsets import topic_id_of
 from consumer.kafka.orphans import is_fenced
+from consumer.kafka.read_to_end import read_whole
 from consumer.kafka.transactions import PUBLISH_LIMIT, build_producer, record_size, wait_for_all
 from consumer.kafka.watchdog import Watchdog
 from consumer.start import check_checksum, stop_on_signals
@@ -176,7 +176,7 @@ def _replay(settings: ReplaySettings, admin: Any, ids: set[str], tally: Tally, s
         back: list[Returning] = []
         size = 0
         publish = _Publish(settings.input_topic, receipts_topic, topic_id, producer, tally)
-        for record in read_whole(settings, admin, settings.dead_letter_topic, "replaying", stop):
+        for record in read_whole(settings, CLIENT_ID, admin, settings.dead_letter_topic, "replaying", stop):
             if stop.is_set():
                 break
             one = returning(record, posts.partitions)
