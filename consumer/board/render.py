@@ -75,10 +75,6 @@ def _source(post: LabeledPost) -> str:
     return f"{quote(source.topic, safe='')}/{source.partition}/{source.offset}?post={quote(post.post_id, safe='')}"
 
 
-def _whole(value: int) -> str:
-    return f"{value:,}"
-
-
 def _pretty(value: bytes) -> str:
     """The record, readable: pairs of place and confidence stay on one line."""
     return _PAIR.sub(r"[\1, \2]", json.dumps(json.loads(value), ensure_ascii=False, indent=2))
@@ -89,7 +85,7 @@ _filters: dict[str, Any] = {
     "number": explain.number,
     "percent": _percent,
     "signed": _signed,
-    "whole": _whole,
+    "whole": "{:,}".format,
     "time": format_time,
     "parts": explain.parts,
     "share_of": explain.share_of,

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -87,11 +87,7 @@ class Unfinished:
     def finish(self, name: str) -> None:
         """Give it its name: from then on it is there for good, also after a power cut."""
         self._writer.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        os.replace(self._folder / UNFINISHED, self._folder / name)
-        sync(self._folder)
+        put_in_place(self._file, self._folder / name)
 
     def discard(self) -> None:
         """Forget it."""
@@ -101,10 +97,14 @@ class Unfinished:
         (self._folder / UNFINISHED).unlink(missing_ok=True)
 
 
-def sync(folder: Path) -> None:
-    """Bring the names in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def put_in_place(unfinished: IO[bytes], path: Path) -> None:
+    """Close a file that is whole and give it its name, both on the disk: a power cut takes neither alone."""
+    unfinished.flush()
+    os.fsync(unfinished.fileno())
+    unfinished.close()
+    os.replace(path.with_name(UNFINISHED), path)
+    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        os.fsync(folder)
     finally:
-        os.close(descriptor)
+        os.close(folder)
