@@ -8,6 +8,7 @@ from consumer.kafka.offsets import ends_of
 from consumer.kafka.transactions import build_producer
 from consumer.label.group import build_consumer
 from consumer.label.settings import LabelSettings
+from producer.base.connect import connect
 from producer.topics import LABEL_LIMIT, admin_client
 
 GROUP_SUFFIX = "-limit"
@@ -24,8 +25,8 @@ def seconds(settings: LabelSettings, value: bytes, headers: list[tuple[str, byte
     settings = settings.model_copy(update={"group_id": settings.group_id + GROUP_SUFFIX})
     with admin_client(settings) as admin:
         ends = ends_of(admin, settings.input_topic).latest
-        name = f"{settings.member}{GROUP_SUFFIX}"
-        producer = build_producer(settings, admin, name, [settings.output_topic], LABEL_LIMIT)
+        name, outputs = f"{settings.member}{GROUP_SUFFIX}", [settings.output_topic]
+        producer = connect(settings, lambda: build_producer(settings, admin, name, outputs, LABEL_LIMIT))
     consumer = build_consumer(settings)
     try:
         partitions = [TopicPartition(settings.input_topic, number) for number in range(len(ends))]
