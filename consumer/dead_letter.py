@@ -18,7 +18,9 @@ STAGES = {
     "encode": ("encode_failed", "poison"),
     "publish": ("output_too_large",),
 }
-"""The stages that can give up on a record, each a file of `consumer/label`, and the closed set of their reasons."""
+"""The stages that can give up on a record, each a file of `consumer/label`, and the closed set of their reasons.
+
+One more reason is a new major version of the dead-letter headers' contract: who reads them knows all there are."""
 
 MAYBE_OURS = ("decode_failed", "encode_failed", "poison")
 """Reasons that may be our fault; all others are the sender's. A label that does not fit has a giant post_id."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
 from consumer.classify.decision import Decision, EnsembleKind
-from consumer.classify.label import Label, Ranking
+from consumer.classify.label import Label
 from consumer.origin import SOURCE_TOPIC_ID, Origin
 from producer.base.logs import event
 from producer.post import Post, format_time
@@ -27,7 +27,9 @@ EVENT_TYPE = "placestream.post.labeled.v1"
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    """Made of JSON, or of an object that has the fields as attributes; what it has besides is left out."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, from_attributes=True)
 
 
 class PartRecord(_Record):
@@ -37,30 +39,18 @@ class PartRecord(_Record):
     confidence: Probability
     top: tuple[tuple[str, Probability], ...]
 
-    @classmethod
-    def of(cls, ranking: Ranking) -> "PartRecord":
-        """The record of a ranking."""
-        return cls(place=ranking.place, confidence=ranking.confidence, top=ranking.top)
-
 
 class DecisionRecord(_Record):
     """The settings that decided: whatever changes a label shows in the data."""
 
-    ensemble: EnsembleKind
+    ensemble: EnsembleKind  # one more kind is a new major version of the contract: its readers know all there are
     weights: tuple[float, float]
     gate: float
     threshold: float
 
-    @classmethod
-    def of(cls, decision: Decision) -> "DecisionRecord":
-        """The record of a decision."""
-        return cls(
-            ensemble=decision.ensemble, weights=decision.weights, gate=decision.gate, threshold=decision.threshold
-        )
-
     def to_decision(self) -> Decision:
         """The decision of the record."""
-        return Decision(ensemble=self.ensemble, weights=self.weights, gate=self.gate, threshold=self.threshold)
+        return Decision(**dict(self))
 
 
 class SourceRecord(_Record):
@@ -69,11 +59,6 @@ class SourceRecord(_Record):
     topic: str
     partition: int
     offset: int
-
-    @classmethod
-    def at(cls, record: Any) -> "SourceRecord":
-        """The coordinates of a record as kafka-python's consumer returned it."""
-        return cls(topic=record.topic, partition=record.partition, offset=record.offset)
 
 
 class LabeledPost(_Record):
@@ -111,7 +96,7 @@ class LabeledPost(_Record):
         decision: Decision,
         encoder: str,
         places: str,
-        source: SourceRecord,
+        source: Any,
         now: datetime,
     ) -> "LabeledPost":
         """Join a post with its label.
@@ -122,25 +107,27 @@ class LabeledPost(_Record):
             decision: the settings that decided.
             encoder: name of the encoder.
             places: name and hash of the label set.
-            source: the post's record.
+            source: the post's record, as kafka-python's consumer returned it.
             now: the time of labelling, with an offset.
         """
-        return cls(
-            post_id=post.post_id,
-            city=post.city,
-            place=label.place,
-            confidence=label.confidence,
-            decided_by=label.decided_by,
-            top=label.top,
-            image=PartRecord.of(label.image),
-            text=PartRecord.of(label.text) if label.text else None,
-            sentiment=label.sentiment,
-            created_at=post.created_at,
-            labeled_at=now,
-            decision=DecisionRecord.of(decision),
-            encoder=encoder,
-            places=places,
-            source=source,
+        return cls.model_validate(
+            {
+                "post_id": post.post_id,
+                "city": post.city,
+                "place": label.place,
+                "confidence": label.confidence,
+                "decided_by": label.decided_by,
+                "top": label.top,
+                "image": label.image,
+                "text": label.text,
+                "sentiment": label.sentiment,
+                "created_at": post.created_at,
+                "labeled_at": now,
+                "decision": decision,
+                "encoder": encoder,
+                "places": places,
+                "source": source,
+            }
         )
 
     @classmethod

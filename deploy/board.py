@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
+from deploy.demo import type_command
 from deploy.local.process import Watcher
 from producer.base.command import run
 from producer.base.errors import CommandError
@@ -61,8 +62,8 @@ def show(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="placestream-board-") as folder:
         dataset = str(Path(folder) / "sample")
         try:
-            _type("producer", "sample", dataset)
-            _type("producer", "topics")
+            type_command("producer", "sample", dataset)
+            type_command("producer", "topics")
             with (
                 _started(
                     "consumer", "board", "--captions", "--port", str(settings.port), "--log-level", "warning"
@@ -110,7 +111,7 @@ def screenshots(argv: list[str]) -> int:
         playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"]) as browser,
     ):
         dataset = Path(temporary) / "dataset"
-        _type("producer", "topics")
+        type_command("producer", "topics")
         log = Path(temporary) / "board.log"
         with _started("consumer", "board", "--captions", "--port", "0", "--log-level", "warning", log=log) as board:
             url = _address(board, log)
@@ -120,7 +121,7 @@ def screenshots(argv: list[str]) -> int:
 
                 drawings.write(dataset, 140)
             else:
-                _type("producer", "sample", str(dataset))
+                type_command("producer", "sample", str(dataset))
             with (
                 _started("consumer", "label", "--encoder", "conse", *QUIET),
                 _started("consumer", "count", *QUIET),
@@ -171,24 +172,10 @@ def _address(board: "subprocess.Popen[bytes]", log: Path) -> str:
     raise CommandError(f"the board does not start: {log.read_text('utf-8')}")
 
 
-def _type(*command: str) -> None:
-    """Run a command as a person would type it, and show it.
-
-    Raises:
-        CommandError: it fails.
-    """
-    print(f"\n$ python -m {' '.join(command)}", flush=True)
-    with _started(*command, says=False) as process:
-        if code := process.wait():
-            raise CommandError(f"`python -m {' '.join(command)}` ended with exit code {code}")
-
-
 @contextmanager
-def _started(
-    *command: str, quiet: bool = False, says: bool = True, log: Path | None = None
-) -> Iterator["subprocess.Popen[bytes]"]:
+def _started(*command: str, quiet: bool = False, log: Path | None = None) -> Iterator["subprocess.Popen[bytes]"]:
     """A command that runs beside the others; it is stopped at the end of the block, and ends when we are killed."""
-    if says and not quiet:
+    if not quiet:
         print(f"\n$ python -m {' '.join(command)}", flush=True)
     output = log.open("wb") if log else subprocess.DEVNULL if quiet else None
     process = subprocess.Popen([sys.executable, "-m", *command], stdout=output, stderr=output)

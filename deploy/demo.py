@@ -10,14 +10,15 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from kafka import KafkaConsumer, TopicPartition
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from consumer.kafka.read_to_end import read_whole
 from producer.base.errors import CommandError
 from producer.base.settings import TopicSettings, load
 from producer.dataset.open import open_dataset
+from producer.topics import admin_client
 
 SHOWN = 12
 """Labelled posts that are printed."""
@@ -30,18 +31,18 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="placestream-demo-") as folder:
             dataset = Path(folder) / "sample"
-            _type("producer", "sample", str(dataset))
-            _type("producer", "topics")
-            _type("producer", "replay", str(dataset))
+            type_command("producer", "sample", str(dataset))
+            type_command("producer", "topics")
+            type_command("producer", "replay", str(dataset))
             once = ("--stop-at-end", "--metrics-port", "0", "--log-level", "warning")
-            _type("consumer", "label", "--encoder", "conse", *once)
-            _type("consumer", "count", *once)
+            type_command("consumer", "label", "--encoder", "conse", *once)
+            type_command("consumer", "count", *once)
             labeled = _read(settings, settings.output_topic)
             dead = _read(settings, settings.dead_letter_topic)
             console.print(_table(labeled))
             _account_for([str(entry.post_id) for entry in open_dataset(dataset).entries()], [*labeled, *dead])
-        _type("consumer", "verify")
-        _type("consumer", "popularity", "--top", "5")
+        type_command("consumer", "verify")
+        type_command("consumer", "popularity", "--top", "5")
         print("To look at it in a browser, with posts that keep coming: make board")
     except CommandError as error:
         print(f"demo: {error}", file=sys.stderr)
@@ -49,8 +50,12 @@ def main() -> int:
     return 0
 
 
-def _type(*command: str) -> None:
-    """Run a command as a person would type it, and show it."""
+def type_command(*command: str) -> None:
+    """Run a command as a person would type it, and show it.
+
+    Raises:
+        CommandError: it fails.
+    """
     print(f"\n$ python -m {' '.join(command)}", flush=True)
     ended = subprocess.run([sys.executable, "-m", *command], check=False)
     if ended.returncode != 0:
@@ -59,16 +64,9 @@ def _type(*command: str) -> None:
 
 def _read(settings: TopicSettings, topic: str) -> list[tuple[str, bytes]]:
     """Key and value of every committed record of a topic."""
-    consumer = KafkaConsumer(**settings.kafka(), isolation_level="read_committed", auto_offset_reset="earliest")
-    partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
-    consumer.assign(partitions)
-    ends = consumer.end_offsets(partitions)
-    records: list[tuple[str, bytes]] = []
-    while any(consumer.position(partition) < end for partition, end in ends.items()):
-        for found in consumer.poll(timeout_ms=500).values():
-            records += [(record.key.decode(), record.value) for record in found]
-    consumer.close()
-    return records
+    with admin_client(settings) as admin:
+        records = read_whole(settings, "placestream-demo", admin, topic, f"reading {topic}")
+        return [(record.key.decode(), record.value) for record in records]
 
 
 def _account_for(sent: list[str], out: list[tuple[str, bytes]]) -> None:

@@ -22,7 +22,7 @@ from pydantic_settings import CliPositionalArg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from producer.base.connect import bootstrap_timeout_ms, close_at_once, connect
+from producer.base.connect import close_at_once, connect
 from producer.base.errors import CommandError, UsageError
 from producer.base.settings import TopicSettings, load
 from producer.dataset.entry import Entry, Refused
@@ -184,7 +184,6 @@ def _producer(settings: ReplaySettings, limit: int) -> Any:
             max_request_size=limit,
             delivery_timeout_ms=delivery_timeout_ms,
             request_timeout_ms=min(10_000, delivery_timeout_ms // 2),
-            bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
         ),
     )
 

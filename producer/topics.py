@@ -6,10 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kafka.admin import ConfigResource, KafkaAdminClient
-from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
+from kafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 from pydantic import Field
 
-from producer.base.connect import bootstrap_timeout_ms, connect
+from producer.base.connect import connect
 from producer.base.errors import CommandError
 from producer.base.settings import KafkaSettings, TopicSettings, load
 
@@ -95,14 +101,17 @@ def create_topics(settings: CreateSettings) -> list[str]:
         return [_line(topic, found.get(topic.name), topic.name in created) for topic in wanted]
 
 
-def admin_client(settings: KafkaSettings) -> Any:
+def admin_client(settings: KafkaSettings, **further: Any) -> Any:
     """A `KafkaAdminClient`, connected: a context manager.
+
+    Args:
+        settings: of the broker.
+        further: more of kafka-python's options.
 
     Raises:
         CommandError: the broker cannot be reached, or refuses.
     """
-    timeout = bootstrap_timeout_ms(settings)
-    return connect(settings, lambda: KafkaAdminClient(**settings.kafka(), bootstrap_timeout_ms=timeout))
+    return connect(settings, lambda: KafkaAdminClient(**settings.kafka(), **further))
 
 
 def describe(admin: Any, names: Sequence[str]) -> dict[str, Topic]:
@@ -117,7 +126,7 @@ def describe(admin: Any, names: Sequence[str]) -> dict[str, Topic]:
         for name, topic in described.items():
             if topic["error_code"] == TopicAuthorizationFailedError.errno:
                 raise CommandError(f"topic {name}: not even DESCRIBE is allowed (TopicAuthorizationFailedError)")
-            if topic["error_code"] not in (0, UNKNOWN_TOPIC):
+            if topic["error_code"] not in (0, UnknownTopicOrPartitionError.errno):
                 raise CommandError(f"topic {name}: {for_code(topic['error_code']).__name__}")
         resources = [ConfigResource("TOPIC", name) for name in found]
         configs = admin.describe_configs(resources, config_filter="all")["topic"] if resources else {}
@@ -135,9 +144,6 @@ def describe(admin: Any, names: Sequence[str]) -> dict[str, Topic]:
         )
         for name, partitions in found.items()
     }
-
-
-UNKNOWN_TOPIC = 3
 
 
 def _wanted(settings: CreateSettings, existing_input: Topic | None) -> list[Topic]:

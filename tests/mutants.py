@@ -32,7 +32,7 @@ JUDGEMENTS = ("assert", "AssertionError", "Failed: ", "subprocess.TimeoutExpired
 READ = "consumer/label/read.py"
 PUBLISH = "consumer/label/publish.py"
 WORKER = "consumer/label/worker.py"
-GROUP = "consumer/label/group.py"
+CONSUMER = "consumer/kafka/bounded_consumer.py"
 POSITIONS = "consumer/label/positions.py"
 TRIAL = "consumer/label/trial.py"
 REPLAY = "consumer/dead_letters/replay.py"
@@ -178,13 +178,19 @@ MUTANTS = (
     Mutant(
         "input-read-committed",
         "the input consumer is read_committed: it waits for a predecessor's pending offsets",
-        (Edit(GROUP, 'isolation_level="read_committed"', 'isolation_level="read_uncommitted"'),),
+        (
+            Edit(
+                CONSUMER,
+                'isolation_level="read_committed"',
+                'isolation_level="read_uncommitted" if "group_id" in further else "read_committed"',
+            ),
+        ),
         (f"{HANDOVER}::test_offsets_that_a_frozen_worker_has_pending_are_waited_for",),
     ),
     Mutant(
         "no-offset-reset",
         "an offset that is no longer in the log is an error, not a silent jump",
-        (Edit(GROUP, 'auto_offset_reset="none"', 'auto_offset_reset="earliest"'),),
+        (Edit(CONSUMER, 'auto_offset_reset="none"', 'auto_offset_reset="earliest"'),),
         (
             "tests/integration/consumer/label/test_offsets.py::"
             "test_records_that_expire_under_a_running_worker_are_said_and_passed",
@@ -449,7 +455,9 @@ MUTANTS = (
         "count, recount and verify read only what is committed",
         (
             Edit(
-                "consumer/kafka/groupless.py", 'isolation_level="read_committed"', 'isolation_level="read_uncommitted"'
+                CONSUMER,
+                'isolation_level="read_committed"',
+                'isolation_level="read_committed" if "group_id" in further else "read_uncommitted"',
             ),
         ),
         ("tests/integration/consumer/count/test_count.py::test_only_committed_labels_count_and_markers_are_no_lag",),

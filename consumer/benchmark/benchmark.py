@@ -4,7 +4,7 @@ import logging
 import os
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, median
 
@@ -25,9 +25,6 @@ from consumer.classify.factory import build_classifier, chosen_device
 from consumer.start import check_checksum
 from producer.base.settings import load
 from producer.post import Post
-
-Step = Callable[[str], None]
-"""Is told what is measured next."""
 
 
 def main(argv: list[str]) -> int:
@@ -51,7 +48,7 @@ def main(argv: list[str]) -> int:
             if not console.is_terminal:
                 console.print(what)
 
-        measure(settings, figures, step)
+        Bench(settings, material.make(settings.posts, settings.photos), figures, step).measure()
     report.show(settings, figures)
     return 0
 
@@ -81,122 +78,112 @@ def _gpu(settings: BenchmarkSettings) -> str:
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else "none"
 
 
-def measure(settings: BenchmarkSettings, figures: Figures, step: Step) -> None:
-    """Every part that was asked for."""
-    posts = material.make(settings.posts, settings.photos)
-    figures.facts["bytes per picture"] = mean(len(post.picture) for post in posts)
-    if {"model", "age"} & set(settings.parts):
-        stopwatch = Stopwatch()
-        classifier = build_classifier(settings, stopwatch)
-        figures.machine["encoder"] = classifier.encoder_name
-        figures.facts["tokens per caption"] = mean(classifier.token_counts([post.caption or "" for post in posts]))
-        if "model" in settings.parts:
-            _measure_model(settings, classifier, stopwatch, posts, figures, step)
-        if "age" in settings.parts:
-            _measure_age(settings, classifier, stopwatch, posts, figures, step)
-    if "null" in settings.parts:
-        _measure_null(settings, posts, figures, step)
-    if "scaling" in settings.parts:
-        _measure_scaling(settings, posts, figures, step, with_model=False)
-    if "processes" in settings.parts:
-        _measure_scaling(settings, posts, figures, step, with_model=True)
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The parts of a benchmark, on the same posts.
 
+    Attributes:
+        settings: of the benchmark.
+        posts: that every part labels, again and again where it needs more.
+        figures: take what was measured.
+        step: is told what is measured next.
+    """
 
-def _measure_model(
-    settings: BenchmarkSettings,
-    classifier: Classifier,
-    stopwatch: Stopwatch,
-    posts: Sequence[Post],
-    figures: Figures,
-    step: Step,
-) -> None:
-    everything = classifier.with_decision(replace(classifier.decision, ensemble="ensemble"))
-    step("warming up")
-    half = classifier.with_decision(replace(classifier.decision, ensemble="conditional", gate=_gate(everything, posts)))
-    ways = {"authors' own": everything.as_published(), "bare": everything, "bare, half sure": half}
-    pipelines = {"pipeline": everything, "pipeline, half sure": half}
-    if settings.engine != "torch":
-        pipelines["pipeline, torch fp32"] = _yardstick(settings, everything, stopwatch, posts, figures, step)
-    for number in range(settings.repeats):
-        for name, way in ways.items():
-            step(f"{name}, {number + 1} of {settings.repeats}")
-            taken = bare.seconds(way, posts, settings.batch_size, settings.decode_threads)
-            figures.add(name, len(posts) / taken)
-        for name, way in pipelines.items():
-            step(f"{name}, {number + 1} of {settings.repeats}")
-            with own_topics(settings) as worker:
-                fill(worker, posts, len(posts))
-                figures.add_run(name, pipeline.label(worker, way, stopwatch))
+    settings: BenchmarkSettings
+    posts: Sequence[Post]
+    figures: Figures
+    step: Callable[[str], None]
 
+    def measure(self) -> None:
+        """Every part that was asked for."""
+        parts, facts = self.settings.parts, self.figures.facts
+        facts["bytes per picture"] = mean(len(post.picture) for post in self.posts)
+        if {"model", "age"} & set(parts):
+            stopwatch = Stopwatch()
+            classifier = build_classifier(self.settings, stopwatch)
+            self.figures.machine["encoder"] = classifier.encoder_name
+            facts["tokens per caption"] = mean(classifier.token_counts([post.caption or "" for post in self.posts]))
+            if "model" in parts:
+                self._model(classifier, stopwatch)
+            if "age" in parts:
+                self._age(classifier, stopwatch)
+        if "null" in parts:
+            self._null()
+        if "scaling" in parts:
+            self._scaling(with_model=False)
+        if "processes" in parts:
+            self._scaling(with_model=True)
 
-def _yardstick(
-    settings: BenchmarkSettings,
-    everything: Classifier,
-    stopwatch: Stopwatch,
-    posts: Sequence[Post],
-    figures: Figures,
-    step: Step,
-) -> Classifier:
-    """The same model computed by torch in fp32; how near the chosen engine comes to it is measured at once."""
-    step("comparing with torch fp32")
-    in_torch = build_classifier(
-        settings.model_copy(update={"engine": "torch", "precision": "fp32", "calibration": None}), stopwatch
-    )
-    in_torch = in_torch.with_decision(everything.decision)
-    found = agreement.of(everything, in_torch, posts, settings.batch_size)
-    figures.facts["worst cosine to torch fp32, pictures"] = found.image_cosine
-    figures.facts["worst cosine to torch fp32, captions"] = found.text_cosine
-    figures.facts["labels equal to torch fp32's, share"] = found.equal_labels
-    figures.facts["where not: torch's place is likelier by a factor of at most"] = found.lead
-    return in_torch
+    def _model(self, classifier: Classifier, stopwatch: Stopwatch) -> None:
+        settings, posts = self.settings, self.posts
+        everything = classifier.with_decision(replace(classifier.decision, ensemble="ensemble"))
+        self.step("warming up")
+        gate = _gate(everything, posts)
+        half = classifier.with_decision(replace(classifier.decision, ensemble="conditional", gate=gate))
+        ways = {"authors' own": everything.as_published(), "bare": everything, "bare, half sure": half}
+        pipelines = {"pipeline": everything, "pipeline, half sure": half}
+        if settings.engine != "torch":
+            pipelines["pipeline, torch fp32"] = self._yardstick(everything, stopwatch)
+        for number in range(settings.repeats):
+            for name, way in ways.items():
+                self.step(f"{name}, {number + 1} of {settings.repeats}")
+                taken = bare.seconds(way, posts, settings.batch_size, settings.decode_threads)
+                self.figures.add(name, len(posts) / taken)
+            for name, way in pipelines.items():
+                self.step(f"{name}, {number + 1} of {settings.repeats}")
+                with own_topics(settings) as worker:
+                    fill(worker, posts, len(posts))
+                    self.figures.add_run(name, pipeline.label(worker, way, stopwatch))
+
+    def _yardstick(self, everything: Classifier, stopwatch: Stopwatch) -> Classifier:
+        """The same model computed by torch in fp32; how near the chosen engine comes to it is measured at once."""
+        self.step("comparing with torch fp32")
+        plain = self.settings.model_copy(update={"engine": "torch", "precision": "fp32", "calibration": None})
+        in_torch = build_classifier(plain, stopwatch).with_decision(everything.decision)
+        found = agreement.of(everything, in_torch, self.posts, self.settings.batch_size)
+        self.figures.facts |= {
+            "worst cosine to torch fp32, pictures": found.image_cosine,
+            "worst cosine to torch fp32, captions": found.text_cosine,
+            "labels equal to torch fp32's, share": found.equal_labels,
+            "where not: torch's place is likelier by a factor of at most": found.lead,
+        }
+        return in_torch
+
+    def _null(self) -> None:
+        null, number, repeats = NullClassifier(), self.settings.null_posts, self.settings.repeats
+        for turn in range(repeats):
+            with own_topics(self.settings) as worker:
+                self.step(f"filling a topic, {turn + 1} of {repeats}")
+                fill(worker, self.posts, number)
+                self.step(f"consume and transact, {turn + 1} of {repeats}")
+                self.figures.add("consume and transact", number / limit.seconds(worker, *null.record(worker)))
+                self.step(f"pipeline without a model, {turn + 1} of {repeats}")
+                self.figures.add_run("pipeline without a model", pipeline.label(worker, null, Stopwatch()))
+
+    def _age(self, classifier: Classifier, stopwatch: Stopwatch) -> None:
+        settings, posts, facts = self.settings, self.posts, self.figures.facts
+        self.step("how fast it is, to know how fast posts may come")
+        with own_topics(settings) as worker:
+            fill(worker, posts, min(len(posts), 4 * settings.batch_size))
+            rate = settings.rate * pipeline.label(worker, classifier, stopwatch).per_second
+        self.step(f"age of a post at {rate:.1f} posts/s")
+        with own_topics(settings) as worker:
+            self.figures.ages = age.under_load(worker, classifier, stopwatch, posts, rate, settings.load_seconds)
+        facts["arrival rate"] = rate
+        self.step("a lone post on an idle worker")
+        with own_topics(settings) as worker:
+            facts["a lone post, seconds"] = median(age.alone(worker, classifier, stopwatch, posts))
+        facts["deadline + one inference, seconds"] = settings.batch_deadline + age.inference(classifier, posts)
+
+    def _scaling(self, with_model: bool) -> None:
+        for turn in range(self.settings.repeats):
+            for workers in self.settings.workers:
+                name = f"{workers} worker{'s' * (workers > 1)} {'with the' if with_model else 'without a'} model"
+                self.step(f"{name}, {turn + 1} of {self.settings.repeats}")
+                self.figures.add_run(name, scaling.run(self.settings, self.posts, workers, with_model))
 
 
 def _gate(classifier: Classifier, posts: Sequence[Post]) -> float:
     """The gate above which the image is sure for half of the posts."""
     looking = classifier.with_decision(replace(classifier.decision, ensemble="only-image"))
     return median(label.image.confidence for batch in batches(posts, 32) for label in looking.classify(batch))
-
-
-def _measure_null(settings: BenchmarkSettings, posts: Sequence[Post], figures: Figures, step: Step) -> None:
-    null, number = NullClassifier(), settings.null_posts
-    for turn in range(settings.repeats):
-        with own_topics(settings) as worker:
-            step(f"filling a topic, {turn + 1} of {settings.repeats}")
-            fill(worker, posts, number)
-            step(f"consume and transact, {turn + 1} of {settings.repeats}")
-            figures.add("consume and transact", number / limit.seconds(worker, *null.record(worker)))
-            step(f"pipeline without a model, {turn + 1} of {settings.repeats}")
-            figures.add_run("pipeline without a model", pipeline.label(worker, null, Stopwatch()))
-
-
-def _measure_age(
-    settings: BenchmarkSettings,
-    classifier: Classifier,
-    stopwatch: Stopwatch,
-    posts: Sequence[Post],
-    figures: Figures,
-    step: Step,
-) -> None:
-    step("how fast it is, to know how fast posts may come")
-    with own_topics(settings) as worker:
-        fill(worker, posts, min(len(posts), 4 * settings.batch_size))
-        rate = settings.rate * pipeline.label(worker, classifier, stopwatch).per_second
-    step(f"age of a post at {rate:.1f} posts/s")
-    with own_topics(settings) as worker:
-        figures.ages = age.under_load(worker, classifier, stopwatch, posts, rate, settings.load_seconds)
-    figures.facts["arrival rate"] = rate
-    step("a lone post on an idle worker")
-    with own_topics(settings) as worker:
-        lone = age.alone(worker, classifier, stopwatch, posts)
-    figures.facts["a lone post, seconds"] = median(lone)
-    figures.facts["deadline + one inference, seconds"] = settings.batch_deadline + age.inference(classifier, posts)
-
-
-def _measure_scaling(
-    settings: BenchmarkSettings, posts: Sequence[Post], figures: Figures, step: Step, with_model: bool
-) -> None:
-    for turn in range(settings.repeats):
-        for workers in settings.workers:
-            name = f"{workers} worker{'s' * (workers > 1)} {'with the' if with_model else 'without a'} model"
-            step(f"{name}, {turn + 1} of {settings.repeats}")
-            figures.add_run(name, scaling.run(settings, posts, workers, with_model))

@@ -5,9 +5,11 @@ import time
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 
 from consumer.kafka.offsets import ends_of
+from consumer.kafka.transactions import build_producer
 from consumer.label.group import build_consumer
 from consumer.label.settings import LabelSettings
-from producer.topics import admin_client
+from producer.base.connect import connect
+from producer.topics import LABEL_LIMIT, admin_client
 
 GROUP_SUFFIX = "-limit"
 
@@ -23,7 +25,9 @@ def seconds(settings: LabelSettings, value: bytes, headers: list[tuple[str, byte
     settings = settings.model_copy(update={"group_id": settings.group_id + GROUP_SUFFIX})
     with admin_client(settings) as admin:
         ends = ends_of(admin, settings.input_topic).latest
-    consumer, producer = build_consumer(settings), _producer(settings)
+        name, outputs = f"{settings.member}{GROUP_SUFFIX}", [settings.output_topic]
+        producer = connect(settings, lambda: build_producer(settings, admin, name, outputs, LABEL_LIMIT))
+    consumer = build_consumer(settings)
     try:
         partitions = [TopicPartition(settings.input_topic, number) for number in range(len(ends))]
         consumer.assign(partitions)
@@ -55,17 +59,3 @@ def _transact(
     offsets = {partition: OffsetAndMetadata(records[-1].offset + 1, "", -1) for partition, records in found.items()}
     producer.send_offsets_to_transaction(offsets, settings.group_id)
     producer.commit_transaction()
-
-
-def _producer(settings: LabelSettings) -> KafkaProducer:
-    producer = KafkaProducer(
-        **settings.kafka(),
-        allow_auto_create_topics=False,
-        acks="all",
-        transactional_id=f"{settings.member}-limit",
-        retry_backoff_ms=5,
-        batch_size=512 * 1024,
-        metrics_enabled=False,
-    )
-    producer.init_transactions()
-    return producer

@@ -23,7 +23,16 @@ class NullClassifier(Classifier):
         self.places_stamp = "null@00000000"
         self.decision = Decision(threshold=0.3)
         ranking = Ranking(PLACES[0], 0.83, tuple((place, 0.83 / (index + 1)) for index, place in enumerate(PLACES)))
-        self._label = Label(ranking.place, ranking.confidence, ranking.top, "image", ranking, None, None, "skipped")
+        self._label = Label(
+            place=ranking.place,
+            confidence=ranking.confidence,
+            top=ranking.top,
+            decided_by="image",
+            image=ranking,
+            text=None,
+            sentiment=None,
+            caption_use="skipped",
+        )
         self._prepared = torch.empty(0)
 
     def decode_each(self, posts: Sequence[Post]) -> Iterator[Decoded]:

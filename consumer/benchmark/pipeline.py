@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from consumer.benchmark.memory import Watched, watching
 from consumer.classify.classifier import Classifier
+from consumer.dead_letter import STAGES
 from consumer.health import Health
 from consumer.label.assemble import assemble
 from consumer.label.batch import Batch, Working
@@ -19,8 +20,6 @@ from consumer.label.publish import Outgoing, Sink
 from consumer.label.read import Source
 from consumer.label.settings import LabelSettings
 from consumer.metrics import LabelMetrics
-
-STAGES = ("read", "decode", "encode", "publish")
 
 
 @dataclass(slots=True)

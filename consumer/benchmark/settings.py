@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from consumer.classify.settings import ClassifySettings
+from consumer.label.settings import BatchSettings
 from producer.base.settings import KafkaSettings
 
 Part = Literal["model", "null", "age", "scaling", "processes"]
@@ -24,7 +25,7 @@ def _split(value: object) -> object:
 Several = (NoDecode, BeforeValidator(_split))
 
 
-class BenchmarkSettings(KafkaSettings, ClassifySettings):
+class BenchmarkSettings(KafkaSettings, ClassifySettings, BatchSettings):
     """Measure the pipeline beside the bare model, in turn and on the same machine; it creates and deletes topics."""
 
     pretrained: str = Field("random", min_length=1, description="weights (open_clip); speed does not depend on them")
@@ -35,8 +36,6 @@ class BenchmarkSettings(KafkaSettings, ClassifySettings):
     null_posts: int = Field(20_000, ge=100, description="posts of a run without")
     process_posts: int = Field(600, ge=8, description="posts of each worker of processes; for a GPU 5,000")
     repeats: int = Field(3, ge=1, description="runs of each; medians are printed")
-    batch_size: int = Field(32, ge=1, le=10_000, description="most posts in a batch")
-    batch_deadline: float = Field(0.2, ge=0, le=60, description="seconds a batch waits for more posts after its first")
     decode_threads: int = Field(2, ge=1, le=64, description="threads that decode pictures")
     partitions: int = Field(6, ge=1, description="partitions of the topics")
     workers: Annotated[tuple[int, ...], *Several] = Field(

@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from consumer.board.fetch import Fetcher, Gone
-from consumer.board.pictures import Unreadable, small_jpeg
+from consumer.board.pictures import small_jpeg
 from consumer.board.wall import Shown
+from consumer.classify.pictures.decode import PictureError
 from consumer.labeled_post import LabeledPost, SourceRecord
 from producer.post import BadRecord, Post
 
@@ -114,5 +115,5 @@ def _picture(record: Any, post_id: str) -> Picture:
         raise Gone("another post's record lies there now")
     try:
         return Picture(small_jpeg(post.picture), post.caption)
-    except Unreadable:
+    except PictureError:
         return Picture(None, post.caption)

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class Board:
 
 
 def build(board: Board) -> ASGIApp:
-    """The application; the headers are outside of Starlette's own answer to a mistake of ours."""
+    """The application: GET alone, as Starlette's routes are. The headers are on its own answer to a mistake, too."""
     events = Events(board.wall, board.settings.captions, board.is_ending)
     pages = _Pages(board)
     pages_and_events = Starlette(
@@ -80,7 +80,6 @@ def build(board: Board) -> ASGIApp:
         ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=board.settings.hosts, www_redirect=False),
-            Middleware(_GetOnly),
         ],
         exception_handlers={404: pages.not_found},
     )
@@ -216,19 +215,3 @@ class _Headers:
             await send(message)
 
         await self._app(scope, receive, with_headers)
-
-
-class _GetOnly:
-    """Refuses whatever could change something."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
-            refused: Callable[[Scope, Receive, Send], Awaitable[None]] = PlainTextResponse(
-                "GET only", 405, {"allow": "GET, HEAD"}
-            )
-            await refused(scope, receive, send)
-        elif scope["type"] != "websocket":
-            await self._app(scope, receive, send)

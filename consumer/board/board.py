@@ -10,10 +10,9 @@ from consumer.board.fetch import AHEAD, Fetcher
 from consumer.board.read import REQUEST_MS, Reader
 from consumer.board.settings import BoardSettings
 from consumer.board.wall import Wall
-from consumer.kafka.groupless import build_consumer
+from consumer.kafka.bounded_consumer import build_consumer
 from consumer.listen import in_url, listen
 from consumer.start import begin, stop_on_signals
-from producer.base.connect import connect
 from producer.base.errors import CommandError
 from producer.base.logs import event
 from producer.base.settings import load
@@ -44,7 +43,7 @@ def main(argv: list[str]) -> int:
     stop = threading.Event()
     reader = Reader(settings, wall)
     pictures = {"max_partition_fetch_bytes": AHEAD, "request_timeout_ms": REQUEST_MS}
-    fetcher = Fetcher(connect(settings, lambda: build_consumer(settings, "placestream-board-pictures", **pictures)))
+    fetcher = Fetcher(build_consumer(settings, "placestream-board-pictures", **pictures))
     cities = Cities(settings)
     threads = [
         threading.Thread(target=run, args=(stop,), name=name, daemon=True)

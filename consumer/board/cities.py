@@ -3,13 +3,12 @@
 import math
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import redis
 
 from consumer.board.settings import BoardSettings
-from consumer.count.figures import CityFigures, by_posts, city_figures, total
+from consumer.count.figures import CityFigures, by_posts, city_figures, total, week
 from consumer.count.snapshot import Counters
 from producer.base.errors import CommandError
 
@@ -78,7 +77,7 @@ class Figures:
     def week(self, city: str) -> list[list[int]] | None:
         """Posts per weekday (0 = Monday) and hour, local time; None when no post's local time is known."""
         fields = self.counters.hours.get(city) if self.counters else None
-        return _week(fields) if fields else None
+        return week(fields) if fields else None
 
 
 class Cities:
@@ -116,14 +115,6 @@ class Cities:
         if not counters.posts:
             return Figures(trouble=f"Nothing is counted yet at {where}: “python -m consumer count” counts.")
         return Figures.of(counters)
-
-
-def _week(fields: Mapping[str, int]) -> list[list[int]]:
-    week = [[0] * 24 for _ in range(7)]
-    for name, posts in fields.items():
-        _, weekday, hour = name.rsplit("|", 2)
-        week[int(weekday)][int(hour)] += posts
-    return week
 
 
 def step(posts: int, most: int) -> int:

@@ -4,7 +4,7 @@ import io
 
 from PIL import Image
 
-from consumer.classify.pictures.decode import PictureError, PictureLimits
+from consumer.classify.pictures.decode import PictureLimits
 from consumer.classify.pictures.pool import decoders
 
 LIMITS = PictureLimits()
@@ -12,20 +12,13 @@ SIDE = 480
 """Longest side of the small picture, in pixels."""
 
 
-class Unreadable(ValueError):
-    """The picture cannot be shown."""
-
-
 def small_jpeg(data: bytes) -> bytes:
     """A picture as the worker decodes it (upright, on white where it is transparent), its longest side at most `SIDE`.
 
     Raises:
-        Unreadable: it is no picture, too large, or broken.
+        PictureError: it is no picture, too large, or broken.
     """
-    try:
-        picture = Image.fromarray(decoders(LIMITS).one(data))
-    except PictureError as error:
-        raise Unreadable(str(error)) from None
+    picture = Image.fromarray(decoders(LIMITS).one(data))
     picture.thumbnail((SIDE, SIDE))
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=82)

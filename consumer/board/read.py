@@ -5,7 +5,7 @@ import threading
 import time
 from typing import Any
 
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import (
     AuthorizationError,
@@ -16,11 +16,11 @@ from kafka.errors import (
 
 from consumer.board.settings import BoardSettings
 from consumer.board.wall import Wall
-from consumer.kafka.groupless import build_consumer
+from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.offsets import look_up
 from consumer.labeled_post import LabeledPost, parse_or_skip
-from producer.base.connect import bootstrap_timeout_ms, connect
 from producer.base.logs import event
+from producer.topics import admin_client
 
 log = logging.getLogger(__name__)
 
@@ -48,18 +48,8 @@ class Reader:
         self._settings = settings
         self._topic = settings.output_topic
         self._wall = wall
-        self._consumer = connect(
-            settings, lambda: build_consumer(settings, "placestream-board-labels", request_timeout_ms=REQUEST_MS)
-        )
-        self._admin = connect(
-            settings,
-            lambda: KafkaAdminClient(
-                **settings.kafka(),
-                client_id="placestream-board-admin",
-                request_timeout_ms=ANSWER_MS,
-                bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
-            ),
-        )
+        self._consumer = build_consumer(settings, "placestream-board-labels", request_timeout_ms=REQUEST_MS)
+        self._admin = admin_client(settings, client_id="placestream-board-admin", request_timeout_ms=ANSWER_MS)
         self._known: dict[TopicPartition, int] = {}  # where each partition was begun
         self._topic_id: str | None = None
         self._is_first_look = True

@@ -10,10 +10,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from consumer.board import cities, explain
 from consumer.board.wall import Shown, Wall
 from consumer.count.counters import NOT_CLASSIFIED
+from consumer.count.figures import WEEKDAYS
 from consumer.labeled_post import LabeledPost
 from producer.post import format_time
 
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _PAIR = re.compile(r'\[\n +("(?:[^"\\]|\\.)*"|[\d.]+),\n +([\d.]+)\n +\]')
 
 environment = Environment(
@@ -75,10 +75,6 @@ def _source(post: LabeledPost) -> str:
     return f"{quote(source.topic, safe='')}/{source.partition}/{source.offset}?post={quote(post.post_id, safe='')}"
 
 
-def _whole(value: int) -> str:
-    return f"{value:,}"
-
-
 def _pretty(value: bytes) -> str:
     """The record, readable: pairs of place and confidence stay on one line."""
     return _PAIR.sub(r"[\1, \2]", json.dumps(json.loads(value), ensure_ascii=False, indent=2))
@@ -89,7 +85,7 @@ _filters: dict[str, Any] = {
     "number": explain.number,
     "percent": _percent,
     "signed": _signed,
-    "whole": _whole,
+    "whole": "{:,}".format,
     "time": format_time,
     "parts": explain.parts,
     "share_of": explain.share_of,

@@ -2,8 +2,7 @@
 
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Iterable
+from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -130,7 +129,7 @@ class Wall:
         """Cities and places of the posts on the wall, in order."""
         with self._lock:
             posts = list(self._posts)
-        return _ordered(s.post.city for s in posts), _ordered(s.post.place for s in posts if s.post.place)
+        return sorted({s.post.city for s in posts}), sorted({s.post.place for s in posts if s.post.place})
 
     def status(self) -> Status:
         """How the stream is doing, now."""
@@ -139,7 +138,3 @@ class Wall:
             rate = sum(posts for second, posts in self._arrived if now - RATE_OVER <= second < now) / RATE_OVER
             age = max(0.0, (datetime.now(UTC) - self._newest).total_seconds()) if self._newest else None
             return Status(self._trouble, rate, age, len(self._posts))
-
-
-def _ordered(names: Iterable[str]) -> list[str]:
-    return sorted(Counter(names))

@@ -15,7 +15,7 @@ from scipy.stats.contingency import relative_risk
 from statsmodels.stats.multitest import multipletests
 
 from consumer.count.counters import NOT_CLASSIFIED, SENTIMENT_UNITS
-from consumer.count.figures import CityFigures, PlaceFigures, Share, popularity
+from consumer.count.figures import CityFigures, PlaceFigures, Share, popularity, total
 from consumer.count.snapshot import Counters
 
 ENOUGH = 30
@@ -111,12 +111,8 @@ def reports(counters: Counters) -> list[CityReport]:
     Args:
         counters: from Redis, or counted from the topic.
     """
-    figures = list(popularity(counters))
-    classified = sum(city.classified.k for city in figures)
-    everywhere: dict[str, int] = {}
-    for city in figures:
-        for place in city.places:
-            everywhere[place.place] = everywhere.get(place.place, 0) + place.share.k
+    everywhere = total(counters)
+    classified = sum(everywhere.values())
     return [
         CityReport(
             city,
@@ -125,7 +121,7 @@ def reports(counters: Counters) -> list[CityReport]:
                 for place in city.places
             ),
         )
-        for city in figures
+        for city in popularity(counters)
     ]
 
 
@@ -164,26 +160,6 @@ def mood(sums: Mapping[str, int], place: str, posts: int) -> Mood:
     # exact: whole numbers, n·Σx² - (Σx)² before the first rounding
     variance = (n * sums.get(f"{place}:sq", 0) - total**2) / (n * (n - 1)) / SENTIMENT_UNITS**2
     return Mood(total / n / SENTIMENT_UNITS, 1.96 * math.sqrt(variance / n), scored)
-
-
-def rhythm(hours: Mapping[str, int], place: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Posts per weekday (0 = Monday) and hour, local time.
-
-    Args:
-        hours: a city's hash ``place|weekday|hour`` -> posts.
-        place: counts this place alone; None all posts.
-
-    Returns:
-        Posts of the place, and all posts, each ``[7, 24]``.
-    """
-    counts, everything = np.zeros((7, 24), np.int64), np.zeros((7, 24), np.int64)
-    for field, posts in hours.items():
-        name, weekday, hour = field.rsplit("|", 2)
-        cell = int(weekday), int(hour)
-        everything[cell] += posts
-        if place is None or name == place:
-            counts[cell] += posts
-    return counts, everything
 
 
 def distances(counters: Counters, seed: int, rounds: int = ROUNDS) -> list[Distance]:

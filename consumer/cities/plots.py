@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from consumer.cities.figures import CityReport, Distance, matrix, rhythm
-from consumer.count.figures import WEEKDAYS
+from consumer.cities.figures import CityReport, Distance, matrix
+from consumer.count.figures import WEEKDAYS, week
 from consumer.evaluate.pages.drawing import MUTED, OKABE_ITO, plain, png
 from consumer.evaluate.pages.page import readable
 
@@ -60,10 +60,10 @@ def heat(city: CityReport, hours: dict[str, int], places: int) -> bytes | None:
     names = [place.place for place in city.places[:places]]
     figure = Figure(figsize=(7.2, 2.15 * (1 + len(names))), layout="constrained")
     panels = figure.subplots(1 + len(names), 1, squeeze=False)[:, 0]
-    _, everything = rhythm(hours)
+    everything = np.array(week(hours))
     _cells(panels[0], everything / everything.sum(), everything, "all posts: share of the week's posts in each hour")
     for panel, name in zip(panels[1:], names, strict=True):
-        counts, _ = rhythm(hours, name)
+        counts = np.array(week(hours, name))
         share = np.divide(counts, everything, out=np.full(counts.shape, np.nan), where=everything > 0)
         _cells(panel, share, everything, f"{plain(readable(name))}: share of all the city's posts in that hour")
     return png(figure)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import redis
 from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 from pydantic import Field, model_validator
@@ -19,7 +18,7 @@ from pydantic import Field, model_validator
 from consumer.cities import tables as city_tables
 from consumer.cities.corrected import Corrected, Judged, correct, judge
 from consumer.cities.figures import ROUNDS, CityReport, Distance, distances, mood, reports
-from consumer.count.connect import connect_redis
+from consumer.count.connect import read_counters
 from consumer.count.counters import NOT_CLASSIFIED, Tally, tally
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
@@ -100,15 +99,8 @@ def main(argv: list[str]) -> int:
 
 
 def _from_redis(settings: PopularityPageSettings) -> Counted:
-    client = connect_redis(settings, settings.startup_timeout)
-    try:
-        counters = Counters.read(client, settings.counter_prefix)
-    except redis.RedisError as error:
-        raise CommandError(f"Redis at {settings.redis_address}: {error}") from None
-    where = f"{settings.counter_prefix} at {settings.redis_address}"
-    if not counters.posts:
-        raise CommandError(f"nothing is counted under {where}; run `python -m consumer count` first")
-    return Counted(counters, f"the counters {where} in Redis")
+    counters = read_counters(settings, settings.startup_timeout)
+    return Counted(counters, f"the counters {settings.counter_prefix} at {settings.redis_address} in Redis")
 
 
 def _from_topic(settings: PopularityPageSettings) -> Counted:
@@ -116,9 +108,8 @@ def _from_topic(settings: PopularityPageSettings) -> Counted:
     reader = Reader(settings, CountMetrics(CollectorRegistry()))
     everything, known = Tally(), KnownCities(zones)
     try:
-        ends = connect(settings, reader.ends)
-        until = {partition.partition: end for partition, end in ends.latest.items()}
-        for chunk in reader.read_whole(until, "counting"):
+        _, ends = connect(settings, reader.ends)
+        for chunk in reader.read_whole(ends, "counting"):
             everything.merge(tally(known.posts(chunk.labeled, {}), zones))
     except KafkaError as error:
         raise CommandError(f"{settings.output_topic} could not be read: {error}; run it again") from None

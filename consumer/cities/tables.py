@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from consumer.cities.corrected import Corrected
-from consumer.cities.figures import CityReport, Distance, rhythm
+from consumer.cities.figures import CityReport, Distance
 from consumer.count.counters import NOT_CLASSIFIED
-from consumer.count.figures import WEEKDAYS
+from consumer.count.figures import WEEKDAYS, week
 from consumer.evaluate.pages import page
 
 
@@ -97,10 +97,10 @@ def hours(hours: Mapping[str, Mapping[str, int]]) -> str:
 
     def rows() -> Iterator[tuple[Any, ...]]:
         for city, fields in sorted(hours.items()):
-            _, everything = rhythm(fields)
+            everything = week(fields)
             for field, posts in sorted(fields.items()):
                 place, weekday, hour = field.rsplit("|", 2)
-                total = int(everything[int(weekday), int(hour)])
+                total = everything[int(weekday)][int(hour)]
                 name = "" if place == NOT_CLASSIFIED else place
                 yield city, name, WEEKDAYS[int(weekday)], hour, posts, total, posts / total
 

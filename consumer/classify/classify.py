@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import Field
@@ -13,7 +14,7 @@ from rich.text import Text
 
 from consumer.classify.classifier import Classifier, Decoded
 from consumer.classify.factory import build_classifier
-from consumer.classify.label import Label, Ranking
+from consumer.classify.label import Label
 from consumer.classify.pictures.decode import PictureError
 from consumer.classify.settings import ClassifySettings
 from producer.base.errors import UsageError
@@ -85,21 +86,10 @@ def _label(classifier: Classifier, batch: list[tuple[Path, Decoded]]) -> Iterato
 
 def _as_dict(label: Label) -> dict[str, object]:
     """The fields of a labelled post that are known here, rounded as there."""
-
-    def ranking(own: Ranking | Label) -> dict[str, object]:
-        return {
-            "place": own.place,
-            "confidence": round(own.confidence, 4),
-            "top": [[place, round(probability, 4)] for place, probability in own.top],
-        }
-
-    return {
-        **ranking(label),
-        "decided_by": label.decided_by,
-        "image": ranking(label.image),
-        "text": None if label.text is None else ranking(label.text),
-        "sentiment": label.sentiment,
-    }
+    fields = asdict(label)
+    del fields["caption_use"]
+    rounded: dict[str, object] = json.loads(json.dumps(fields), parse_float=lambda number: round(float(number), 4))
+    return rounded
 
 
 def _print_table(classifier: Classifier, results: Iterator[tuple[Path, Label]]) -> None:

@@ -90,16 +90,6 @@ class Places:
         """The names of the places, one for each row of the label vectors."""
         return tuple(place.category for place in self.places)
 
-    @property
-    def wordings(self) -> tuple[str, ...]:
-        """How one says the places."""
-        return tuple(place.wording for place in self.places)
-
-    @property
-    def descriptions(self) -> tuple[str, ...]:
-        """What one sees at the places; empty texts among them."""
-        return tuple(place.description for place in self.places)
-
     def stamp(self, templates: tuple[str, ...]) -> str:
         """The label set's name and a hash of its prompts: equal stamps, equal label vectors (of one encoder)."""
         prompts = [[place.category, *place.prompts(templates)] for place in self.places]

@@ -6,6 +6,7 @@ import time
 import redis
 
 from consumer.count.settings import RedisSettings
+from consumer.count.snapshot import Counters
 from producer.base.errors import CommandError
 
 
@@ -38,3 +39,25 @@ def connect_redis(settings: RedisSettings, timeout: float) -> redis.Redis:
                     f"no Redis answers at {settings.redis_address} (tried for {timeout:g} s; set REDIS_URL): {error}"
                 ) from None
             time.sleep(0.3)
+
+
+def read_counters(settings: RedisSettings, timeout: float) -> Counters:
+    """All counters, for a command that shows them.
+
+    Args:
+        settings: name the address.
+        timeout: seconds to keep trying to reach Redis.
+
+    Raises:
+        CommandError: Redis does not answer, or nothing is counted.
+    """
+    client = connect_redis(settings, timeout)
+    try:
+        counters = Counters.read(client, settings.counter_prefix)
+    except redis.RedisError as error:
+        raise CommandError(f"Redis at {settings.redis_address}: {error}") from None
+    if not counters.posts:
+        raise CommandError(
+            f"nothing is counted under {settings.counter_prefix} at {settings.redis_address}; run `count` first"
+        )
+    return counters

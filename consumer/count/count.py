@@ -55,8 +55,7 @@ def main(argv: list[str]) -> int:
     client = connect_redis(settings, settings.startup_timeout)
     reader = Reader(settings, metrics)
     if settings.stop_at_end:
-        latest = connect(settings, reader.ends).latest
-        reader.stop_at({partition.partition: end for partition, end in latest.items()})
+        reader.stop_at(connect(settings, reader.ends)[1])
     store = Store(client, settings.counter_prefix, settings.output_topic, reader.topic_id)
     stop = Event()
     stop_on_signals(stop)

@@ -82,9 +82,9 @@ class Tally:
 
     def hashes(self) -> dict[str, Counter[str]]:
         """Increments by key without prefix: ``stamps``, and ``posts:<city>`` and so on for every kind and city."""
-        kinds = self.kinds().items()
-        of_cities = {f"{kind}:{city}": fields for kind, cities in kinds for city, fields in cities.items()}
-        return {"stamps": self.stamps, **of_cities}
+        return {"stamps": self.stamps} | {
+            f"{kind}:{city}": fields for kind, cities in self.kinds().items() for city, fields in cities.items()
+        }
 
 
 def tally(labeled: Iterable[LabeledPost], zones: Mapping[str, ZoneInfo]) -> Tally:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Literal
 
 from consumer.count.counters import NOT_CLASSIFIED, SENTIMENT_UNITS
 from consumer.count.snapshot import Counters
@@ -165,9 +164,10 @@ def city_figures(counters: Counters, city: str, everywhere: Mapping[str, int]) -
         if place != NOT_CLASSIFIED and n > 0
     ]
     hours = counters.hours.get(city, {})
-    by_hour, by_weekday = _times(hours, "hour", 24), _times(hours, "weekday", 7)
+    of_week = week(hours)
     first_day, last_day = _date_range(counters.days.get(city, {}), sum(hours.values()))
     share = Share.of(classified, all_posts)
+    by_hour, by_weekday = _times(zip(*of_week, strict=True)), _times(of_week)
     return CityFigures(city, all_posts, share, places, by_hour, by_weekday, first_day, last_day)
 
 
@@ -176,11 +176,24 @@ def _sentiment(sums: Mapping[str, int], place: str) -> Sentiment:
     return Sentiment(sums.get(place, 0) / SENTIMENT_UNITS / n if n else math.nan, n)
 
 
-def _times(hours: Mapping[str, int], unit: Literal["hour", "weekday"], size: int) -> list[TimeFigures]:
-    counts = [0] * size
-    for field, n in hours.items():
-        _, weekday, hour = field.rsplit("|", 2)
-        counts[int(hour if unit == "hour" else weekday)] += n
+def week(hours: Mapping[str, int], place: str | None = None) -> list[list[int]]:
+    """Posts per weekday (0 = Monday) and hour, local time.
+
+    Args:
+        hours: a city's hash ``place|weekday|hour`` -> posts.
+        place: counts this place alone; None all posts.
+    """
+    counts = [[0] * 24 for _ in WEEKDAYS]
+    for field, posts in hours.items():
+        name, weekday, hour = field.rsplit("|", 2)
+        if place in (None, name):
+            counts[int(weekday)][int(hour)] += posts
+    return counts
+
+
+def _times(cells: Iterable[Iterable[int]]) -> list[TimeFigures]:
+    """The hours, or the weekdays; empty when no post's local time is known."""
+    counts = list(map(sum, cells))
     total = sum(counts)
     return [TimeFigures(when, Share.of(n, total)) for when, n in enumerate(counts)] if total else []
 

@@ -8,14 +8,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any, Literal, Self
 
-import redis
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from consumer.count.connect import connect_redis
+from consumer.count.connect import read_counters
 from consumer.count.figures import (
     WEEKDAYS,
     CityFigures,
@@ -67,15 +66,7 @@ def main(argv: list[str]) -> int:
         CommandError: Redis does not answer, nothing is counted yet, or there is no such city.
     """
     settings = load(PopularitySettings, "python -m consumer popularity", argv)
-    client = connect_redis(settings, settings.startup_timeout)
-    try:
-        counters = Counters.read(client, settings.counter_prefix)
-    except redis.RedisError as error:
-        raise CommandError(f"Redis at {settings.redis_address}: {error}") from None
-    if not counters.posts:
-        raise CommandError(
-            f"nothing is counted under {settings.counter_prefix} at {settings.redis_address}; run `count` first"
-        )
+    counters = read_counters(settings, settings.startup_timeout)
     if settings.city is not None and settings.city not in counters.posts:
         raise CommandError(f"no city {settings.city!r}; there are {_some(counters)}")
     is_table = not (settings.json_ or settings.csv_)

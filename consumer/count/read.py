@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import (
     CorruptRecordError,
     InvalidTopicError,
@@ -18,15 +18,16 @@ from kafka.errors import (
 from consumer.count.known import LabeledRecord
 from consumer.count.settings import CounterSettings
 from consumer.count.store import Offsets
-from consumer.kafka.groupless import build_consumer
+from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.lag import Behind, Partitions
-from consumer.kafka.offsets import Ends, ends_of, look_up, topic_id_of
+from consumer.kafka.offsets import ROUND_TRIP_MS, ends_of, look_up, topic_id_of
 from consumer.kafka.read_to_end import POLL_MS, Silence, offsets_bar
 from consumer.labeled_post import LabeledPost, parse_or_skip
 from consumer.metrics import CountMetrics
-from producer.base.connect import bootstrap_timeout_ms, connect
+from producer.base.connect import connect
 from producer.base.errors import CommandError
 from producer.base.logs import event
+from producer.topics import admin_client
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +64,12 @@ class Reader:
         """
         self._topic = settings.output_topic
         self._metrics = metrics
-        self._admin = connect(settings, lambda: _admin(settings))
-        looking = connect(settings, lambda: _admin(settings))
-        self._behind = Behind(looking, Partitions({}, {}), {metrics.lag: Partitions.lag})
+        admin = {"client_id": "placestream-count-admin", "request_timeout_ms": ROUND_TRIP_MS}
+        self._admin = admin_client(settings, **admin)
+        self._behind = Behind(admin_client(settings, **admin), Partitions({}, {}), {metrics.lag: Partitions.lag})
         self.topic_id = connect(settings, self._topic_id)
         self._until: dict[int, int] | None = None
-        self._consumer = connect(settings, lambda: build_consumer(settings, "placestream-count"))
+        self._consumer = build_consumer(settings, "placestream-count")
         self._stands: dict[int, int | None] = {}  # partition -> offset in Redis; None: nothing counted yet
         self._known_to: dict[int, int | None] = {}  # likewise, of the cities that came first
         self._expired_below: dict[int, int] = {}  # partition -> offset below which expired records are reported
@@ -195,13 +196,15 @@ class Reader:
                     self.record_counted(chunk)
                     advance(sum(end - (chunk.before[number] or first[number]) for number, end in chunk.after.items()))
 
-    def ends(self) -> Ends:
-        """First and next offset of every partition, now.
+    def ends(self) -> tuple[dict[int, int], dict[int, int]]:
+        """First and next offset of every partition, now, by its number.
 
         Raises:
             KafkaError: the broker does not answer.
         """
-        return ends_of(self._admin, self._topic)
+        ends = ends_of(self._admin, self._topic)
+        first, following = ({tp.partition: at for tp, at in each.items()} for each in (ends.earliest, ends.latest))
+        return first, following
 
     def stop_at(self, until: Mapping[int, int]) -> None:
         """Read no record from these offsets on.
@@ -255,7 +258,7 @@ class Reader:
         return TopicPartition(self._topic, number)
 
     def _position(self, number: int) -> int:
-        return self._consumer.position(self._partition(number), timeout_ms=5_000) or 0
+        return self._consumer.position(self._partition(number), timeout_ms=ROUND_TRIP_MS) or 0
 
     def _measure_lag(self) -> None:
         """All that was read is in Redis, so lag counts from the position, which passes markers; the counters do not."""
@@ -270,12 +273,3 @@ class Reader:
         if post is None:
             self._metrics.unreadable.inc()
         return post
-
-
-def _admin(settings: CounterSettings) -> KafkaAdminClient:
-    return KafkaAdminClient(
-        **settings.kafka(),
-        client_id="placestream-count-admin",
-        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
-        request_timeout_ms=5_000,
-    )

@@ -44,8 +44,8 @@ def main(argv: list[str]) -> int:
     zones = load_zones(settings.cities_file)
     client = connect_redis(settings, settings.startup_timeout)
     reader = Reader(settings, CountMetrics(CollectorRegistry()))
-    ends = connect(settings, reader.ends)
-    lost = {partition.partition: beginning for partition, beginning in ends.earliest.items() if beginning > 0}
+    begins, ends = connect(settings, reader.ends)
+    lost = {number: beginning for number, beginning in begins.items() if beginning > 0}
     if lost and not settings.force:
         raise CommandError(
             f"{settings.output_topic} no longer begins at its first record (partition: first offset {lost}): "
@@ -55,9 +55,8 @@ def main(argv: list[str]) -> int:
     try:
         rebuild.begin()
         store = Store(client, rebuild.prefix, settings.output_topic, reader.topic_id)
-        until = {partition.partition: end for partition, end in ends.latest.items()}
         counted, stand, known = 0, dict[int, int](), KnownCities(zones)
-        for chunk in reader.read_whole(until, "recounting"):
+        for chunk in reader.read_whole(ends, "recounting"):
             added = tally(known.posts(chunk.labeled, chunk.before), zones)
             if store.apply(added, chunk.before, chunk.after, chunk.known_to, known.take_new()) is not None:
                 raise AnotherRecount

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from typing import Any
 
 import redis
 
@@ -197,18 +198,15 @@ class Counters:
                 later |= dict.fromkeys(names, offsets)
             hashes |= then.hashes
         cities.sort()
-        posts, sentiment, hours, days = ({city: hashes.get(f"{kind}:{city}", {}) for city in cities} for kind in KINDS)
+        kinds: Any = {kind: {city: hashes.get(f"{kind}:{city}", {}) for city in cities} for kind in KINDS}
         return cls(
-            posts,
-            sentiment,
-            hours,
-            days,
-            hashes.get("stamps", {}),
-            hashes.get("offsets", {}),
-            first.topic_id,
-            later,
-            first.known_to(),
-            first.first(),
+            **kinds,
+            stamps=hashes.get("stamps", {}),
+            offsets=hashes.get("offsets", {}),
+            topic_id=first.topic_id,
+            later=later,
+            known_to=first.known_to(),
+            first=first.first(),
         )
 
     @classmethod
@@ -219,17 +217,15 @@ class Counters:
             counted: of the whole topic.
             topic_id: of the labelled topic.
         """
-        kinds = counted.kinds()
-        posts, sentiment, hours, days = (
-            {city: dict(kinds[kind].get(city, {})) for city in counted.posts} for kind in KINDS
-        )
-        return cls(posts, sentiment, hours, days, dict(counted.stamps), {}, topic_id)
+        whole = counted.kinds()
+        kinds: Any = {kind: {city: dict(whole[kind].get(city, {})) for city in counted.posts} for kind in KINDS}
+        return cls(**kinds, stamps=dict(counted.stamps), offsets={}, topic_id=topic_id)
 
     def hashes(self) -> dict[str, dict[str, int]]:
         """By key without prefix, as `Tally.hashes`: ``stamps``, and ``posts:<city>`` and so on for every city."""
-        kinds = zip(KINDS, (self.posts, self.sentiment, self.hours, self.days), strict=True)
-        of_cities = {f"{kind}:{city}": fields for kind, cities in kinds for city, fields in cities.items()}
-        return {"stamps": self.stamps, **of_cities}
+        return {"stamps": self.stamps} | {
+            f"{kind}:{city}": fields for kind in KINDS for city, fields in getattr(self, kind).items()
+        }
 
 
 def offsets_of(topic: str, stored: Mapping[str, int | str]) -> dict[int, int]:

@@ -82,15 +82,14 @@ def _check_comparable(settings: VerifySettings, reader: Reader, counters: Counte
         raise CommandError(f"the counters are of another {topic} (topic id {counters.topic_id}); `recount` counts this")
     if not offsets:
         raise CommandError(f"nothing of {topic} is counted under {settings.counter_prefix} at {settings.redis_address}")
-    ends = reader.ends()
-    latest = {partition.partition: end for partition, end in ends.latest.items()}
-    beyond = {number: offset for number, offset in offsets.items() if offset > latest.get(number, 0)}
+    begins, ends = reader.ends()
+    beyond = {number: offset for number, offset in offsets.items() if offset > ends.get(number, 0)}
     if beyond:
         raise CommandError(
             f"the stored offsets lie beyond the end of {topic} (partition: offset {beyond}): "
             "the topic has lost records; `recount` counts what is left"
         )
-    if expired := {partition.partition: first for partition, first in ends.earliest.items() if first > 0}:
+    if expired := {number: first for number, first in begins.items() if first > 0}:
         print(
             f"warning: {topic} no longer begins at its first record (partition: first offset {expired}): "
             "what was counted of the expired ones shows as a difference",

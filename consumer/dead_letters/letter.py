@@ -11,6 +11,8 @@ from consumer.origin import SOURCE_TOPIC_ID, Origin, parse_number
 from producer.post import check_parts
 
 MISSING = "–"
+CLIENT_ID = "placestream-dead-letters"
+"""Of who reads the topics of dead letters and receipts."""
 
 
 @dataclass(frozen=True, slots=True)

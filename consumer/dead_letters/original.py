@@ -1,6 +1,5 @@
 """The original of a dead letter that is not whole, fetched from where it died, as long as it lies there."""
 
-import time
 from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition
@@ -8,10 +7,9 @@ from kafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 
 from consumer.dead_letter import left_out_of, short_key
 from consumer.dead_letters.letter import Letter
-from consumer.kafka.groupless import build_consumer
-from consumer.kafka.offsets import ROUND_TRIP_MS, topic_id_of
-from producer.base.connect import connect
-from producer.base.errors import CommandError
+from consumer.kafka.bounded_consumer import build_consumer
+from consumer.kafka.offsets import topic_id_of
+from consumer.kafka.read_to_end import read_range
 from producer.base.settings import TopicSettings
 
 
@@ -37,7 +35,7 @@ class Originals:
 
         Raises:
             NotThere: it is gone, or cannot be read whole now either.
-            CommandError: the broker cannot be reached.
+            CommandError: the broker cannot be reached, or nothing comes for a minute.
             KafkaError: it was lost.
         """
         if letter.source is None or letter.source_topic_id is None:
@@ -60,19 +58,11 @@ class Originals:
     def _at(self, partition: TopicPartition, offset: int) -> Any:
         """The record at this offset; None: there is none."""
         if self._consumer is None:
-            self._consumer = connect(
-                self._settings, lambda: build_consumer(self._settings, "placestream-dead-letters-originals")
-            )
-        consumer = self._consumer
-        consumer.assign([partition])
-        consumer.seek(partition, offset)
-        deadline = time.monotonic() + ROUND_TRIP_MS / 1000
+            self._consumer = build_consumer(self._settings, "placestream-dead-letters-originals")
         try:
-            while consumer.position(partition, timeout_ms=ROUND_TRIP_MS) <= offset:
-                if time.monotonic() > deadline:
-                    raise CommandError(f"{partition.topic}/{partition.partition} offset {offset} cannot be read")
-                for record in consumer.poll(timeout_ms=500, max_records=1).get(partition, ()):
-                    return record if record.offset == offset else None
+            for polled, _ in read_range(self._consumer, {partition: offset}, {partition: offset + 1}, most=1):
+                for record in polled.get(partition, ()):
+                    return record
         except OffsetOutOfRangeError:
             pass
         except TopicAuthorizationFailedError:

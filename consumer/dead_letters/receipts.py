@@ -11,8 +11,9 @@ from typing import Any
 from kafka.errors import TopicAlreadyExistsError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from consumer.dead_letters.read import read_whole
+from consumer.dead_letters.letter import CLIENT_ID
 from consumer.kafka.offsets import ends_of
+from consumer.kafka.read_to_end import read_whole
 from producer.base.errors import CommandError
 from producer.base.settings import TopicSettings
 from producer.topics import Topic
@@ -95,7 +96,7 @@ def read(settings: TopicSettings, admin: Any, topic_id: str) -> set[tuple[int, i
         KafkaError: the broker was lost.
     """
     found = set()
-    for record in read_whole(settings, admin, topic_of(settings), "reading receipts"):
+    for record in read_whole(settings, CLIENT_ID, admin, topic_of(settings), "reading receipts"):
         try:
             receipt = Receipt.model_validate_json(record.value or b"")
         except ValidationError:

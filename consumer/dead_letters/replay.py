@@ -17,12 +17,12 @@ from pydantic import Field
 
 from consumer.dead_letter import ADDED, ATTEMPTS, LEFT_OUT, Headers
 from consumer.dead_letters import receipts
-from consumer.dead_letters.letter import Letter
+from consumer.dead_letters.letter import CLIENT_ID, Letter
 from consumer.dead_letters.original import NotThere, Originals
-from consumer.dead_letters.read import read_whole
 from consumer.dead_letters.settings import ChosenSettings
 from consumer.kafka.offsets import topic_id_of
 from consumer.kafka.orphans import is_fenced
+from consumer.kafka.read_to_end import read_whole
 from consumer.kafka.transactions import PUBLISH_LIMIT, build_producer, record_size, wait_for_all
 from consumer.kafka.watchdog import Watchdog
 from consumer.start import check_checksum, stop_on_signals
@@ -174,7 +174,7 @@ def _replay(settings: ReplaySettings, admin: Any, ids: set[str], tally: Tally, s
         back: list[Returning] = []
         size = 0
         publish = _Publish(settings.input_topic, receipts_topic, topic_id, producer, tally)
-        for record in read_whole(settings, admin, settings.dead_letter_topic, "replaying", stop):
+        for record in read_whole(settings, CLIENT_ID, admin, settings.dead_letter_topic, "replaying", stop):
             if stop.is_set():
                 break
             one = returning(record, posts.partitions)
@@ -206,18 +206,16 @@ def _replay(settings: ReplaySettings, admin: Any, ids: set[str], tally: Tally, s
             producer.close(timeout=5) if clean else close_at_once(producer)
 
 
+@dataclass(frozen=True, slots=True)
 class _Publish:
-    """Sends records and their receipts in one transaction each call."""
+    """Sends records and their receipts in one transaction each call; without a producer it only counts."""
 
-    def __init__(
-        self, topic: str, receipts_topic: str, topic_id: str, producer: KafkaProducer | None, tally: Tally
-    ) -> None:
-        self._topic = topic
-        self._receipts_topic = receipts_topic
-        self._topic_id = topic_id
-        self._producer = producer
-        self._tally = tally
-        self._watchdog = Watchdog()
+    _topic: str
+    _receipts_topic: str
+    _topic_id: str
+    _producer: KafkaProducer | None
+    _tally: Tally
+    _watchdog: Watchdog = field(default_factory=Watchdog)
 
     def __call__(self, back: Sequence[Returning]) -> None:
         if self._producer is not None:

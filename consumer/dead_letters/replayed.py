@@ -7,9 +7,10 @@ from typing import Any
 from kafka.errors import KafkaError
 
 from consumer.dead_letters import receipts
-from consumer.dead_letters.read import read_whole
+from consumer.dead_letters.letter import CLIENT_ID
 from consumer.dead_letters.settings import DeadLetterSettings
 from consumer.kafka.offsets import topic_id_of
+from consumer.kafka.read_to_end import read_whole
 from producer.base.errors import CommandError
 from producer.topics import admin_client, describe
 
@@ -30,6 +31,6 @@ def dead_letters(settings: DeadLetterSettings) -> Iterator[tuple[Iterator[Any], 
             )
         try:
             known = receipts.read(settings, admin, topic_id_of(admin, topic)) if replayed_topic in found else set()
-            yield read_whole(settings, admin, topic, "reading dead letters"), known
+            yield read_whole(settings, CLIENT_ID, admin, topic, "reading dead letters"), known
         except KafkaError as error:
             raise CommandError(f"the broker was lost: {error}") from None

@@ -19,12 +19,11 @@ from consumer.export.read import Stream, read, split
 from consumer.export.settings import ExportSettings
 from consumer.export.table import Row, to_row
 from consumer.export.write import Unfinished
-from consumer.kafka.groupless import build_consumer
+from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.offsets import ROUND_TRIP_MS, ends_of, topic_id_of
 from consumer.kafka.read_to_end import offsets_bar
 from consumer.labeled_post import parse_or_skip
 from consumer.start import check_checksum
-from producer.base.connect import connect
 from producer.base.errors import CommandError
 from producer.base.logs import event, setup
 from producer.base.settings import load
@@ -104,7 +103,7 @@ def _export(
     gaps = [gap for each in wanted for gap in missing(each, files)]
     if not gaps:
         return
-    consumer = connect(settings, lambda: build_consumer(settings, "placestream-export"))
+    consumer = build_consumer(settings, "placestream-export")
     with closing(consumer), offsets_bar("exporting", sum(gap.offsets for gap in gaps)) as advance:
         for gap in gaps:
             fill(settings, about, gap, read(consumer, about.topic, gap), tally, advance)

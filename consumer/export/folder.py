@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from consumer.export.settings import ExportSettings
-from consumer.export.write import UNFINISHED, sync
+from consumer.export.write import UNFINISHED, put_in_place
 from producer.base.errors import CommandError, UsageError
 from producer.post import format_time
 
@@ -76,13 +76,9 @@ def go_on(settings: ExportSettings, topic_id: str) -> About:
             raise UsageError(
                 f"{settings.folder} has files of an export but no {ABOUT}, which says of what: take another folder"
             ) from None
-        beside = file.with_name(UNFINISHED)
-        with beside.open("w", encoding="utf-8") as writing:
-            writing.write(asked.model_dump_json() + "\n")
-            writing.flush()
-            os.fsync(writing.fileno())  # else a power cut may leave the name without what it is to say
-        os.replace(beside, file)
-        sync(settings.folder)
+        with file.with_name(UNFINISHED).open("wb") as writing:
+            writing.write(asked.model_dump_json().encode() + b"\n")
+            put_in_place(writing, file)
         return asked
     except ValidationError:
         raise UsageError(f"{file} cannot be read: take another folder") from None

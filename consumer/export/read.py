@@ -21,7 +21,7 @@ def read(consumer: Any, topic: str, wanted: Range) -> Stream:
     """The committed records of a range.
 
     Args:
-        consumer: of `groupless.build_consumer`.
+        consumer: of `bounded_consumer.build_consumer`.
         topic: its topic.
         wanted: what to read; at least one offset.
 

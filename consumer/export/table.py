@@ -1,4 +1,7 @@
-"""Stage `table`: a labelled post's record becomes a row. The columns are a contract; they are only ever added."""
+"""Stage `table`: a labelled post's record becomes a row. The columns are a contract; they are only ever added.
+
+What `COLUMNS` does not list is dropped without a word: a new field of the labelled post is listed there too.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -3,9 +3,9 @@
 import contextlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,19 +17,6 @@ UNFINISHED = ".unfinished"
 """Name of a file in the making; its dot hides it from pandas, DuckDB's globs and people."""
 GROUP = 20_000
 """Rows of a row group: enough to compress well, few enough to hold in memory."""
-
-
-class Writer(Protocol):
-    """Writes rows into one open file."""
-
-    def write(self, rows: Sequence[Row]) -> None:
-        """Add rows."""
-
-    def close(self) -> None:
-        """Write what is still in memory."""
-
-    def discard(self) -> None:
-        """Write nothing more; also after a failure of `write` or `close`, and after `close`."""
 
 
 class Parquet:
@@ -51,7 +38,7 @@ class Parquet:
         self._writer.close()
 
     def discard(self) -> None:
-        """Write nothing more."""
+        """Write nothing more; also after a failure of `write` or `close`, and after `close`."""
         self._waiting = []
         self._writer.is_open = False  # else it writes its footer when it is collected, into a file that is closed
 
@@ -78,7 +65,7 @@ class JsonLines:
         """Nothing is in memory."""
 
 
-WRITERS: dict[str, Callable[[Any], Writer]] = {"parquet": Parquet, "jsonl": JsonLines}
+WRITERS: dict[str, type[Parquet] | type[JsonLines]] = {"parquet": Parquet, "jsonl": JsonLines}
 
 
 class Unfinished:
@@ -88,7 +75,7 @@ class Unfinished:
         """Begin a file; what a killed export left unfinished is overwritten."""
         self._folder = folder
         self._file = (folder / UNFINISHED).open("wb")
-        self._writer: Writer = WRITERS[format](self._file)
+        self._writer = WRITERS[format](self._file)
         self.rows = 0
 
     def add(self, rows: Sequence[Row]) -> None:
@@ -100,11 +87,7 @@ class Unfinished:
     def finish(self, name: str) -> None:
         """Give it its name: from then on it is there for good, also after a power cut."""
         self._writer.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        os.replace(self._folder / UNFINISHED, self._folder / name)
-        sync(self._folder)
+        put_in_place(self._file, self._folder / name)
 
     def discard(self) -> None:
         """Forget it."""
@@ -114,10 +97,14 @@ class Unfinished:
         (self._folder / UNFINISHED).unlink(missing_ok=True)
 
 
-def sync(folder: Path) -> None:
-    """Bring the names in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def put_in_place(unfinished: IO[bytes], path: Path) -> None:
+    """Close a file that is whole and give it its name, both on the disk: a power cut takes neither alone."""
+    unfinished.flush()
+    os.fsync(unfinished.fileno())
+    unfinished.close()
+    os.replace(path.with_name(UNFINISHED), path)
+    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        os.fsync(folder)
     finally:
-        os.close(descriptor)
+        os.close(folder)

@@ -1,7 +1,7 @@
-"""kafka-python's consumer with polls that are bounded in bytes, and batches that `consumer.kafka.unpack` iterates over.
+"""kafka-python's consumer, as everybody here reads: committed records alone, in polls that are bounded in bytes.
 
-kafka-python does neither (consumer/kafka/README.md, fact 22), and has no place to put other batches in, so its fetcher
-is replaced.
+`consumer.kafka.unpack` iterates over the batches. kafka-python bounds nothing (consumer/kafka/README.md, fact 22), and
+has no place to put other batches in, so its fetcher is replaced.
 """
 
 import itertools
@@ -13,27 +13,55 @@ from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.memory_records import MemoryRecords
 
 from consumer.kafka.unpack import LARGEST, Batch
+from producer.base.connect import connect
+from producer.base.settings import KafkaSettings
 
 POLL_BYTES = 128 * 2**20
 """A poll ends with the record that makes it so large, unpacked."""
 
 
 class Consumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no types
-    """kafka-python's, with another fetcher."""
+    """kafka-python's, with another fetcher. It commits nothing by itself."""
 
-    def __init__(self, largest: int, **options: Any) -> None:
+    def __init__(self, settings: KafkaSettings, client_id: str, largest: int = LARGEST, **further: Any) -> None:
         """Connect.
 
         Args:
+            settings: of the broker.
+            client_id: its name in the broker's metrics and quotas.
             largest: bytes of a record of a compressed batch; a larger one comes without its value.
-            options: kafka-python's.
+            further: more of kafka-python's options.
 
         Raises:
             KafkaError: the broker does not answer.
         """
-        super().__init__(**options)
+        super().__init__(
+            **settings.kafka(),
+            allow_auto_create_topics=False,
+            client_id=client_id,
+            # In a group it is more: only so do committed offsets wait for a predecessor's transaction (fact 6).
+            isolation_level="read_committed",
+            auto_offset_reset="none",  # else expired records go unsaid (fact 9)
+            enable_auto_commit=False,
+            metrics_enabled=False,
+            **further,
+        )
         self._fetcher = _Fetcher(self._client, self._subscription, metrics=self._metrics, **self.config)
         self._fetcher.largest = largest
+
+
+def build_consumer(settings: KafkaSettings, client_id: str, **further: Any) -> Consumer:
+    """One outside of any group, connected: its partitions and offsets are given by hand, and it commits nothing.
+
+    Args:
+        settings: of the broker.
+        client_id: its name in the broker's metrics and quotas.
+        further: more of kafka-python's options.
+
+    Raises:
+        CommandError: the broker cannot be reached, or refuses.
+    """
+    return connect(settings, lambda: Consumer(settings, client_id, **further))
 
 
 class _Fetcher(Fetcher):  # type: ignore[misc]

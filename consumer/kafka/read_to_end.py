@@ -4,9 +4,10 @@ A transaction that is open below the end is waited for: what lies behind it is n
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from math import inf
 from typing import Any
 
@@ -14,13 +15,17 @@ from kafka import TopicPartition
 from rich.console import Console
 from rich.progress import Progress
 
-from consumer.kafka.offsets import ROUND_TRIP_MS
+from consumer.kafka.bounded_consumer import build_consumer
+from consumer.kafka.offsets import ROUND_TRIP_MS, ends_of
 from producer.base.errors import CommandError
 from producer.base.logs import event
+from producer.base.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
 POLL_MS = 500
+FETCH = 4 * 2**20
+"""Bytes of a partition that one answer brings, if no single batch is larger: dead letters carry pictures."""
 HIDDEN_AFTER = 5.0
 """Seconds without progress, short of the end, after which that is said."""
 GIVE_UP_AFTER = 60.0
@@ -84,7 +89,7 @@ def read_range(
     and records of aborted ones.
 
     Args:
-        consumer: of `groupless.build_consumer`.
+        consumer: of `bounded_consumer.build_consumer`.
         starts: where each partition begins.
         ends: where each ends.
         most: records of a poll.
@@ -105,6 +110,36 @@ def read_range(
         yield {tp: [each for each in records if each.offset < ends[tp]] for tp, records in polled.items()}, positions
         if positions != before:  # from now on: what the caller does with the records may take long
             silence.end()
+
+
+def read_whole(
+    settings: KafkaSettings, client_id: str, admin: Any, topic: str, doing: str, stop: threading.Event | None = None
+) -> Iterator[Any]:
+    """Every committed record of a topic up to its present end, with a progress bar on a terminal.
+
+    Args:
+        settings: where the broker is.
+        client_id: of the consumer that reads.
+        admin: a connected `KafkaAdminClient`.
+        topic: it exists.
+        doing: what it is for, beside the bar.
+        stop: ends the reading early.
+
+    Raises:
+        CommandError: the broker cannot be reached, or nothing comes for a minute.
+        KafkaError: it was lost.
+    """
+    ends = ends_of(admin, topic)
+    done, total = sum(ends.earliest.values()), sum(ends.latest.values())
+    consumer = build_consumer(settings, client_id, max_partition_fetch_bytes=FETCH)
+    with closing(consumer), offsets_bar(doing, total - done) as advance:
+        for polled, positions in read_range(consumer, ends.earliest, ends.latest):
+            for records in polled.values():
+                yield from records
+            if stop and stop.is_set():
+                return
+            advance(sum(positions.values()) - done)
+            done = sum(positions.values())
 
 
 @contextmanager

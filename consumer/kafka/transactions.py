@@ -11,7 +11,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaConnectionError, KafkaError
 
 from consumer.kafka.orphans import init_transactions
-from producer.base.connect import bootstrap_timeout_ms, close_at_once
+from producer.base.connect import close_at_once
 from producer.base.settings import KafkaSettings
 
 REQUEST_TIMEOUT_MS = 10_000
@@ -49,7 +49,6 @@ def build_producer(
         allow_auto_create_topics=False,
         client_id=transactional_id,
         transactional_id=transactional_id,
-        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
         acks="all",
         max_request_size=largest + RECORD_OVERHEAD,
         request_timeout_ms=REQUEST_TIMEOUT_MS,

@@ -26,10 +26,6 @@ CAPTION_OUTCOME = {"encoded": "done", "skipped": "skipped", "none": "no_caption"
 POISON = f"{MOST_DEATHS} workers died, each while it had this record alone: killed, out of memory, or hanging"
 
 
-class Poison(Exception):
-    """A record of which workers die."""
-
-
 @dataclass(frozen=True, slots=True)
 class Labeled:
     """A post and its label."""
@@ -104,7 +100,7 @@ class Inference:
         """Begin to decode and label a batch; a condemned one is a dead letter at once."""
         if batch.condemned:
             outcomes: Future[list[Labeled | DeadLetter]] = Future()
-            outcomes.set_result([DeadLetter.of("poison", Poison(POISON))])
+            outcomes.set_result([DeadLetter("poison", "Poison", POISON)])
             return InFlight(batch, [], outcomes)
         decoding = [
             self._decoders.submit(self._decode, batch.records[start : start + AT_ONCE])

@@ -5,13 +5,13 @@ The traps of kafka-python that shape this file are listed in `consumer/kafka/REA
 
 from typing import Any
 
-from kafka import ConsumerRebalanceListener, KafkaAdminClient
+from kafka import ConsumerRebalanceListener
 
 from consumer.kafka.bounded_consumer import Consumer
 from consumer.kafka.offsets import ROUND_TRIP_MS
 from consumer.kafka.unpack import LARGEST
 from consumer.label.settings import LabelSettings
-from producer.base.connect import bootstrap_timeout_ms
+from producer.topics import admin_client
 
 
 class Reassigned(Exception):
@@ -30,7 +30,7 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyth
         self.assigned = False  # the last callback was an assignment (of possibly no partition)
 
     def on_partitions_revoked(self, revoked: Any) -> None:
-        """The group takes partitions away."""
+        """The group takes partitions away, or has given them to others already."""
         self.assigned = False
         self.count += 1
 
@@ -38,11 +38,6 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyth
         """The group has given out its partitions."""
         self.count += 1
         self.assigned = True
-
-    def on_partitions_lost(self, lost: Any) -> None:
-        """The group has given our partitions to others already."""
-        self.assigned = False
-        self.count += 1
 
 
 def build_consumer(settings: LabelSettings, largest: int = LARGEST) -> Consumer:
@@ -56,37 +51,24 @@ def build_consumer(settings: LabelSettings, largest: int = LARGEST) -> Consumer:
         KafkaError: the broker does not answer.
     """
     return Consumer(
+        settings,
+        settings.member,
         largest,
-        **settings.kafka(),
-        allow_auto_create_topics=False,
-        client_id=settings.member,
         group_id=settings.group_id,
-        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
-        # Only then do committed offsets wait for a predecessor's transaction (consumer/kafka/README.md, fact 6).
-        isolation_level="read_committed",
-        # `resync` decides, and says so (consumer/kafka/README.md, fact 9).
-        auto_offset_reset="none",
-        enable_auto_commit=False,
         session_timeout_ms=int(settings.session_timeout * 1000),
         heartbeat_interval_ms=int(settings.session_timeout * 300),
         max_poll_interval_ms=int(settings.max_poll_interval * 1000),
         max_partition_fetch_bytes=4 * 2**20,
-        metrics_enabled=False,
     )
 
 
-def build_admin(settings: LabelSettings) -> KafkaAdminClient:
+def build_admin(settings: LabelSettings) -> Any:
     """An admin client that gives up on a question as soon as the worker does.
 
     Raises:
-        KafkaError: the broker does not answer.
+        CommandError: the broker cannot be reached, or refuses.
     """
-    admin = KafkaAdminClient(
-        **settings.kafka(),
-        client_id=f"{settings.member}-admin",
-        bootstrap_timeout_ms=bootstrap_timeout_ms(settings),
-        request_timeout_ms=ROUND_TRIP_MS,
-    )
+    admin = admin_client(settings, client_id=f"{settings.member}-admin", request_timeout_ms=ROUND_TRIP_MS)
     # Else it never forgets one that is dead or was replaced (consumer/kafka/README.md, fact 31).
     admin._manager.cluster.get_coordinator = lambda *_: None
     return admin

@@ -69,7 +69,7 @@ class Sink:
         self._open = False  # whether a transaction may be open
         self._leaders: dict[tuple[str, int], int] = {}  # output partition -> epoch of its leader, at the last build
         self._look_again_at = math.inf  # in monotonic seconds
-        self._admin = connect(settings, lambda: build_admin(settings))
+        self._admin = build_admin(settings)
         self._producer = connect(settings, self._build_own)
         connect(settings, self.abort_orphaned_transactions)
 

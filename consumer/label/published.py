@@ -12,11 +12,10 @@ from kafka import TopicPartition
 from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from consumer.dead_letter import SOURCE, short_key
-from consumer.kafka.groupless import build_consumer
+from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.offsets import ROUND_TRIP_MS
 from consumer.label.settings import LabelSettings
 from consumer.origin import SOURCE_TOPIC_ID, Origin
-from producer.base.connect import connect
 
 LABELS_BACK = (2, 16, 256, 4096)
 """Offsets from the labels' end within which this group's last one is looked for, one after the other: a marker,
@@ -72,14 +71,11 @@ class Published:
         self._back = {settings.output_topic: LABELS_BACK, settings.dead_letter_topic: DEAD_LETTERS_BACK}
         self._outs: dict[TopicPartition, Out] = {}  # output partition -> the last of this group's that was found there
         self._looked: dict[TopicPartition, int] = {}  # output partition -> how far it was looked through
-        self._consumer = connect(
+        self._consumer = build_consumer(
             settings,
-            lambda: build_consumer(
-                settings,
-                f"{settings.member}-published",
-                fetch_max_wait_ms=50,
-                metadata_max_age_ms=ROUND_TRIP_MS,  # new partitions of the outputs are asked for at once
-            ),
+            f"{settings.member}-published",
+            fetch_max_wait_ms=50,
+            metadata_max_age_ms=ROUND_TRIP_MS,  # new partitions of the outputs are asked for at once
         )
 
     def beyond(self, committed: Mapping[TopicPartition, int], topic_id: str) -> dict[TopicPartition, int]:

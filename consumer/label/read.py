@@ -76,9 +76,8 @@ class Source:
         self._synced = 0  # the count of rebalances that the last good resync has seen
         self._collected = Collected()
         self._outside_since: float | None = None  # not in the group, in monotonic seconds
-        self._admin = connect(settings, lambda: build_admin(settings))
-        looking = connect(settings, lambda: build_admin(settings))
-        self._lag = Lag(looking, settings.group_id, metrics, settings.stuck_after)
+        self._admin = build_admin(settings)
+        self._lag = Lag(build_admin(settings), settings.group_id, metrics, settings.stuck_after)
         self._published = Published(settings)
         self._positions = connect(
             settings, lambda: Positions(self._admin, self._published, settings.input_topic, metrics)
@@ -229,7 +228,7 @@ class Source:
         """Leave the group and join it with a new consumer.
 
         Raises:
-            CommandError: the broker cannot be reached within STARTUP_TIMEOUT.
+            KafkaError: the broker does not answer; call again.
         """
         self._consumer.close(timeout_ms=ROUND_TRIP_MS)
         self._rebalances, self._synced = Rebalances(), 0

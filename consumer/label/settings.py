@@ -1,5 +1,6 @@
 """The settings of `label`."""
 
+import socket
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -7,20 +8,25 @@ from pydantic import Field, model_validator
 from consumer.classify.settings import ClassifySettings
 from consumer.health import MetricsSettings
 from producer.base.logs import LogSettings
-from producer.base.settings import TopicSettings, default_replica
+from producer.base.settings import Settings, TopicSettings
 
 
-class LabelSettings(TopicSettings, ClassifySettings, MetricsSettings, LogSettings):
+class BatchSettings(Settings):
+    """When a batch is closed: of `label`, and of what the benchmark measures."""
+
+    batch_size: int = Field(32, ge=1, le=10_000, description="most posts in a batch")
+    batch_deadline: float = Field(0.2, ge=0, le=60, description="seconds a batch waits for more posts after its first")
+
+
+class LabelSettings(TopicSettings, ClassifySettings, BatchSettings, MetricsSettings, LogSettings):
     """Label the posts of the input topic until SIGTERM or Ctrl-C; each post comes out exactly once."""
 
     group_id: str = Field("placestream", min_length=1, description="consumer group of the workers")
     replica: str = Field(
-        default_factory=default_replica,
+        default_factory=socket.gethostname,  # one worker per host needs no other
         min_length=1,
         description="this worker's name, kept over restarts, unique in its group (default: the host's)",
     )
-    batch_size: int = Field(32, ge=1, le=10_000, description="most posts in a batch")
-    batch_deadline: float = Field(0.2, ge=0, le=60, description="seconds a batch waits for more posts after its first")
     stop_at_end: bool = Field(False, description="end at the offsets that the input had at the start")
     metrics_port: int = Field(9101, ge=0, le=65535, description="port of the metrics; 0 = any free one, printed")
     decode_threads: int = Field(2, ge=1, le=64, description="decoder processes")

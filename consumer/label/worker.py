@@ -7,9 +7,10 @@ Three kinds of threads: *main* (this loop; it alone touches consumer and produce
 import logging
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from kafka.errors import (
     AuthorizationError,
@@ -35,7 +36,7 @@ from consumer.label.live import Live
 from consumer.label.publish import Outcome, Sink
 from consumer.label.read import POLL_SLICE, Source, Stuck
 from consumer.label.settings import LabelSettings
-from consumer.labeled_post import LabeledPost, SourceRecord
+from consumer.labeled_post import LabeledPost
 from consumer.metrics import LabelMetrics
 from producer.base.errors import CommandError
 from producer.base.logs import event
@@ -151,8 +152,10 @@ class Worker:
                     oldest.wait(POLL_SLICE)
                 if oldest and oldest.done():
                     self._publish(self._in_flight.popleft())
-                elif not self._in_flight and self._is_finished():
-                    break
+                elif not self._in_flight:
+                    self._check_idle()
+                    if self._source.is_at_end():
+                        break
             except Recoverable as cause:
                 self._recover(cause)
 
@@ -217,20 +220,19 @@ class Worker:
                 self._stop.wait(pause)
                 pause, failures = min(pause * 2, 5.0), failures + 1
 
-    def _is_finished(self) -> bool:
-        """Idle: nothing is in flight. Whether, with --stop-at-end, nothing is left either."""
+    def _check_idle(self) -> None:
+        """Make sure, while nothing is in flight, that there is a reason: nothing is stuck, and nothing hangs.
+
+        With --stop-at-end it says, once, that another producer's transaction hides what is left.
+        """
         self._metrics.last_progress.set_to_current_time()
         self._pause = 0.0
         self._source.check_moving()
         self._sink.check()
-        if self._source.is_at_end():
-            return True
-        if self._settings.stop_at_end and not self._said_hidden and time.monotonic() - self._progress_at > HIDDEN_AFTER:
-            hidden = self._source.hidden_by_transaction()
-            if hidden:
-                self._said_hidden = True
-                event(log, logging.WARNING, "waiting for an open transaction of another producer", partitions=hidden)
-        return False
+        may_be_hidden = self._settings.stop_at_end and time.monotonic() - self._progress_at > HIDDEN_AFTER
+        if may_be_hidden and not self._said_hidden and (hidden := self._source.hidden_by_transaction()):
+            self._said_hidden = True
+            event(log, logging.WARNING, "waiting for an open transaction of another producer", partitions=hidden)
 
     def _drain(self) -> None:
         """Publish what is in flight within DRAIN_TIMEOUT; what is not comes again."""
@@ -253,7 +255,7 @@ class Worker:
                 self._classifier.decision,
                 self._classifier.encoder_name,
                 self._classifier.places_stamp,
-                SourceRecord.at(record),
+                record,
                 now,
             )
             for record, outcome in settled
@@ -269,23 +271,24 @@ class Worker:
         metrics.last_progress.set(now)
         metrics.transactions.labels("committed").inc()
         metrics.stage_seconds.labels("publish").observe(seconds)
-        for outcome in outcomes:
+        died: defaultdict[str, list[tuple[Any, DeadLetter]]] = defaultdict(list)  # of each reason
+        for record, outcome in zip(batch.records, outcomes, strict=True):
+            metrics.end_to_end.observe(max(0.0, now - record.timestamp / 1000))
             if isinstance(outcome, DeadLetter):
                 metrics.posts.labels("dead").inc()
                 metrics.dead_letters.labels(outcome.stage, outcome.reason).inc()
+                died[outcome.reason].append((record, outcome))
             else:
                 metrics.posts.labels("classified" if outcome.place else "not_classified").inc()
-        for record in batch.records:
-            metrics.end_to_end.observe(max(0.0, now - record.timestamp / 1000))
         self._source.record_commit(batch)
-        dead = sum(isinstance(outcome, DeadLetter) for outcome in outcomes)
+        dead = sum(map(len, died.values()))
         self.labeled += len(outcomes) - dead
         self.dead += dead
         self._live.show(self.labeled, self.dead, self._source.total_lag())
         offsets = ",".join(f"{tp.partition}@{after.offset}" for tp, after in sorted(batch.offsets.items()))
         event(
             log,
-            self._live.batch_level,
+            logging.INFO if self._live.disable else logging.DEBUG,  # the live line says it
             "published",
             stage="publish",
             posts=len(outcomes),
@@ -293,20 +296,19 @@ class Worker:
             offsets=offsets,
             seconds=f"{seconds:.3f}",
         )
-        of_reason = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, DeadLetter))
-        for record, outcome in zip(batch.records, outcomes, strict=True):
-            if isinstance(outcome, DeadLetter) and (posts := of_reason.pop(outcome.reason, 0)):
-                event(  # one line for each reason, with the first of its posts
-                    log,
-                    logging.WARNING,
-                    "dead letter",
-                    stage=outcome.stage,
-                    reason=outcome.reason,
-                    posts=posts,
-                    partition=record.partition,
-                    offset=record.offset,
-                    why=outcome.message,
-                )
+        for reason, letters in died.items():
+            record, first = letters[0]
+            event(
+                log,
+                logging.WARNING,
+                "dead letter",
+                stage=first.stage,
+                reason=reason,
+                posts=len(letters),
+                partition=record.partition,
+                offset=record.offset,
+                why=first.message,
+            )
 
     def _count_refusal(self, batch: Batch, error: Exception) -> None:
         """End the worker when the same batch is refused again and again: waiting does not help.

@@ -26,71 +26,41 @@ Schema = dict[str, Any]
 NUMBER = r"^\d+$"
 
 
+def _header(name: str, description: str, **further: Any) -> Any:
+    return Field(validation_alias=name, description=description, **further)
+
+
+def _left_out(attribute: str, description: str, pattern: str = NUMBER) -> Any:
+    return _header(LEFT_OUT[attribute], description, pattern=pattern, default=None)
+
+
 class DeadLetterHeaders(BaseModel):
     """The headers that `label` adds to those of the post: UTF-8 text, the last of a repeated name wins.
 
     The key and the value are the post's, byte for byte, unless a header says what of the post is left out.
     """
 
-    topic: str = Field(validation_alias=f"{PREFIX}topic", description="topic of the post's record")
-    partition: str = Field(validation_alias=f"{PREFIX}partition", pattern=NUMBER, description="its partition")
-    offset: str = Field(validation_alias=f"{PREFIX}offset", pattern=NUMBER, description="its offset")
-    stage: str = Field(
-        validation_alias=f"{PREFIX}stage",
-        json_schema_extra={"enum": list(STAGES)},
-        description="the stage that gave up",
+    topic: str = _header(f"{PREFIX}topic", "topic of the post's record")
+    partition: str = _header(f"{PREFIX}partition", "its partition", pattern=NUMBER)
+    offset: str = _header(f"{PREFIX}offset", "its offset", pattern=NUMBER)
+    stage: str = _header(f"{PREFIX}stage", "the stage that gave up", json_schema_extra={"enum": list(STAGES)})
+    error: str = _header(f"{PREFIX}exception.class.name", "class name of the error")
+    message: str = _header(f"{PREFIX}exception.message", "one line for a person, at most 1 KB")
+    reason: str = _header(REASON, "what was wrong", json_schema_extra={"enum": list(REASONS)})
+    source: str = _header(SOURCE, "group and post: /placestream/<group>/<topic>/<partition>/<offset>")
+    attempts: str = _header(
+        ATTEMPTS, "how often it has failed; only of a post that was replayed", pattern=NUMBER, default="1"
     )
-    error: str = Field(validation_alias=f"{PREFIX}exception.class.name", description="class name of the error")
-    message: str = Field(
-        validation_alias=f"{PREFIX}exception.message", description="one line for a person, at most 1 KB"
+    source_topic_id: str | None = _header(SOURCE_TOPIC_ID, "id of the topic in placestream-source", default=None)
+    value_bytes: str | None = _left_out(
+        "value_bytes", "the value is left out; its size, or that of the whole record where this cannot be read"
     )
-    reason: str = Field(
-        validation_alias=REASON, json_schema_extra={"enum": list(REASONS)}, description="what was wrong"
-    )
-    source: str = Field(
-        validation_alias=SOURCE, description="group and post: /placestream/<group>/<topic>/<partition>/<offset>"
-    )
-    attempts: str = Field(
-        "1",
-        validation_alias=ATTEMPTS,
-        pattern=NUMBER,
-        description="how often it has failed; only of a post that was replayed",
-    )
-    source_topic_id: str | None = Field(
-        None, validation_alias=SOURCE_TOPIC_ID, description="id of the topic in placestream-source"
-    )
-    value_bytes: str | None = Field(
-        None,
-        validation_alias=LEFT_OUT["value_bytes"],
-        pattern=NUMBER,
-        description="the value is left out; its size, or that of the whole record where this cannot be read",
-    )
-    value_sha256: str | None = Field(
-        None,
-        validation_alias=LEFT_OUT["value_sha256"],
-        pattern="^[0-9a-f]{64}$",
-        description="SHA-256 of the same",
-    )
-    key_bytes: str | None = Field(
-        None,
-        validation_alias=LEFT_OUT["key_bytes"],
-        pattern=NUMBER,
-        description="the key is sha256:<its SHA-256>; its size",
-    )
-    header_count: str | None = Field(
-        None,
-        validation_alias=LEFT_OUT["header_count"],
-        pattern=NUMBER,
-        description="the post's own headers are left out; how many",
-    )
-    header_bytes: str | None = Field(
-        None, validation_alias=LEFT_OUT["header_bytes"], pattern=NUMBER, description="their size"
-    )
-    last_offset: str | None = Field(
-        None,
-        validation_alias=LEFT_OUT["last_offset"],
-        pattern=NUMBER,
-        description="it stands for all records from its own offset to this one, which cannot be told apart",
+    value_sha256: str | None = _left_out("value_sha256", "SHA-256 of the same", pattern="^[0-9a-f]{64}$")
+    key_bytes: str | None = _left_out("key_bytes", "the key is sha256:<its SHA-256>; its size")
+    header_count: str | None = _left_out("header_count", "the post's own headers are left out; how many")
+    header_bytes: str | None = _left_out("header_bytes", "their size")
+    last_offset: str | None = _left_out(
+        "last_offset", "it stands for all records from its own offset to this one, which cannot be told apart"
     )
 
 

@@ -61,8 +61,3 @@ def close_at_once(producer: KafkaProducer) -> None:
     producer._sender.join(5.0)
     with contextlib.suppress(KafkaError):
         producer.close(timeout=0)
-
-
-def bootstrap_timeout_ms(settings: KafkaSettings) -> int:
-    """How long one attempt of a client's constructor may take: a few attempts fit into STARTUP_TIMEOUT."""
-    return int(min(settings.startup_timeout, 5.0) * 1000)

@@ -1,7 +1,6 @@
 """The edge where flags and environment become settings: the base classes that every role's own settings extend."""
 
 import re
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -73,6 +72,8 @@ class KafkaSettings(Settings):
         options: dict[str, Any] = {
             "bootstrap_servers": [server.strip() for server in self.bootstrap_servers.split(",")],
             "security_protocol": self.security_protocol,
+            # One attempt of a client's constructor: a few of them fit into STARTUP_TIMEOUT.
+            "bootstrap_timeout_ms": int(min(self.startup_timeout, 5.0) * 1000),
             # 30 s, the default, is longer than every timeout of a send (consumer/kafka/README.md, fact 28).
             "reconnect_backoff_max_ms": 1000,
         }
@@ -100,11 +101,6 @@ class TopicSettings(KafkaSettings):
         if len({self.input_topic, self.output_topic, self.dead_letter_topic}) < 3:
             raise ValueError("INPUT_TOPIC, OUTPUT_TOPIC and DEAD_LETTER_TOPIC must be three different topics")
         return self
-
-
-def default_replica() -> str:
-    """The host's name: one worker per host needs no REPLICA."""
-    return socket.gethostname()
 
 
 def load(cls: type[S], program: str, argv: Sequence[str]) -> S:

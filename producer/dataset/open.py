@@ -3,26 +3,15 @@
 Layouts of folders are read in `folders.py`, tables in `manifest.py`; both yield what is defined in `entry.py`.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 from producer.base.errors import CommandError
 from producer.dataset import folders, manifest
 from producer.dataset.entry import Entry, Refused
 
-
-class Dataset(Protocol):
-    """An ordered stream of entries that can be gone through again and again."""
-
-    def cities(self) -> Collection[str]:
-        """The cities there are, sorted."""
-
-    def entries(self, cities: Collection[str] | None = None) -> Iterator[Entry | Refused]:
-        """The entries in a reproducible order; with `cities`, only theirs."""
-
-    def count(self, cities: Collection[str] | None = None) -> int | None:
-        """How many entries there are, where that is quick to say."""
+Dataset = folders.Folders | manifest.Manifest
+"""An ordered stream of entries that can be gone through again and again."""
 
 
 def open_dataset(path: Path, city: str | None = None, ids: str | None = None) -> Dataset:

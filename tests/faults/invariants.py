@@ -103,7 +103,7 @@ def assert_counters_equal_a_recount(stack: Stack, topics: Topics, redis_url: str
     )
     zones, metrics = load_zones(settings.cities_file), CountMetrics(CollectorRegistry())
     with closing(settings.redis_client()) as client, closing(Reader(settings, metrics)) as reader:
-        reader.stop_at({partition.partition: end for partition, end in reader.ends().latest.items()})
+        reader.stop_at(reader.ends()[1])
         store = Store(client, settings.counter_prefix, topics.output, reader.topic_id)
         assert count(reader, store, zones, metrics, Health(HEALTH_LIMIT), Event()) == len(labels)
         counters = Counters.read(client, settings.counter_prefix)

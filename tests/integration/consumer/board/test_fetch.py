@@ -9,7 +9,7 @@ import pytest
 
 from consumer.board.fetch import AHEAD, Fetcher
 from consumer.board.settings import BoardSettings
-from consumer.kafka.groupless import build_consumer
+from consumer.kafka.bounded_consumer import build_consumer
 from deploy.local.stack import Stack
 from tests.conftest import PATIENCE, Topics
 from tests.wire import write

@@ -117,7 +117,7 @@ class Counting:
         """`count --stop-at-end` in this process, whose constants a test may change."""
         settings, zones, metrics = self.settings, load_zones(), CountMetrics(CollectorRegistry())
         with closing(settings.redis_client()) as client, closing(Reader(settings, metrics)) as reader:
-            reader.stop_at({partition.partition: end for partition, end in reader.ends().latest.items()})
+            reader.stop_at(reader.ends()[1])
             store = Store(client, settings.counter_prefix, settings.output_topic, reader.topic_id)
             count(reader, store, zones, metrics, Health(HEALTH_LIMIT), Event())
         return metrics

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from consumer.board.pictures import LIMITS, SIDE, Unreadable, small_jpeg
+from consumer.board.pictures import LIMITS, SIDE, small_jpeg
+from consumer.classify.pictures.decode import PictureError
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -65,7 +66,7 @@ def test_deep_greyscale_is_not_all_white() -> None:
     ids=["nothing", "SVG", "EPS", "truncated"],
 )
 def test_what_is_no_whole_raster_picture_is_not_shown(data: bytes) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(PictureError):
         small_jpeg(data)
 
 
@@ -74,9 +75,9 @@ def test_what_is_too_large_is_refused_before_it_is_decoded(monkeypatch: pytest.M
         raise AssertionError("decoded")
 
     monkeypatch.setattr(Image.Image, "load", decode)
-    with pytest.raises(Unreadable, match="pixels"):
+    with pytest.raises(PictureError, match="pixels"):
         small_jpeg(encoded_without_load(8_000, 8_000))
-    with pytest.raises(Unreadable, match="bytes"):
+    with pytest.raises(PictureError, match="bytes"):
         small_jpeg(bytes(LIMITS.max_bytes + 1))
 
 

@@ -28,8 +28,8 @@ def broker() -> Broker:
 @pytest.fixture
 def wall(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wall]:
     """One that is being filled."""
-    answers: Iterator[object] = iter([Consumer(broker), broker])
-    monkeypatch.setattr(read, "connect", lambda settings, build: next(answers))
+    monkeypatch.setattr(read, "build_consumer", lambda *_, **__: Consumer(broker))
+    monkeypatch.setattr(read, "admin_client", lambda *_, **__: broker)
     monkeypatch.setattr(read, "LOOK_EVERY", 0.05)
     filled, stop = Wall(1000, 2**20), threading.Event()
     thread = threading.Thread(target=Reader(load(BoardSettings, "board", ()), filled).run, args=(stop,), daemon=True)

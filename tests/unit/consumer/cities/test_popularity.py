@@ -15,9 +15,10 @@ from statsmodels.stats.proportion import proportion_confint
 
 from consumer.cities import popularity
 from consumer.cities.corrected import correct, judge
-from consumer.cities.figures import ENOUGH, CityReport, PlaceReport, distances, mood, reports, rhythm
+from consumer.cities.figures import ENOUGH, CityReport, PlaceReport, distances, mood, reports
 from consumer.cities.popularity import Counted
 from consumer.count.counters import tally
+from consumer.count.figures import week
 from consumer.count.snapshot import Counters
 from consumer.count.zones import load_zones
 from consumer.evaluate.marks.marks import Sheet
@@ -97,10 +98,10 @@ def test_sentiment_is_the_mean_with_its_interval_from_thirty_captions_on() -> No
 
 def test_a_cell_of_the_week_is_shared_among_all_posts_of_that_hour() -> None:
     hours = {"coast|0|9": 3, "bridge|0|9": 1, "_not_classified|0|9": 4, "coast|6|23": 1}
-    coast, everything = rhythm(hours, "coast")
-    assert (coast[0, 9], everything[0, 9]) == (3, 8)
-    assert (coast[6, 23], everything[6, 23]) == (1, 1)
-    assert (coast.sum(), everything.sum()) == (4, 9)
+    coast, everything = week(hours, "coast"), week(hours)
+    assert (coast[0][9], everything[0][9]) == (3, 8)
+    assert (coast[6][23], everything[6][23]) == (1, 1)
+    assert (sum(map(sum, coast)), sum(map(sum, everything))) == (4, 9)
 
 
 def test_equal_cities_have_no_distance_and_disjoint_ones_the_whole() -> None:

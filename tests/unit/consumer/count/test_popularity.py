@@ -28,7 +28,7 @@ class Say:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch, self._capsys = monkeypatch, capsys
-        monkeypatch.setattr(report, "connect_redis", lambda *arguments: None)
+        monkeypatch.setattr("consumer.count.connect.connect_redis", lambda *arguments: None)
 
     def __call__(self, posts: list[dict[str, Any]], *flags: str) -> tuple[str, str]:
         counters = Counters.of(tally((labeled(**post) for post in posts), load_zones()), "x")

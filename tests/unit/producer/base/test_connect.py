@@ -1,7 +1,7 @@
 import pytest
 from kafka.errors import KafkaTimeoutError, SaslAuthenticationFailedError
 
-from producer.base.connect import bootstrap_timeout_ms, connect
+from producer.base.connect import connect
 from producer.base.errors import CommandError
 from producer.base.settings import KafkaSettings
 
@@ -46,4 +46,4 @@ def test_a_refusal_is_not_waited_for() -> None:
 
 @pytest.mark.parametrize(("startup_timeout", "attempt"), [(30, 5000), (2, 2000)])
 def test_one_attempt_is_shorter_than_all(startup_timeout: float, attempt: int) -> None:
-    assert bootstrap_timeout_ms(settings(startup_timeout)) == attempt
+    assert settings(startup_timeout).kafka()["bootstrap_timeout_ms"] == attempt
