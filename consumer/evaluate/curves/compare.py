@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import AliasChoices, Field, field_validator
-from pydantic_settings import CliPositionalArg, SettingsConfigDict
+from pydantic_settings import CliPositionalArg
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
@@ -61,9 +61,6 @@ class CompareSettings(Settings):
     on which the labels of all of them were proposed (evaluate sheet --scores). Prints exact McNemar tests, without a
     threshold and at equal coverage; -o writes them as CSV.
     """
-
-    # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     folders: CliPositionalArg[list[Path]] = Field(description="score folders, and the sample folder as the last")
     marks: Path | None = Field(None, description="the filled sheet, a CSV; without it: the pre-labels of a sample-a")

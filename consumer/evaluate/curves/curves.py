@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import AliasChoices, Field
-from pydantic_settings import CliPositionalArg, SettingsConfigDict
+from pydantic_settings import CliPositionalArg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -56,9 +56,6 @@ class CurvesSettings(FurtherEnsembles):
     pre-labels; that is called agreement, not accuracy). Writes curves.csv, top1.csv, coverage.csv, risk.csv,
     reliability.csv, denoising.csv, dilution.csv, threshold_choice.csv and curves.json for `evaluate report`.
     """
-
-    # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     scores: CliPositionalArg[Path] = Field(description="score folder (of evaluate score)")
     sample: CliPositionalArg[Path] = Field(description="sample folder (of evaluate sample-a, sample-b or sample-c)")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AliasChoices, Field
-from pydantic_settings import CliPositionalArg, SettingsConfigDict
+from pydantic_settings import CliPositionalArg
 from sklearn.metrics import cohen_kappa_score
 
 from consumer.evaluate.marks.marks import PostMarks, Sheet
@@ -31,9 +31,6 @@ class AgreementSettings(Settings):
     Reads two or more filled sheets of one sample. Writes (-o) a CSV with one row for every label, and every picture
     with or without a place, that they marked differently.
     """
-
-    # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     sheets: CliPositionalArg[list[Path]] = Field(description="filled sheets of the same sample, one of each person")
     rounds: int = Field(1_000, ge=100, description="rounds of the bootstrap")

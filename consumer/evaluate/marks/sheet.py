@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import AliasChoices, Field
-from pydantic_settings import CliPositionalArg, SettingsConfigDict
+from pydantic_settings import CliPositionalArg
 
 from consumer.classify.places import Places
 from consumer.evaluate.marks.gallery import Shown, shown
@@ -39,9 +39,6 @@ class SheetSettings(FurtherEnsembles):
     index.html with pictures/, which open without a server, and sheet.csv: the same, empty. Marks stay in the browser;
     the page saves them as CSV for `evaluate curves --marks`. A sheet.csv with marks in it is never overwritten.
     """
-
-    # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     sample: CliPositionalArg[Path] = Field(description="sample folder (of evaluate sample-a, sample-b or sample-c)")
     scores: list[Path] = Field(

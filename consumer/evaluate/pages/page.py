@@ -12,7 +12,6 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import AliasChoices, Field, field_validator
-from pydantic_settings import SettingsConfigDict
 
 from producer.base.errors import CommandError
 from producer.base.settings import Settings
@@ -29,9 +28,6 @@ _environment = Environment(
 
 class PageSettings(Settings):
     """Where a page is written, with its figures and tables in a folder of the same name beside it."""
-
-    # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     output: Path = Field(
         validation_alias=AliasChoices("output", "o"),

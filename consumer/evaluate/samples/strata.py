@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pydantic import AliasChoices, Field
-from pydantic_settings import CliPositionalArg, SettingsConfigDict
+from pydantic_settings import CliPositionalArg
 
 from consumer.evaluate.samples.folder import SampledPost, Stratum
 from consumer.evaluate.scores.decide import IMAGE, decide
@@ -17,9 +17,6 @@ from producer.base.settings import Settings
 
 class SampleSettings(Settings):
     """What every sample is drawn from and written to."""
-
-    # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     scores: CliPositionalArg[Path] = Field(description="score folder (of evaluate score)")
     output: Path = Field(validation_alias=AliasChoices("output", "o"), description="sample folder to write")

@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from PIL import Image
 from pydantic import AliasChoices, Field
-from pydantic_settings import SettingsConfigDict
 from torch import nn
 
 from consumer.classify.pictures.decode import PictureError, PictureLimits
@@ -34,9 +33,6 @@ class PrelabelSettings(SelectionSettings):
     post_id,place,probability, for `evaluate sample-a --labels`. With the same --posts, --seed and --cities as
     `evaluate score` it labels the same posts.
     """
-
-    # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     checkpoint: Path = Field(description="weights: a PyTorch state dict of VGG16 with 205 outputs")
     preprocessing: Preprocessing = Field(

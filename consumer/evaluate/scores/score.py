@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import AliasChoices, Field
-from pydantic_settings import SettingsConfigDict
 
 from consumer.classify.classifier import Classifier, Decoded
 from consumer.classify.factory import build_classifier
@@ -30,9 +29,6 @@ class ScoreSettings(SelectionSettings, ClassifySettings):
     with the posts whose picture cannot be used. Run again after an interruption, with the same flags, it goes on.
     ENSEMBLE, WEIGHTS, GATE and THRESHOLD make no difference here: `evaluate curves` applies them to the scores.
     """
-
-    # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     output: Path = Field(
         validation_alias=AliasChoices("output", "o"), description="score folder: new, or to go on with"
