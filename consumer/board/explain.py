@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from consumer.classify.places import readable
 from consumer.labeled_post import LabeledPost
 
 
@@ -76,11 +77,6 @@ def _how_it_ended(post: LabeledPost) -> str:
         return f"The confidence of {confidence} reaches the threshold of {threshold}: {readable(post.place)}."
     nearest = f"; {readable(post.top[0][0])} came nearest" if post.top else ""
     return f"The confidence of {confidence} is below the threshold of {threshold}: not classified{nearest}."
-
-
-def readable(category: str) -> str:
-    """A category as one reads it: ``temple/east_asia`` is ``temple / east asia``."""
-    return category.replace("_", " ").replace("/", " / ")
 
 
 def number(value: float) -> str:

@@ -17,6 +17,7 @@ from statsmodels.stats.multitest import multipletests
 
 from consumer.evaluate.marks.marks import model_name
 from consumer.evaluate.marks.truth import RIGHT, UNJUDGED, Judged, Truth, check_fit, truth_of, was_pooled
+from consumer.evaluate.pages.files import write
 from consumer.evaluate.samples.folder import Sample
 from consumer.evaluate.scores import decide
 from consumer.evaluate.scores.decide import CONDITIONAL, ENSEMBLES, Ensemble, proposed_by
@@ -119,10 +120,7 @@ def main(argv: list[str]) -> int:
     table = table.assign(measure=truth.measure, ensemble=ensemble_of(settings.ensemble).name)[list(COMPARED)]
     _print(table, truth, settings)
     if settings.output:
-        try:
-            table.to_csv(settings.output, index=False)
-        except OSError as error:
-            raise CommandError(f"{settings.output} cannot be written: {error.strerror or error}") from None
+        write(settings.output, table.to_csv(index=False))
     return 0
 
 

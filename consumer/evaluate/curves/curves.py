@@ -4,8 +4,6 @@ The columns of each file are documented where they are computed: `thresholds.CUR
 `risk.COVERAGE` and `RISK`, `calibration.RELIABILITY`, `denoising.DENOISING`, `dilution.DILUTION`.
 """
 
-import json
-import math
 import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,9 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import AliasChoices, Field
+from pydantic_core import to_json
 from pydantic_settings import CliPositionalArg
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from consumer import __version__
 from consumer.evaluate.curves import findings, thresholds
@@ -31,10 +28,12 @@ from consumer.evaluate.curves.findings import Finding
 from consumer.evaluate.curves.risk import coverage_table, risk_table
 from consumer.evaluate.curves.thresholds import Wish
 from consumer.evaluate.marks.truth import Judged, Scale, Truth, check_fit, truth_of, was_pooled
+from consumer.evaluate.pages.files import write
 from consumer.evaluate.samples.folder import Sample
 from consumer.evaluate.scores.decide import BOTH, ENSEMBLES, Ensemble, FurtherEnsembles, proposed_by
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.scores.parts import ScorePart
+from consumer.evaluate.scores.progress import progress
 from consumer.evaluate.stats.intervals import Bootstrap, Strata
 from consumer.evaluate.stats.measure import as_written
 from producer.base.errors import CommandError
@@ -129,7 +128,10 @@ def main(argv: list[str]) -> int:
     if (warning := not_proposed(scores, truth, settings.all_ensembles())) is not None:
         print(f"warning: {warning}", file=sys.stderr)
     curves = compute(settings, scores, sample, truth)
-    _write(settings.output, curves, summary(settings, scores, sample, truth, curves))
+    for name, table in curves.tables.items():
+        write(settings.output / f"{name}.csv", as_written(table, truth.measure).round(6).to_csv(index=False))
+    described = summary(settings, scores, sample, truth, curves)
+    write(settings.output / SUMMARY, to_json(described, indent=1, inf_nan_mode="null") + b"\n")
     print(
         f"{settings.output}: {truth.measure} of {len(curves.tables['risk']['ensemble'].unique())} ensembles on "
         f"{len(sample.posts):,} posts"
@@ -218,7 +220,7 @@ def summary(settings: CurvesSettings, scores: Scores, sample: Sample, truth: Tru
             "encoder": sample.encoder,
             "places": sample.places,
             "posts": len(sample.posts),
-            "strata": [asdict(stratum) for stratum in sample.strata],
+            "strata": sample.strata,
             "prelabelled_by": sample.prelabelled_by,
         },
         "marks": {
@@ -232,9 +234,9 @@ def summary(settings: CurvesSettings, scores: Scores, sample: Sample, truth: Tru
         "ensembles": [{"name": each.name} | asdict(each) for each in settings.all_ensembles()],
         "groups": list(curves.tables["risk"]["group"].unique()),
         "weightings": Strata.from_sample(sample).weightings,
-        "ece": [asdict(each) for each in curves.calibration],
-        "auroc": [asdict(each) for each in curves.separation],
-        "findings": [finding.plain() for finding in curves.findings],
+        "ece": curves.calibration,
+        "auroc": curves.separation,
+        "findings": curves.findings,
         "packages": packages(),
     }
 
@@ -264,36 +266,13 @@ def _grids(step: float, chosen: tuple[Ensemble, ...], least: float) -> dict[Scal
 
 
 def _watched(scores: Scores) -> Iterator[ScorePart]:
-    """The parts, with a progress bar on a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("dilution", total=scores.info.posts)
+    """The parts, and how far they are."""
+    with progress("dilution", scores.info.posts) as advance:
         for part in scores.parts():
             yield part
-            progress.advance(task, len(part))
+            advance(len(part))
 
 
 def _check_free(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()) and not (folder / SUMMARY).is_file():
         raise CommandError(f"{folder} is not empty and holds no earlier curves: choose another folder")
-
-
-def _write(folder: Path, curves: Curves, described: dict[str, Any]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, table in curves.tables.items():
-            as_written(table, described["measure"]).round(6).to_csv(folder / f"{name}.csv", index=False)
-        text = json.dumps(_finite(described), indent=1, ensure_ascii=False, allow_nan=False)
-        (folder / SUMMARY).write_text(text + "\n", "utf-8")
-    except OSError as error:
-        raise CommandError(f"{folder} cannot be written: {error.strerror or error}") from None
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no word for what is not a number: null."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

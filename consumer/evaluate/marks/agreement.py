@@ -1,6 +1,5 @@
 """The command `agreement`: how far persons who marked the same sample agree, and what they have to settle."""
 
-import csv
 import itertools
 import os
 import warnings
@@ -15,6 +14,7 @@ from pydantic_settings import CliPositionalArg
 from sklearn.metrics import cohen_kappa_score
 
 from consumer.evaluate.marks.marks import PostMarks, Sheet
+from consumer.evaluate.pages.files import table, write
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share
 from producer.base.errors import CommandError, UsageError
 from producer.base.settings import Settings, load
@@ -103,7 +103,8 @@ def main(argv: list[str]) -> int:
         f"{len(differing):,} answers to settle" + (f": {settings.output}" if settings.output else " (-o writes them)")
     )
     if settings.output:
-        _write(settings.output, names, differing)
+        rows = ([each.post_id, each.city, each.label, *each.answers] for each in differing)
+        write(settings.output, table(["post_id", "city", "label", *names], rows))
     return 0
 
 
@@ -196,15 +197,3 @@ def _print(found: Sequence[Kappa]) -> None:
         kappa = "kappa – (all answers are the same)" if np.isnan(each.kappa) else f"kappa {each.kappa:.2f}{interval}"
         only = f"; {each.left_out:,} answered by one only" if each.left_out else ""
         print(f"{who}: {kappa}, {each.agreement:.1%} of {each.items:,} answers are the same{only}")
-
-
-def _write(path: Path, names: Sequence[str], differing: Sequence[Answered]) -> None:
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["post_id", "city", "label", *names])
-            writer.writerows(
-                [each.post_id, each.city, each.label, *(answer or "" for answer in each.answers)] for each in differing
-            )
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror or error}") from None

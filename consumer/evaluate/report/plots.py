@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from consumer.classify.places import readable
 from consumer.evaluate.pages.drawing import DASHES, MARKERS, MUTED, OKABE_ITO, plain, png
-from consumer.evaluate.pages.page import readable
 from consumer.evaluate.scores.decide import CONDITIONAL, TALKED_OF
 
 Scale = Literal["raw", "normalised"]

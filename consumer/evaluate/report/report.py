@@ -21,6 +21,7 @@ from consumer.evaluate.curves.savings import savings
 from consumer.evaluate.marks.gallery import shown
 from consumer.evaluate.marks.truth import Truth, check_fit, truth_of
 from consumer.evaluate.pages import page
+from consumer.evaluate.pages.files import table, write
 from consumer.evaluate.report.fates import Fates, fates
 from consumer.evaluate.samples.folder import Sample
 from consumer.evaluate.scores import decide
@@ -110,14 +111,14 @@ def main(argv: list[str]) -> int:
     compared = [row for path in settings.compare for row in _compared(path)]
     figures = _figures(found)
     for name, png in figures.items():
-        page.write(settings.folder / f"{name}.png", png)
+        write(settings.folder / f"{name}.png", png)
     files = {
         f"{name}.csv": as_written(table, found.measure).to_csv(index=False) for name, table in found.tables.items()
     }
-    files["captions_saved.csv"] = page.table(("gate", "posts", "captions", "saved"), map(astuple, saved))
+    files["captions_saved.csv"] = table(("gate", "posts", "captions", "saved"), map(astuple, saved))
     for name, text in files.items():
-        page.write(settings.folder / name, text)
-    page.write(
+        write(settings.folder / name, text)
+    write(
         settings.output,
         page.render(
             "report.html.j2",
