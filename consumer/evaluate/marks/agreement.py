@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AliasChoices, Field
 from pydantic_settings import CliPositionalArg
-from sklearn.metrics import cohen_kappa_score
 
 from consumer.evaluate.marks.marks import PostMarks, Sheet
 from consumer.evaluate.pages.files import table, write
@@ -141,26 +139,26 @@ def kappas(names: Sequence[str], questions: Sequence[Answered], rounds: int, see
 def _kappa(
     pairs: Sequence[tuple[str, str]], post_ids: Sequence[str], known: Sequence[str], rounds: int, seed: int
 ) -> tuple[float, float, float, float]:
-    """Agreement, kappa by scikit-learn, and its interval."""
+    """Agreement, kappa, and its interval."""
     if not pairs:
         return np.nan, np.nan, np.nan, np.nan
-    one, other = zip(*pairs, strict=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # kappa is not a number where all answers are the same; that is said by a dash
-        kappa = float(cohen_kappa_score(one, other, labels=list(known)))
     number = {answer: index for index, answer in enumerate(known)}
     row = {post_id: index for index, post_id in enumerate(dict.fromkeys(post_ids))}
-    tables = np.zeros((len(row), len(known) ** 2))
-    for post_id, first, second in zip(post_ids, one, other, strict=True):
-        tables[row[post_id], number[first] * len(known) + number[second]] += 1
+    tables = np.zeros((len(row), len(known), len(known)))
+    for post_id, (first, second) in zip(post_ids, pairs, strict=True):
+        tables[row[post_id], number[first], number[second]] += 1
+    whole = tables.sum(axis=0)
     everyone = Strata((), np.zeros(len(row), np.int64), np.array([float(len(row))]))
-    sums = Bootstrap.within(everyone, rounds, seed).sums(np.ones(len(row)), tables)
-    low, high = percentiles(kappa_of(sums.reshape(rounds, len(known), len(known))))
-    return float(np.mean([a == b for a, b in pairs])), kappa, float(low), float(high)
+    sums = Bootstrap.within(everyone, rounds, seed).sums(np.ones(len(row)), tables.reshape(len(row), -1))
+    low, high = percentiles(kappa_of(sums.reshape(rounds, *whole.shape)))
+    return float(np.trace(whole) / whole.sum()), float(kappa_of(whole[None])[0]), float(low), float(high)
 
 
 def kappa_of(tables: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cohen's kappa of many tables of counts ``[rounds, answers, answers]`` at once, which scikit-learn has not."""
+    """Cohen's kappa of many tables of counts ``[rounds, answers, answers]`` at once, which scikit-learn has not.
+
+    Not a number where all answers are the same.
+    """
     total = tables.sum(axis=(1, 2))
     observed = share(np.trace(tables, axis1=1, axis2=2), total)
     expected = share((tables.sum(axis=1) * tables.sum(axis=2)).sum(axis=1), total**2)

@@ -21,7 +21,7 @@ from consumer.evaluate.marks.truth import Judged, Truth, truth_of
 from consumer.evaluate.samples.folder import Kind, Sample, SampledPost, Stratum, write_sample
 from consumer.evaluate.scores.decide import ENSEMBLES, IMAGE, Ensemble, decide
 from consumer.evaluate.scores.folder import Scores
-from consumer.evaluate.scores.parts import ScorePart, to_table
+from consumer.evaluate.scores.parts import ScorePart, part_name, to_table
 from consumer.evaluate.stats.intervals import Bootstrap, Strata
 
 CATEGORIES = (
@@ -118,8 +118,9 @@ def write_scores(
     folder.mkdir(parents=True)
     ids_sha256 = hashlib.sha256("\n".join(sorted(part.post_ids)).encode()).hexdigest()
     stamp = {"encoder": encoder, "places": places, "ids_sha256": ids_sha256}
-    for number, rows in enumerate(np.array_split(np.arange(posts), 2)):
-        parquet.write_table(to_table(part.take(rows.tolist()), stamp), folder / f"part-{number:05d}.parquet")
+    table, half = to_table(part, stamp), (posts + 1) // 2
+    for number, rows in enumerate((table[:half], table[half:])):
+        parquet.write_table(rows, folder / part_name(number))
     described = {
         "version": 1,
         "encoder": encoder,
