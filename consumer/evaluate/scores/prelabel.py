@@ -14,6 +14,7 @@ from torch import nn
 from consumer.classify.pictures.decode import PictureError, PictureLimits
 from consumer.classify.pictures.pool import decoders
 from consumer.classify.places import Places
+from consumer.classify.survive import one_line
 from consumer.evaluate.scores.ahead import Failure, Ready, batches
 from consumer.evaluate.scores.places205_vgg import OUTPUTS, PREPROCESSING, Preprocessing, build_vgg16, load_network
 from consumer.evaluate.scores.progress import progress
@@ -102,8 +103,7 @@ def label(
         with torch.inference_mode():
             logits = network(torch.stack([outcome.prepared for outcome in ready]).to(device)).double().cpu()
     except RuntimeError as error:
-        message = " ".join(str(error).split())[:300]
-        raise CommandError(f"the VGG16 fails on {len(ready)} pictures (--batch-size): {message}") from error
+        raise CommandError(f"the VGG16 fails on {len(ready)} pictures (--batch-size): {one_line(error)}") from error
     if not logits.isfinite().all():
         raise CommandError("the VGG16 gives NaN or infinity: the checkpoint's weights are broken")
     best = logits.softmax(dim=1).max(dim=1)

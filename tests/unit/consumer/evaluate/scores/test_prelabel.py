@@ -177,7 +177,7 @@ def test_weights_of_1000_outputs_are_one_clear_line(vgg: tuple[Path, nn.Module],
     other = weights | {"classifier.6.weight": torch.zeros(1).expand(1000, 4096)}
     torch.save(other, tmp_path / "imagenet.pt")
 
-    with pytest.raises(CommandError, match=r"classifier.6.weight is \(1000, 4096\), not \(205, 4096\)"):
+    with pytest.raises(CommandError, match=r"no VGG16 with 205 outputs: .*classifier.6.weight: .*\[1000, 4096\]"):
         load_network(tmp_path / "imagenet.pt")
 
 
@@ -212,10 +212,13 @@ def test_pictures_are_prepared_as_caffe_s_models_are_fed() -> None:
     [
         ([1, 2], "is no state dict"),
         ({"epoch": 3}, "is no state dict"),
-        ({"layer1.0.weight": torch.zeros(2)}, r"is no VGG16: it has no features.0.weight \(it has: layer1.0.weight\)"),
-        (colour_weights() | {"features.1.weight": torch.zeros(2)}, "it has also features.1.weight"),
+        (
+            {"layer1.0.weight": torch.zeros(2)},
+            'is no VGG16 .*Missing .*"features.0.weight", .*Unexpected .*"layer1.0.weight"',
+        ),
+        (colour_weights() | {"features.1.weight": torch.zeros(2)}, 'Unexpected .*"features.1.weight"'),
         (colour_weights() | {"module.features.0.bias": torch.zeros(3)}, "it has features.0.bias twice"),
-        (colour_weights() | {"classifier.0.bias": torch.zeros(365)}, r"classifier.0.bias is \(365,\), not \(205,\)"),
+        (colour_weights() | {"classifier.0.bias": torch.zeros(365)}, r"classifier.0.bias: .*\[365\]"),
         (colour_weights() | {"classifier.0.bias": torch.full((205,), torch.nan)}, "gives NaN or infinity"),
         (Small(), "is no checkpoint of weights alone"),
     ],
