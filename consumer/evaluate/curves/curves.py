@@ -258,9 +258,8 @@ def _grids(step: float, chosen: tuple[Ensemble, ...], least: float) -> dict[Scal
 
     The normalised threshold of the tables, ``least``, is among the latter, whatever the step.
     """
-    sums = [sum(ensemble.weights) for ensemble in chosen if ensemble.kind in ("ensemble", "conditional")]
     return {
-        "raw": thresholds.grid(max(TALK_TOP, *sums), step),
+        "raw": thresholds.grid(max(TALK_TOP, *(ensemble.most for ensemble in chosen)), step),
         "normalised": np.union1d(thresholds.grid(1.0, step), np.round(least, 10)),
     }
 

@@ -44,16 +44,26 @@ class Ensemble:
     def name(self) -> str:
         """As it stands in tables and plots; the talk's names."""
         of_image, of_text = self.weights
-        names: dict[Kind, str] = {
+        talks = {
             "only-image": "OnlyImg",
             "only-text": "OnlyText",
             "ensemble": f"Img x {of_image:g} + Text x {of_text:g}",
-            "conditional": f"conditional {of_image:g}/{of_text:g}"
-            + (f" (> {self.gate:g})" if self.gate != GATE else ""),
         }
+        gate = f" (> {self.gate:g})" if self.gate != GATE else ""
+        name = talks.get(self.kind, f"{self.kind} {of_image:g}/{of_text:g}{gate}")
         if self.text_threshold is None or self.kind == "only-image":
-            return names[self.kind]
-        return f"{names[self.kind]}, text ≥ {self.text_threshold:g}"
+            return name
+        return f"{name}, text ≥ {self.text_threshold:g}"
+
+    @property
+    def combines(self) -> bool:
+        """Whether it ever weighs picture and caption together."""
+        return self.kind not in ("only-image", "only-text")
+
+    @property
+    def most(self) -> float:
+        """The most that the talk's raw sum can be where picture and caption decide; else it is the confidence."""
+        return sum(self.weights) if self.combines else 1.0
 
 
 IMAGE, BOTH, CONDITIONAL = Ensemble("only-image"), Ensemble("ensemble"), Ensemble("conditional")
@@ -143,19 +153,16 @@ def proposed_by(ensemble: Ensemble, pooled: Collection[str]) -> bool:
 
     A post gets the label of the picture alone, of the caption alone, or of both as they are weighted.
     """
-    if ensemble.kind in ("only-image", "only-text"):
-        deciding = {Ensemble(ensemble.kind).name}
-    else:
-        deciding = {IMAGE.name, Ensemble("ensemble", ensemble.weights).name}
-    return ensemble.name in pooled or deciding <= set(pooled)
+    deciding = (IMAGE, Ensemble("ensemble", ensemble.weights)) if ensemble.combines else (Ensemble(ensemble.kind),)
+    return ensemble.name in pooled or {each.name for each in deciding} <= set(pooled)
 
 
 def decide(ensemble: Ensemble, part: ScorePart, info: ScoreInfo) -> Decided:
     """What the ensemble makes of the posts, without a threshold."""
     deciding, by_image = distributions(ensemble, part, info)
     label, confidence = winner(deciding)
-    weight = np.where(by_image | (ensemble.kind == "only-text"), 1.0, sum(ensemble.weights))
-    return Decided(np.where(np.isnan(confidence), -1, label), confidence, confidence * weight, by_image)
+    raw = confidence * np.where(by_image, 1.0, ensemble.most)
+    return Decided(np.where(np.isnan(confidence), -1, label), confidence, raw, by_image)
 
 
 def distributions(
