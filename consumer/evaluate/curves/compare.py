@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field
 from pydantic_settings import CliPositionalArg
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
@@ -19,8 +19,7 @@ from consumer.evaluate.marks.marks import model_name
 from consumer.evaluate.marks.truth import RIGHT, UNJUDGED, Judged, Truth, check_fit, truth_of, was_pooled
 from consumer.evaluate.pages.files import write
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores import decide
-from consumer.evaluate.scores.decide import CONDITIONAL, ENSEMBLES, Ensemble, proposed_by
+from consumer.evaluate.scores.decide import CONDITIONAL, Ensemble, EnsembleFlag, parse, proposed_by
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, effective_number, percentiles, unless_flat
 from producer.base.errors import CommandError, UsageError
@@ -66,20 +65,13 @@ class CompareSettings(Settings):
     folders: CliPositionalArg[list[Path]] = Field(description="score folders, and the sample folder as the last")
     marks: Path | None = Field(None, description="the filled sheet, a CSV; without it: the pre-labels of a sample-a")
     allow_unmarked: bool = Field(False, description="leave out posts that nobody marked")
-    ensemble: str = Field(CONDITIONAL.name, description="how they decide: a name of the curves, or as --ensemble")
+    ensemble: EnsembleFlag = Field(
+        CONDITIONAL.name, description="how they decide: a name of the curves, or as --ensemble"
+    )
     coverage: float = Field(0.5, gt=0, lt=1, description="share of posts that each model classifies at equal coverage")
     rounds: int = Field(1_000, ge=100, description="rounds of the bootstrap")
     seed: int = Field(205, ge=0, description="of the bootstrap")
     output: Path | None = Field(None, validation_alias=AliasChoices("output", "o"), description="CSV to write")
-
-    @field_validator("ensemble")
-    @classmethod
-    def _ensemble_is_known(cls, given: str) -> str:
-        try:
-            ensemble_of(given)
-        except UsageError as error:
-            raise ValueError(str(error)) from None
-        return given
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,20 +109,11 @@ def main(argv: list[str]) -> int:
     bootstrap = Bootstrap.within(strata, settings.rounds, settings.seed)
     post_ids = [post.post_id for post in sample.posts]
     table = compare(judged, strata, bootstrap, post_ids, settings.coverage)
-    table = table.assign(measure=truth.measure, ensemble=ensemble_of(settings.ensemble).name)[list(COMPARED)]
+    table = table.assign(measure=truth.measure, ensemble=parse(settings.ensemble).name)[list(COMPARED)]
     _print(table, truth, settings)
     if settings.output:
         write(settings.output, table.to_csv(index=False))
     return 0
-
-
-def ensemble_of(text: str) -> Ensemble:
-    """An ensemble by its name in tables, or as a flag gives it.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    return {each.name: each for each in ENSEMBLES}.get(text) or decide.parse(text)
 
 
 def judge(every: Sequence[Scores], sample: Sample, settings: CompareSettings) -> tuple[list[Model], Truth]:
@@ -140,7 +123,7 @@ def judge(every: Sequence[Scores], sample: Sample, settings: CompareSettings) ->
         CommandError: the sample was drawn from the predictions of only one of them, and the sheet did not pool all,
             or not with this ensemble.
     """
-    ensemble = ensemble_of(settings.ensemble)
+    ensemble = parse(settings.ensemble)
     post_ids = [post.post_id for post in sample.posts]
     models = []
     for name, scores in zip(_names(every), every, strict=True):
@@ -241,7 +224,7 @@ def _names(every: Sequence[Scores]) -> list[str]:
 
 
 def _print(table: pd.DataFrame, truth: Truth, settings: CompareSettings) -> None:
-    print(f"{truth.measure}, {ensemble_of(settings.ensemble).name}, {len(truth.posts):,} posts")
+    print(f"{truth.measure}, {parse(settings.ensemble).name}, {len(truth.posts):,} posts")
     for row in table.to_dict("records"):
         at = "without a threshold" if pd.isna(row["coverage"]) else f"at {row['coverage']:.0%} coverage"
         print(

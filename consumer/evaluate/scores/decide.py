@@ -7,13 +7,12 @@ from typing import Annotated, Literal, Self, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from consumer.classify.decision import GATE, WEIGHTS, Decision, EnsembleKind, reaches, softmax, winner
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
-from producer.base.errors import UsageError
 from producer.base.settings import Settings
 
 Kind = Literal[EnsembleKind, "only-text"]
@@ -98,11 +97,15 @@ class Decided:
 
 
 def parse(text: str) -> Ensemble:
-    """An ensemble as a flag gives it: ``KIND[:IMAGE,TEXT[:GATE[:TEXT_THRESHOLD]]]``, e.g. ``conditional:0.8,0.5:0.6``.
+    """An ensemble of the talk by its name, or any as a flag gives it.
+
+    That is ``KIND[:IMAGE,TEXT[:GATE[:TEXT_THRESHOLD]]]``, e.g. ``conditional:0.8,0.5:0.6``.
 
     Raises:
-        UsageError: it is none; the message says what one looks like.
+        ValueError: it is none; the message says what one looks like.
     """
+    if known := next((each for each in ENSEMBLES if each.name == text), None):
+        return known
     kinds = get_args(Kind)
     parts = text.strip().split(":")
     try:
@@ -115,33 +118,35 @@ def parse(text: str) -> Ensemble:
         if not (0 <= of_image < np.inf and 0 <= of_text < np.inf and of_image + of_text > 0):
             raise ValueError
     except ValueError:
-        raise UsageError(
+        raise ValueError(
             f"--ensemble {text!r}: must be KIND[:IMAGE,TEXT[:GATE[:TEXT_THRESHOLD]]], KIND one of {', '.join(kinds)}; "
             "for example conditional:0.8,0.5:0.6"
         ) from None
     return Ensemble(cast(Kind, parts[0]), (of_image, of_text), gate, text_threshold)
 
 
+def _parsed(text: str) -> str:
+    parse(text)
+    return text
+
+
+def _put_together(given: str | list[str]) -> list[str]:
+    """What was split at the comma of the weights: a comma before a letter begins another ensemble."""
+    whole = given if isinstance(given, str) else ",".join(given)
+    return [text for text in re.split(r",(?=\s*[a-z])", whole) if text]
+
+
+EnsembleFlag = Annotated[str, AfterValidator(_parsed)]
+"""What `parse` understands."""
+
+
 class FurtherEnsembles(Settings):
     """The flag that adds ensembles to those of the talk."""
 
     # NoDecode: the worker's variable PLACESTREAM_ENSEMBLE is no JSON, and may well be set.
-    ensemble: Annotated[list[str], NoDecode] = Field(
+    ensemble: Annotated[list[EnsembleFlag], NoDecode, BeforeValidator(_put_together)] = Field(
         [], description="a further ensemble, KIND[:IMAGE,TEXT[:GATE[:TEXT_THRESHOLD]]]; may be repeated"
     )
-
-    @field_validator("ensemble", mode="before")
-    @classmethod
-    def _ensembles_are_whole(cls, given: str | list[str]) -> list[str]:
-        """Put together what was split at the comma of the weights: a comma before a letter begins another one."""
-        whole = given if isinstance(given, str) else ",".join(given)
-        together = [text for text in re.split(r",(?=\s*[a-z])", whole) if text]
-        for text in together:
-            try:
-                parse(text)
-            except UsageError as error:
-                raise ValueError(str(error)) from None
-        return together
 
     def with_further(self, *known: Ensemble) -> tuple[Ensemble, ...]:
         """The known ensembles and the further ones; each name once."""

@@ -172,5 +172,3 @@ def test_two_folders_at_least_and_a_known_ensemble(experiment: Simulated) -> Non
         compare.main(arguments(experiment, "scores"))
     with pytest.raises(UsageError, match="ENSEMBLE"):
         compare.main([*arguments(experiment, "scores", "better"), "--ensemble", "majority"])
-    assert compare.ensemble_of("OnlyImg").kind == "only-image"
-    assert compare.ensemble_of("ensemble:1,0.5").weights == (1, 0.5)

@@ -17,7 +17,8 @@ from consumer.evaluate.marks.marks import Sheet
 from consumer.evaluate.marks.truth import truth_of
 from consumer.evaluate.report import report
 from consumer.evaluate.report.fates import fates
-from consumer.evaluate.report.report import TABLES, ReportSettings
+from consumer.evaluate.report.found import TABLES, Found
+from consumer.evaluate.report.report import ReportSettings
 from consumer.evaluate.samples.folder import Sample
 from consumer.evaluate.scores.decide import ENSEMBLES, decide
 from consumer.evaluate.scores.folder import Scores
@@ -60,7 +61,7 @@ def write(of: Simulated, path: Path, *flags: str) -> str:
 @pytest.fixture
 def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes seconds."""
-    monkeypatch.setattr(report, "_figures", lambda found: {})
+    monkeypatch.setattr(report, "drawn", lambda found: ())
 
 
 @pytest.fixture(scope="module")
@@ -296,7 +297,7 @@ def test_marks_that_changed_since_the_curves_are_refused(of_b: Simulated, tmp_pa
         report.main([*argv, "--marks", str(changed)])
     moved = tmp_path / "moved.csv"
     shutil.copy(of_b.sheet, moved)
-    assert report.read(load(ReportSettings, "report", [*argv, "--marks", str(moved)])).measure == "accuracy"
+    assert Found.read(Path(folder), of_b.sample, None, moved, None).measure == "accuracy"
 
 
 def test_wrong_flags_are_one_line(of_b: Simulated) -> None:

@@ -19,7 +19,6 @@ from consumer.evaluate.scores.decide import (
 )
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
-from producer.base.errors import UsageError
 from tests.light import LightEncoder
 
 CATEGORIES = tuple(f"place_{number}" for number in range(12))
@@ -117,6 +116,8 @@ def test_the_gate_is_open_to_what_exceeds_it_only() -> None:
     ("text", "expected"),
     [
         ("only-image", Ensemble("only-image")),
+        ("OnlyImg", Ensemble("only-image")),
+        ("conditional 0.8/0.2", ENSEMBLES[5]),
         ("ensemble:0.8,0.2", ENSEMBLES[3]),
         ("conditional:0.8,0.8", ENSEMBLES[4]),
         ("conditional:0.8,0.5:0.6", Ensemble("conditional", (0.8, 0.5))),
@@ -133,7 +134,7 @@ def test_flags_name_ensembles(text: str, expected: Ensemble) -> None:
     ["", "both", "ensemble:0.8", "ensemble:0,0", "ensemble:-1,2", "conditional:1,1:2", "ensemble:1,nan", "a:b"],
 )
 def test_other_flags_are_one_clear_line(text: str) -> None:
-    with pytest.raises(UsageError, match=r"--ensemble .*for example conditional:0.8,0.5:0.6"):
+    with pytest.raises(ValueError, match=r"--ensemble .*for example conditional:0.8,0.5:0.6"):
         parse(text)
 
 
