@@ -2,8 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from statsmodels.stats.multitest import multipletests
 
 from consumer.evaluate.marks.marks import model_name
 from consumer.evaluate.marks.truth import RIGHT, UNJUDGED, Judged, Truth, check_fit, truth_of, was_pooled
-from consumer.evaluate.pages.files import write
+from consumer.evaluate.pages.files import names_of, write
 from consumer.evaluate.samples.folder import Sample
 from consumer.evaluate.scores.decide import CONDITIONAL, Ensemble, EnsembleFlag, parse, proposed_by
 from consumer.evaluate.scores.folder import Scores
@@ -74,19 +73,6 @@ class CompareSettings(Settings):
     output: Path | None = Field(None, validation_alias=AliasChoices("output", "o"), description="CSV to write")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Model:
-    """One score folder's labels of the sample.
-
-    Attributes:
-        name: of its folder.
-        judged: its labels.
-    """
-
-    name: str
-    judged: Judged
-
-
 def main(argv: list[str]) -> int:
     """Run `compare`.
 
@@ -116,8 +102,8 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def judge(every: Sequence[Scores], sample: Sample, settings: CompareSettings) -> tuple[list[Model], Truth]:
-    """Hold each model's labels against the truth.
+def judge(every: Sequence[Scores], sample: Sample, settings: CompareSettings) -> tuple[dict[str, Judged], Truth]:
+    """Hold each model's labels against the truth; models bear their folders' names.
 
     Raises:
         CommandError: the sample was drawn from the predictions of only one of them, and the sheet did not pool all,
@@ -125,13 +111,13 @@ def judge(every: Sequence[Scores], sample: Sample, settings: CompareSettings) ->
     """
     ensemble = parse(settings.ensemble)
     post_ids = [post.post_id for post in sample.posts]
-    models = []
-    for name, scores in zip(_names(every), every, strict=True):
+    models = {}
+    for name, scores in zip(names_of([scores.folder for scores in every]), every, strict=True):
         # Each folder has its own order of the places, so its own columns of verdicts.
         truth = truth_of(sample, settings.marks, settings.allow_unmarked, scores.info.categories)
         if sample.kind == "b":
             _check_pooled(scores, sample, ensemble, truth, settings)
-        models.append(Model(name, Judged.of(ensemble, scores.of(post_ids), scores.info, truth)))
+        models[name] = Judged.of(ensemble, scores.of(post_ids), scores.info, truth)
     return models, truth
 
 
@@ -151,12 +137,12 @@ def _check_pooled(scores: Scores, sample: Sample, ensemble: Ensemble, truth: Tru
 
 
 def compare(
-    models: Sequence[Model], strata: Strata, bootstrap: Bootstrap, post_ids: Sequence[str], coverage: float
+    models: Mapping[str, Judged], strata: Strata, bootstrap: Bootstrap, post_ids: Sequence[str], coverage: float
 ) -> pd.DataFrame:
     """Every pair, without a threshold and at equal coverage.
 
     Args:
-        models: two or more.
+        models: two or more labellings of the same posts, by name.
         strata: how the posts were drawn.
         bootstrap: the rounds.
         post_ids: break ties of confidence.
@@ -164,11 +150,11 @@ def compare(
     """
     rows = []
     for at in (None, coverage):
-        kept = [_kept(model.judged, post_ids, 1.0 if at is None else at) for model in models]
+        kept = {name: _kept(judged, post_ids, 1.0 if at is None else at) for name, judged in models.items()}
         tested = [
-            {"one": models[i].name, "other": models[j].name, "coverage": at}
-            | _pair(models[i].judged, models[j].judged, kept[i], kept[j], strata, bootstrap)
-            for i, j in itertools.combinations(range(len(models)), 2)
+            {"one": one, "other": other, "coverage": at}
+            | _pair(models[one], models[other], kept[one], kept[other], strata, bootstrap)
+            for one, other in itertools.combinations(models, 2)
         ]
         corrected = multipletests([row["p"] for row in tested], method="holm")[1]
         rows += [row | {"p_holm": float(p)} for row, p in zip(tested, corrected, strict=True)]
@@ -215,12 +201,6 @@ def _pair(
         "ci_high": high,
         "p": float(mcnemar(cells, exact=True).pvalue),
     }
-
-
-def _names(every: Sequence[Scores]) -> list[str]:
-    """The folders' names; whole paths where these are not different."""
-    names = [scores.folder.resolve().name for scores in every]
-    return names if len(set(names)) == len(names) else [str(scores.folder) for scores in every]
 
 
 def _print(table: pd.DataFrame, truth: Truth, settings: CompareSettings) -> None:

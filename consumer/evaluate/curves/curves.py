@@ -6,11 +6,11 @@ The columns of each file are documented where they are computed: `thresholds.CUR
 
 import platform
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,8 +44,6 @@ SUMMARY = "curves.json"
 TALK_TOP = 1.6
 """Where the axis of raw scores ends: the talk's 0.8 + 0.8."""
 COVERAGES = np.round(np.arange(0.02, 1.001, 0.02), 2)
-
-Group = Literal["all", "with_caption", "without_caption"]
 
 
 class CurvesSettings(FurtherEnsembles):
@@ -185,11 +183,8 @@ def not_proposed(scores: Scores, truth: Truth, chosen: Sequence[Ensemble]) -> st
 
 def groups_of(part: ScorePart) -> dict[str, NDArray[np.bool_]]:
     """All posts, those with a caption and those without; a group without posts is left out."""
-    groups: Mapping[Group, NDArray[np.bool_]] = {
-        "all": np.ones(len(part), np.bool_),
-        "with_caption": part.has_text,
-        "without_caption": ~part.has_text,
-    }
+    every = np.ones(len(part), np.bool_)
+    groups = {"all": every, "with_caption": part.has_text, "without_caption": ~part.has_text}
     return {name: inside for name, inside in groups.items() if inside.any()}
 
 

@@ -1,7 +1,6 @@
 """The command `agreement`: how far persons who marked the same sample agree, and what they have to settle."""
 
 import itertools
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from pydantic import AliasChoices, Field
 from pydantic_settings import CliPositionalArg
 
 from consumer.evaluate.marks.marks import PostMarks, Sheet
-from consumer.evaluate.pages.files import table, write
+from consumer.evaluate.pages.files import names_of, table, write
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share
 from producer.base.errors import CommandError, UsageError
 from producer.base.settings import Settings, load
@@ -93,7 +92,7 @@ def main(argv: list[str]) -> int:
     for path, sheet in zip(settings.sheets, sheets, strict=True):
         if sheet.sample != sheets[0].sample:
             raise CommandError(f"{path} is the sheet of another sample than {settings.sheets[0]}")
-    names = _names(settings.sheets)
+    names = names_of(settings.sheets)
     questions = ask(sheets)
     _print(kappas(names, questions, settings.rounds, settings.seed))
     differing = [each for each in questions if len({answer for answer in each.answers if answer}) > 1]
@@ -175,14 +174,6 @@ def _answer(post: PostMarks | None, label: str) -> str | None:
         return "no place" if post.no_place else "a place"
     verdict = post.verdict(label)
     return None if verdict == "unjudged" else verdict
-
-
-def _names(paths: Sequence[Path]) -> list[str]:
-    """The files' stems; with their folders where these are not different."""
-    stems = [path.stem for path in paths]
-    if len(set(stems)) == len(stems):
-        return stems
-    return [os.fspath(path) for path in paths]
 
 
 def _print(found: Sequence[Kappa]) -> None:

@@ -23,6 +23,12 @@ def write(path: Path, content: str | bytes) -> None:
         raise CommandError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """What folders, or files without their ending, are called; whole paths where these are not different."""
+    names = [path.resolve().name if path.is_dir() else path.stem for path in paths]
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Rows as CSV; None and what is not a number are an empty field."""
     text = io.StringIO()

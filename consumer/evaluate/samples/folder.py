@@ -7,10 +7,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
+from pydantic import TypeAdapter
 from pydantic_core import to_json
 
+from consumer.classify.survive import one_line
 from consumer.evaluate.pages.files import table, write
 from consumer.evaluate.scores.folder import Scores
 from producer.base.errors import CommandError
@@ -107,7 +109,7 @@ class Sample:
             name = Path(error.filename).name
             raise CommandError(f"{folder} is no sample folder (no {name}): evaluate sample-b writes one") from None
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-            raise CommandError(f"{path} cannot be read: {error!r}") from None
+            raise CommandError(f"{path} cannot be read: {type(error).__name__}: {one_line(error)}") from None
 
     def scores(self, moved: Path | None = None) -> Scores:
         """The score folder that it was drawn from.
@@ -134,26 +136,11 @@ class Sample:
 
     @classmethod
     def _of(cls, folder: Path, found: dict[str, Any], posts: bytes) -> Self:
-        if found["kind"] not in ("a", "b", "c"):
-            raise ValueError(f"kind {found['kind']!r}")
-        return cls(
-            folder,
-            cast(Kind, found["kind"]),
-            int(found["seed"]),
-            Path(found["scores"]["path"]),
-            Path(found["dataset"]),
-            str(found["scores"]["encoder"]),
-            str(found["scores"]["places"]),
-            str(found["scores"]["ids_sha256"]),
-            tuple(found["categories"]),
-            tuple(Stratum(each["place"], int(each["posts"]), int(each["sampled"])) for each in found["strata"]),
-            tuple(
-                SampledPost(row["post_id"], row["city"], row["stratum"] or None, row["prelabel"] or None)
-                for row in csv.DictReader(io.StringIO(posts.decode("utf-8"), newline=""))
-            ),
-            found["prelabelled_by"],
-            found["sha256"],
-        )
+        scores = found["scores"]
+        rows = csv.DictReader(io.StringIO(posts.decode("utf-8"), newline=""))
+        drawn = [{column: value or None for column, value in row.items()} for row in rows]
+        where = {"folder": folder, "scores_path": scores["path"], "posts": drawn}
+        return TypeAdapter(cls).validate_python({**found, **scores, **where})
 
 
 def write_sample(

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
+from pydantic import TypeAdapter
 
+from consumer.classify.survive import one_line
 from consumer.evaluate.scores.parts import (
     ScorePart,
     check_part,
@@ -150,20 +152,10 @@ def info_of(found: dict[str, Any], folder: Path) -> ScoreInfo:
         CommandError: a field is missing or of another type.
     """
     try:
-        return ScoreInfo(
-            str(found["encoder"]),
-            str(found["places"]),
-            tuple(map(str, found["categories"])),
-            tuple(tuple(map(str, cluster)) for cluster in found["synonyms"]),
-            float(found["image_logit_scale"]),
-            float(found["text_logit_scale"]),
-            float(found["threshold"]),
-            Path(found["dataset"]["path"]),
-            int(found["dataset"]["posts"]),
-            str(found["dataset"]["ids_sha256"]),
-        )
+        dataset = found["dataset"]
+        return TypeAdapter(ScoreInfo).validate_python({**found, **dataset, "dataset": dataset["path"]})
     except (KeyError, TypeError, ValueError) as error:
-        raise CommandError(f"{folder / INFO} is not whole: {error!r}") from None
+        raise CommandError(f"{folder / INFO} is not whole: {type(error).__name__}: {one_line(error)}") from None
 
 
 def read_failed(folder: Path) -> Iterator[dict[str, str]]:

@@ -18,10 +18,10 @@ from consumer.classify.survive import one_line
 from consumer.evaluate.scores.ahead import Failure, Ready, batches
 from consumer.evaluate.scores.places205_vgg import OUTPUTS, PREPROCESSING, Preprocessing, build_vgg16, load_network
 from consumer.evaluate.scores.progress import progress
-from consumer.evaluate.scores.selection import SelectionSettings, choose, chosen_cities, take
+from consumer.evaluate.scores.selection import SelectionSettings, choose, take
 from producer.base.errors import CommandError
 from producer.base.settings import load
-from producer.dataset.open import open_dataset
+from producer.dataset.open import chosen_cities, open_dataset
 from producer.post import Post
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def main(argv: list[str], build: Callable[[], nn.Module] = build_vgg16) -> int:
     """
     settings = load(PrelabelSettings, "python -m consumer evaluate prelabel", argv)
     dataset = open_dataset(settings.dataset)
-    cities = chosen_cities(settings, dataset)
+    cities = chosen_cities(settings.cities, settings.dataset, dataset)
     chosen = choose(dataset, cities, settings.posts, settings.seed)
     network = _to_device(load_network(settings.checkpoint, build), settings.device)
     entries = take(dataset.entries(cities), set(chosen.ids))

@@ -13,11 +13,11 @@ from consumer.classify.survive import one_line, survive
 from consumer.evaluate.scores.ahead import Failure, Ready, batches
 from consumer.evaluate.scores.folder import FAILED, ScoreInfo
 from consumer.evaluate.scores.progress import progress
-from consumer.evaluate.scores.selection import Chosen, SelectionSettings, choose, chosen_cities, take
+from consumer.evaluate.scores.selection import Chosen, SelectionSettings, choose, take
 from consumer.evaluate.scores.writer import PART_POSTS, Row, ScoreWriter, writing
 from producer.base.errors import CommandError
 from producer.base.settings import load
-from producer.dataset.open import Dataset, open_dataset
+from producer.dataset.open import Dataset, chosen_cities, open_dataset
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def main(
     """
     settings = load(ScoreSettings, "python -m consumer evaluate score", argv)
     dataset = open_dataset(settings.dataset)
-    cities = chosen_cities(settings, dataset)
+    cities = chosen_cities(settings.cities, settings.dataset, dataset)
     chosen = choose(dataset, cities, settings.posts, settings.seed)
     _warn(chosen)
     classifier = build(settings)
