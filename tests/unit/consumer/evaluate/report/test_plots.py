@@ -22,30 +22,13 @@ def found(measure: str = "accuracy", classes: pd.DataFrame | None = None) -> Any
 
 def curves(top: float = 1.6, scale: str = "raw", ensembles: tuple[str, ...] = ("OnlyImg", "$a$_b")) -> pd.DataFrame:
     """100 posts of which fewer and fewer are classified."""
-    rows: list[dict[str, Any]] = []
-    for name in ensembles:
-        for threshold in np.round(np.arange(0, top + 1e-9, 0.1), 2):
-            kept = round(100 * max(0.0, 1 - threshold / 1.2))
-            rows.append(
-                {
-                    "measure": "accuracy",
-                    "scale": scale,
-                    "ensemble": name,
-                    "group": "all",
-                    "stratum": "",
-                    "weighting": "balanced",
-                    "threshold": threshold,
-                    "correct": kept // 2,
-                    "incorrect": kept - kept // 2,
-                    "unjudged": 0,
-                    "not_classified": 100 - kept,
-                    "accuracy": 0.5 if kept else np.nan,
-                    "ci_low": 0.4,
-                    "ci_high": 0.6,
-                    "recovered": kept / 100,
-                }
-            )
-    table = pd.DataFrame(rows)
+    threshold = np.round(np.arange(0, top + 1e-9, 0.1), 2)
+    kept = np.round(100 * np.clip(1 - threshold / 1.2, 0, None)).astype(int)
+    constant = {"measure": "accuracy", "scale": scale, "group": "all", "stratum": "", "weighting": "balanced"}
+    posts = {"correct": kept // 2, "incorrect": kept - kept // 2, "unjudged": 0, "not_classified": 100 - kept}
+    accuracy = {"accuracy": np.where(kept, 0.5, np.nan), "ci_low": 0.4, "ci_high": 0.6}
+    each = pd.DataFrame(constant | posts | accuracy | {"threshold": threshold, "recovered": kept / 100})
+    table = pd.concat([each.assign(ensemble=name) for name in ensembles])
     others = [table.assign(group="with_caption"), table.assign(stratum="bridge"), table.assign(weighting="frequency")]
     return pd.concat([table, *(each.assign(accuracy=0.123) for each in others)], ignore_index=True)
 
