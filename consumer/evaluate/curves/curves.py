@@ -84,12 +84,8 @@ class CurvesSettings(FurtherEnsembles):
 
     def wishes(self) -> list[Wish]:
         """What thresholds are to be chosen for."""
-        wanted: list[Wish] = []
-        if self.accuracy is not None:
-            wanted.append(Wish("accuracy", self.accuracy))
-        if self.coverage is not None:
-            wanted.append(Wish("coverage", self.coverage))
-        return wanted
+        wanted = [Wish("accuracy", self.accuracy)] if self.accuracy is not None else []
+        return wanted + ([Wish("coverage", self.coverage)] if self.coverage is not None else [])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

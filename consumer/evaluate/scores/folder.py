@@ -86,7 +86,7 @@ class Scores:
         if not found["complete"]:
             raise CommandError(f"{folder} is not complete: run evaluate score again with the same flags, it goes on")
         scores = cls(folder, info_of(found, folder))
-        there = sum(check_part(path, scores.info.stamp) for path in scores._paths())
+        there = sum(check_part(path, scores.info.stamp) for path in part_paths(folder))
         failed = sum(1 for _ in read_failed(folder))
         if there + failed != scores.info.posts:
             raise CommandError(
@@ -101,7 +101,7 @@ class Scores:
         Raises:
             CommandError: a part is broken.
         """
-        for path in self._paths():
+        for path in part_paths(self.folder):
             yield from_table(read_part(path, len(self.info.categories)))
 
     def of(self, post_ids: Collection[str]) -> ScorePart:
@@ -112,7 +112,7 @@ class Scores:
         """
         wanted, places = set(post_ids), len(self.info.categories)
         tables = [schema(places).empty_table()]
-        for path in self._paths():
+        for path in part_paths(self.folder):
             if rows := [row for row, post_id in enumerate(read_post_ids(path)) if post_id in wanted]:
                 tables.append(read_part(path, places).take(rows))
         found = pa.concat_tables(tables)
@@ -121,9 +121,6 @@ class Scores:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             raise CommandError(f"{self.folder} has no scores of post {', '.join(missing[:3])}{more}")
         return from_table(found.take(pa.array([row[post_id] for post_id in post_ids], pa.int64())))
-
-    def _paths(self) -> list[Path]:
-        return part_paths(self.folder)
 
 
 def read_info(folder: Path) -> dict[str, Any] | None:
