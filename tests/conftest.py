@@ -236,23 +236,29 @@ def background(folder: Path, environment: dict[str, str]) -> Iterator[StartCli]:
         yield start
 
 
+def run_to_end(
+    folder: Path, environment: Mapping[str, str], module: str, *arguments: str, timeout: float = PATIENCE
+) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m MODULE ARGUMENTS…``; one that takes longer is killed. What it writes goes to this folder."""
+    output, errors = (folder / f"{uuid.uuid4().hex}.{name}" for name in ("out", "err"))
+    process = begin(module, arguments, environment, output, errors)
+    try:
+        code = process.wait(timeout)
+    finally:
+        kill(process)
+    return subprocess.CompletedProcess([module, *arguments], code, output.read_text(), errors.read_text())
+
+
 @pytest.fixture
 def run_cli(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> RunCli:
     """``run_cli("producer", "topics", env=…)``: against the stack, without the caller's own PLACESTREAM_* variables."""
-
     folder = tmp_path_factory.mktemp("commands")
 
     def run(
         module: str, *arguments: str, env: dict[str, str] | None = None, timeout: float = PATIENCE
     ) -> subprocess.CompletedProcess[str]:
         environment = clean_environment() | stack.environment | (env or {})
-        output, errors = (folder / f"{uuid.uuid4().hex}.{name}" for name in ("out", "err"))
-        process = begin(module, arguments, environment, output, errors)
-        try:
-            code = process.wait(timeout)
-        finally:
-            kill(process)
-        return subprocess.CompletedProcess([module, *arguments], code, output.read_text(), errors.read_text())
+        return run_to_end(folder, environment, module, *arguments, timeout=timeout)
 
     return run
 
