@@ -2,7 +2,7 @@
 
 import signal
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 
 import pytest
 from kafka import KafkaAdminClient
@@ -13,7 +13,7 @@ from tests.conftest import PATIENCE, MakeTopics, StartCli, Topics, wait_until
 from tests.faults.invariants import aborted, ids, is_all_committed, is_settled, members
 from tests.faults.pool import Pool
 from tests.integration.consumer.count.conftest import metric
-from tests.wire import picture, post, read_all, write
+from tests.wire import picture, post, read_all, recreate, write
 
 GREY = (90, 100, 90)
 """A picture that is not sure: its caption is encoded."""
@@ -86,13 +86,13 @@ def test_a_worker_that_thaws_after_its_partitions_were_given_away_is_refused(poo
     assert came_out(pool.stack, pool.topics) == [f"{number:02}" for number in range(24)]
 
 
-def test_an_offset_that_was_committed_late_for_a_deleted_topic_hides_nothing_of_its_successor(pool: Pool) -> None:
+def test_an_offset_that_was_committed_late_for_a_deleted_topic_hides_nothing_of_its_successor(
+    pool: Pool, admin: KafkaAdminClient
+) -> None:
     topic = pool.topics.input
     write(pool.stack, topic, [post(f"old {number}") for number in range(8)])
     freeze(pool, "after begin", flags=LONG_SESSION)
-    with closing(KafkaAdminClient(bootstrap_servers=pool.stack.broker.address)) as admin:
-        admin.delete_topics([topic])
-        wait_until(lambda: is_created(admin, topic), what="the topic created anew")
+    recreate(admin, topic, partitions=1)
     write(pool.stack, topic, [post(f"new {number:02}") for number in range(24)])
     time.sleep(LOOK_EVERY)  # so that the worker looks at the topic before its next batch: sooner nothing is promised
     pool.workers["a"].process.send_signal(signal.SIGCONT)  # within its session: it publishes what it has read
@@ -101,12 +101,6 @@ def test_an_offset_that_was_committed_late_for_a_deleted_topic_hides_nothing_of_
     old, new = [f"old {number}" for number in range(8)], [f"new {number:02}" for number in range(24)]
     assert came_out(pool.stack, pool.topics) == new + old
     assert "the committed offset is of an earlier topic of this name" in pool.workers["a"].output
-
-
-def is_created(admin: KafkaAdminClient, topic: str) -> bool:
-    """Create it; that fails while its deletion is under way."""
-    wanted = {topic: {"num_partitions": 1, "replication_factor": 1}}
-    return all(each["error_code"] == 0 for each in admin.create_topics(wanted, raise_errors=False)["topics"])
 
 
 def test_dead_letters_of_a_batch_that_is_aborted_are_aborted_with_it(pool: Pool) -> None:
@@ -125,16 +119,16 @@ def test_dead_letters_of_a_batch_that_is_aborted_are_aborted_with_it(pool: Pool)
 
 def test_what_others_published_while_a_worker_stood_still_is_not_published_again(pool: Pool) -> None:
     posts = [
-        (str(number).encode(), picture(GREY), [("city", b"london"), ("caption", b"takes 12 s")]) for number in range(4)
+        (str(number).encode(), picture(GREY), [("city", b"london"), ("caption", b"takes 10 s")]) for number in range(4)
     ]
     write(pool.stack, pool.topics.input, posts)
-    pool.start("a", flags=("--batch-size", "1", "--max-poll-interval", "30", "--session-timeout", "60"))
+    pool.start("a", flags=("--batch-size", "1", "--max-poll-interval", "16", "--session-timeout", "60"))
     slow = pool.workers["a"]
     slow.wait_for_output(" joined ")
     in_flight = 'placestream_batch_closed_total{by="size"}'
     wait_until(lambda: metric(slow, in_flight) == MOST_IN_FLIGHT, what="no more polls")
     slow.process.send_signal(signal.SIGSTOP)
-    time.sleep(31)  # beyond MAX_POLL_INTERVAL, but not beyond its session: that is the fault
+    time.sleep(17)  # beyond MAX_POLL_INTERVAL, but not beyond its session: that is the fault
     assert is_member(pool, "a"), "its session ended: this shows nothing"
     slow.process.send_signal(signal.SIGCONT)
     wait_until(lambda: not is_member(pool, "a"), what="the group gives up on it")
