@@ -60,7 +60,7 @@ class Pool:
     def start(self, *names: str, flags: tuple[str, ...] = (), **environment: str) -> None:
         """Start these workers; wait for nothing."""
         self.started |= dict.fromkeys(names, (flags, environment))
-        env = self.topics.environment | {"PLACESTREAM_GROUP_ID": self.group, "OMP_NUM_THREADS": "1"} | environment
+        env = self.topics.environment | {"OMP_NUM_THREADS": "1"} | environment
         for name in names:
             self.workers[name] = self.start_cli(
                 self.module, *self.arguments, *FLAGS, *flags, "--replica", name, env=env

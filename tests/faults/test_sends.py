@@ -52,4 +52,3 @@ def test_a_batch_refused_while_the_next_is_in_the_model_comes_out_once_and_so_do
         print(f"{refusal}: {said}")
         assert re.fullmatch(r"posts \d+.*; in the model \d+.*", said)
         assert error in after.splitlines()[0]
-    print(f"aborted records in the log: {aborted(pool.stack, pool.topics)}")

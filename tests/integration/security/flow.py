@@ -39,7 +39,7 @@ class Flow:
             "popularity": ("consumer", "popularity"),
             "verify": ("consumer", "verify"),
             "recount": ("consumer", "recount"),
-            "export": ("tests.integration.consumer.export.held", "finish", "0", "-", "-o", str(self.folder / "labels")),
+            "export": ("consumer", "export", "-o", str(self.folder / "labels")),
             "evaluate popularity": (
                 *("consumer", "evaluate", "popularity", "--from-topic", "--heat-maps", "0"),
                 *("-o", str(self.folder / "popularity.html")),

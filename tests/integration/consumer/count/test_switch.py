@@ -9,10 +9,15 @@ import pytest
 
 from consumer.count import snapshot as module
 from consumer.count.snapshot import Counters, Switching
-from tests.conftest import wait_until
+from tests.conftest import Background, wait_until
 from tests.integration.consumer.count.conftest import Counting
 
-HELD = "tests.integration.consumer.count.held"
+
+def start_held(counting: Counting, number: int, release: Path) -> Background:
+    """A `recount` that handles two cities at a step, held before one of them until the file is there."""
+    held = ("consumer.count.switch:Rebuild.step", str(number), str(release), "consumer", "recount")
+    env = counting.env | {"HOLD_SETS": "consumer.count.switch:STEP=2"}
+    return counting.start_cli("tests.integration.hold", *held, env=env)
 
 
 def is_switching(counting: Counting) -> bool:
@@ -30,7 +35,7 @@ def test_a_recount_killed_before_any_step_of_its_switch_is_finished_by_the_next(
         counting.redis.sadd(f"{counting.prefix}:cities", *(f"atlantis {n}" for n in range(3)))  # it has to go
         for n in range(3):
             counting.redis.hset(f"{counting.prefix}:posts:atlantis {n}", "bridge", 1)
-        recount = counting.start_cli(HELD, str(number), str(tmp_path / "never"), env=counting.env)
+        recount = start_held(counting, number, tmp_path / "never")
         wait_until(lambda: recount.process.poll() is not None or "held" in recount.output, what="its end, or the step")  # noqa: B023
         if "held" not in recount.output:
             break
@@ -55,7 +60,7 @@ def test_count_waits_for_a_recount_that_puts_its_counters_in_place(counting: Cou
     counting.write(40)
     counting.count_here()
     release = tmp_path / "release"
-    recount = counting.start_cli(HELD, "3", str(release), env=counting.env)  # forgotten, begun, not gone on with
+    recount = start_held(counting, 3, release)  # forgotten, begun, not gone on with
     recount.wait_for_output("held")
     assert is_switching(counting)
     counter = counting.start()
