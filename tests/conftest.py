@@ -41,7 +41,7 @@ def rounding() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Three fresh topics."""
+    """Three fresh topics, and a group of workers that has the input's name."""
 
     input: str
     output: str
@@ -55,6 +55,7 @@ class Topics:
             "PLACESTREAM_INPUT_TOPIC": self.input,
             "PLACESTREAM_OUTPUT_TOPIC": self.output,
             "PLACESTREAM_DEAD_LETTER_TOPIC": self.dead_letter,
+            "PLACESTREAM_GROUP_ID": self.input,
         }
 
 

@@ -37,8 +37,7 @@ def label_all(stack: Stack, topics: Topics, start_cli: StartCli) -> LabelAll:
     """Runs the worker of this replica to the end: its output, and the labels, one of each post."""
 
     def run(replica: str) -> tuple[str, list[Any]]:
-        env = topics.environment | {"PLACESTREAM_GROUP_ID": topics.input}
-        worker = start_cli("tests.light", *ONCE, "--replica", replica, env=env)
+        worker = start_cli("tests.light", *ONCE, "--replica", replica, env=topics.environment)
         assert worker.wait() == 0, worker.output
         labels = read_all(stack, topics.output)
         assert sorted(int(label.key) for label in labels) == list(range(20))

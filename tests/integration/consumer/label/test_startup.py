@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from kafka.admin import KafkaAdminClient
 
-from deploy.local.stack import Stack
 from tests.conftest import RunCli, Topics
 
 LABEL = ("label", "--metrics-port", "0", "--encoder", "conse")
+NOBODY = ("--bootstrap-servers", "127.0.0.1:1", "--startup-timeout", "1")
 
 
 @pytest.fixture
@@ -33,26 +33,24 @@ def last_line(run_cli: RunCli, *flags: str, topics: Topics | None = None, code: 
 
 
 def test_no_broker(run_cli: RunCli) -> None:
-    line = last_line(run_cli, *LABEL, "--bootstrap-servers", "127.0.0.1:1", "--startup-timeout", "2", code=1)
+    line = last_line(run_cli, *LABEL, *NOBODY, code=1)
 
     assert "no Kafka broker answers at 127.0.0.1:1" in line
     assert "BOOTSTRAP_SERVERS" in line
 
 
-def test_a_topic_that_does_not_exist_is_not_created(stack: Stack, run_cli: RunCli, topics: Topics) -> None:
+def test_a_topic_that_does_not_exist_is_not_created(run_cli: RunCli, topics: Topics, admin: KafkaAdminClient) -> None:
     line = last_line(run_cli, *LABEL, "--input-topic", "mistyped", topics=topics, code=1)
 
     assert "topic mistyped does not exist" in line
     assert "python -m producer topics" in line
-    with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as admin:
-        assert "mistyped" not in admin.list_topics()
+    assert "mistyped" not in admin.list_topics()
 
 
-def test_topics_that_do_not_fit_together(stack: Stack, run_cli: RunCli, topics: Topics) -> None:
-    with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as admin:
-        narrow = {"num_partitions": 1, "replication_factor": 1}
-        small = {"num_partitions": 2, "replication_factor": 1, "configs": {"max.message.bytes": "1000000"}}
-        admin.create_topics({f"{topics.input}-narrow": narrow, f"{topics.input}-small": small})
+def test_topics_that_do_not_fit_together(run_cli: RunCli, topics: Topics, admin: KafkaAdminClient) -> None:
+    narrow = {"num_partitions": 1, "replication_factor": 1}
+    small = {"num_partitions": 2, "replication_factor": 1, "configs": {"max.message.bytes": "1000000"}}
+    admin.create_topics({f"{topics.input}-narrow": narrow, f"{topics.input}-small": small})
 
     partitions = last_line(run_cli, *LABEL, "--output-topic", f"{topics.input}-narrow", topics=topics, code=1)
     limit = last_line(run_cli, *LABEL, "--dead-letter-topic", f"{topics.input}-small", topics=topics, code=1)
@@ -69,7 +67,7 @@ def test_a_busy_metrics_port(run_cli: RunCli, busy_port: int) -> None:
 
 
 def test_a_nonsense_setting_ends_before_anything_is_connected(run_cli: RunCli) -> None:
-    line = last_line(run_cli, "label", "--batch-size", "0", "--bootstrap-servers", "127.0.0.1:1", code=2)
+    line = last_line(run_cli, "label", "--batch-size", "0", *NOBODY, code=2)
 
     assert "BATCH_SIZE" in line
 
@@ -81,22 +79,9 @@ def test_a_setting_of_the_environment_is_named_as_well(run_cli: RunCli) -> None:
 
 
 def test_a_secret_is_never_printed(run_cli: RunCli) -> None:
-    ended = run_cli(
-        "consumer",
-        "label",
-        "--metrics-port",
-        "0",
-        "--startup-timeout",
-        "1",
-        "--bootstrap-servers",
-        "127.0.0.1:1",
-        env={
-            "PLACESTREAM_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
-            "PLACESTREAM_SASL_MECHANISM": "PLAIN",
-            "PLACESTREAM_SASL_USERNAME": "worker",
-            "PLACESTREAM_SASL_PASSWORD": "hunter2-secret",
-        },
-    )
+    secured = {"SECURITY_PROTOCOL": "SASL_PLAINTEXT", "SASL_MECHANISM": "PLAIN", "SASL_USERNAME": "worker"}
+    env = {f"PLACESTREAM_{name}": value for name, value in (secured | {"SASL_PASSWORD": "hunter2-secret"}).items()}
+    ended = run_cli("consumer", *LABEL, *NOBODY, env=env)
 
     assert ended.returncode == 1
     assert "settings" in ended.stderr

@@ -19,6 +19,7 @@ from deploy.local.stack import Stack
 from tests.conftest import ROOT, Background, MakeTopics, RunCli, StartCli, Topics, wait_until
 from tests.faults.feed import Feed
 from tests.faults.pool import Pool
+from tests.integration.consumer.label.conftest import ONCE
 from tests.labels import labeled
 from tests.tools import left_out, require
 from tests.wire import post, read_all, write
@@ -101,25 +102,16 @@ def test_a_rolling_upgrade_and_its_rollback_neither_lose_nor_double_a_post(
 
 
 def test_an_earlier_worker_goes_on_where_one_of_this_version_has_died(
-    stack: Stack, topics: Topics, run_cli: RunCli, earlier: Version
+    stack: Stack, topics: Topics, run_cli: RunCli, earlier: Version, admin: KafkaAdminClient
 ) -> None:
     write(stack, topics.input, [post(str(number)) for number in range(2 * topics.partitions)])
     with closing(KafkaConsumer(bootstrap_servers=stack.broker.address, group_id=topics.input)) as consumer:
         partition = TopicPartition(topics.input, 0)
-        with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as admin:
-            note = Note("member", tries=2, is_trying=True, topic_id=topic_id_of(admin, topics.input))
+        note = Note("member", tries=2, is_trying=True, topic_id=topic_id_of(admin, topics.input))
         consumer.assign([partition])
         consumer.commit({partition: OffsetAndMetadata(1, note.to_metadata(), -1)})
 
-    ended = run_cli(
-        "tests.light",
-        "--stop-at-end",
-        "--metrics-port",
-        "0",
-        "--group-id",
-        topics.input,
-        env=topics.environment | earlier,
-    )
+    ended = run_cli("tests.light", *ONCE, env=topics.environment | earlier)
 
     assert ended.returncode == 0, ended.stderr
     labelled = {(record.partition, record.key) for record in read_all(stack, topics.output)}
