@@ -114,6 +114,10 @@ class Pool:
         feed.finish()
         self.wait_committed()
         feed.last()
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the group has committed all that the input holds, and no transaction is open on the outputs."""
         self.wait_committed()
         wait_until(lambda: is_settled(self.stack, self.topics), what="every transaction ended")
 

@@ -71,6 +71,5 @@ def test_a_connection_that_fails_around_a_commit_loses_and_doubles_nothing(
             wait_until(lambda fault=fault, before=before: proxy.done[fault] > before, what=fault)  # type: ignore[misc]
         pool.wait_published(*NAMES)
         pool.finish(feed)
-    print(f"faults: {dict(proxy.done)}")
     assert proxy.done == TIMES
     assert all("fenced" in last for last in pool.mended[early:]), pool.mended

@@ -76,6 +76,12 @@ def keys_below(client: redis.Redis, prefix: str) -> dict[str, Any]:
     return {key.removeprefix(f"{prefix}:"): readers[str(client.type(key))](key) for key in keys}
 
 
+def counted(client: redis.Redis, prefix: str) -> int:
+    """Posts in the counters below the prefix."""
+    stamps: list[str] = client.hvals(f"{prefix}:stamps")  # type: ignore[assignment]
+    return sum(map(int, stamps))
+
+
 @dataclass(slots=True)
 class Counting:
     """A fresh labelled topic of two partitions, fresh counters, and the commands on both."""
@@ -149,8 +155,7 @@ class Counting:
 
     def counted(self) -> int:
         """Posts in the counters."""
-        stamps: dict[str, str] = self.redis.hgetall(f"{self.prefix}:stamps")  # type: ignore[assignment]
-        return sum(map(int, stamps.values()))
+        return counted(self.redis, self.prefix)
 
     def wait_for(self, posts: int) -> None:
         wait_until(lambda: self.counted() == posts, what=f"{posts} posts in the counters")
@@ -174,11 +179,15 @@ def counting(
     return Counting(stack, topics, redis_client, counter_prefix, run_cli, start_cli)
 
 
+def address(counter: Background) -> str:
+    """Where a running `count` answers over HTTP."""
+    counter.wait_for_output("/metrics")
+    return counter.output.split("address=")[1].split("/metrics")[0]
+
+
 def ask(counter: Background, path: str) -> tuple[int, str]:
     """What a running `count` answers over HTTP."""
-    counter.wait_for_output("address=http://")
-    address = counter.output.split("address=")[1].split("/metrics")[0]
-    with urllib.request.urlopen(f"{address}{path}", timeout=30) as answer:
+    with urllib.request.urlopen(f"{address(counter)}{path}", timeout=30) as answer:
         return answer.status, answer.read().decode()
 
 

@@ -13,8 +13,16 @@ from consumer.count.read import Reader
 from consumer.kafka import read_to_end
 from consumer.metrics import CountMetrics
 from deploy.local.redis_server import RedisServer, find_server
-from tests.conftest import Background, wait_until
-from tests.integration.consumer.count.conftest import Counting, ask, metric, records, some_posts, write_unreadable
+from tests.conftest import wait_until
+from tests.integration.consumer.count.conftest import (
+    Counting,
+    address,
+    ask,
+    metric,
+    records,
+    some_posts,
+    write_unreadable,
+)
 from tests.labels import labeled
 from tests.wire import recreate, write
 
@@ -283,14 +291,7 @@ def test_no_broker_is_one_line(counting: Counting) -> None:
 
 def test_a_busy_metrics_port_is_one_line(counting: Counting) -> None:
     counter = counting.start()
-    port = listening_port(counter)
+    port = address(counter).rpartition(":")[2]
     refused = counting.run("count", "--metrics-port", port)
     assert refused.returncode == 1
     assert f"cannot serve metrics at 127.0.0.1:{port} (METRICS_HOST, METRICS_PORT" in one_line(refused.stderr)
-
-
-def listening_port(counter: Background) -> str:
-    counter.wait_for_output("/metrics")
-    found = re.search(r"address=http://127\.0\.0\.1:(\d+)/metrics", counter.output)
-    assert found
-    return found.group(1)

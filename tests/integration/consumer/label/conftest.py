@@ -20,5 +20,10 @@ def labelled(stack: Stack, topics: Topics) -> list[str]:
     return sorted(record.key.decode() for record in read_all(stack, topics.output))
 
 
+def came_out(stack: Stack, topics: Topics) -> list[str]:
+    """Ids of all posts that were labelled or are dead letters."""
+    return sorted(r.key.decode() for topic in (topics.output, topics.dead_letter) for r in read_all(stack, topic))
+
+
 def ids(*numbers: int) -> list[str]:
     return sorted(str(number) for number in range(*numbers))

@@ -8,14 +8,10 @@ from kafka.admin import KafkaAdminClient
 
 from deploy.local.stack import Stack
 from tests.conftest import RunCli, Topics
-from tests.integration.consumer.label.conftest import ids, label
-from tests.wire import post, read_all, recreate, write
+from tests.integration.consumer.label.conftest import came_out, ids, label
+from tests.wire import post, recreate, write
 
 BAD = (b"bad", b"not a picture", [("city", b"london")])
-
-
-def came_out(stack: Stack, topics: Topics) -> list[str]:
-    return sorted(r.key.decode() for topic in (topics.output, topics.dead_letter) for r in read_all(stack, topic))
 
 
 @pytest.mark.parametrize("left", [3, None])

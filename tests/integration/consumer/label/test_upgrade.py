@@ -19,6 +19,7 @@ from deploy.local.stack import Stack
 from tests.conftest import ROOT, Background, MakeTopics, RunCli, StartCli, Topics, wait_until
 from tests.faults.feed import Feed
 from tests.faults.pool import Pool
+from tests.integration.consumer.count.conftest import counted
 from tests.integration.consumer.label.conftest import ONCE
 from tests.labels import labeled
 from tests.tools import left_out, require
@@ -65,9 +66,6 @@ def test_a_rolling_upgrade_and_its_rollback_neither_lose_nor_double_a_post(
     def start(name: str, version: Version) -> None:
         pool.start(name, flags=("--batch-deadline", "0.2"), **version)
 
-    def counted() -> int:
-        return sum(map(int, redis_client.hvals(f"{counter_prefix}:stamps")))
-
     with closing(Feed(stack, pool.topics, seed=205, per_second=PER_SECOND, at_least=0)) as feed:
         feed.start()
         for name in ("a", "b"):
@@ -87,7 +85,7 @@ def test_a_rolling_upgrade_and_its_rollback_neither_lose_nor_double_a_post(
 
     labels, dead = (read_all(stack, topic) for topic in (pool.topics.output, pool.topics.dead_letter))
     assert {SOURCE in dict(record.headers) for record in dead} == {False, True}, "both versions wrote dead letters"
-    wait_until(lambda: counted() == len(labels), what="every label counted")
+    wait_until(lambda: counted(redis_client, counter_prefix) == len(labels), what="every label counted")
     before = Counters.read(redis_client, counter_prefix)
     verified = run_cli("consumer", "verify", env=env)
     *missing, last = verified.stdout.splitlines()
