@@ -20,7 +20,6 @@ from tests.conftest import ROOT, Background, MakeTopics, RunCli, StartCli, Topic
 from tests.faults.feed import Feed
 from tests.faults.pool import Pool
 from tests.integration.consumer.count.conftest import counted
-from tests.integration.consumer.label.conftest import ONCE
 from tests.labels import labeled
 from tests.tools import left_out, require
 from tests.wire import post, read_all, write
@@ -109,7 +108,7 @@ def test_an_earlier_worker_goes_on_where_one_of_this_version_has_died(
         consumer.assign([partition])
         consumer.commit({partition: OffsetAndMetadata(1, note.to_metadata(), -1)})
 
-    ended = run_cli("tests.light", *ONCE, env=topics.environment | earlier)
+    ended = run_cli("tests.light", "--stop-at-end", "--metrics-port", "0", env=topics.environment | earlier)
 
     assert ended.returncode == 0, ended.stderr
     labelled = {(record.partition, record.key) for record in read_all(stack, topics.output)}
