@@ -371,7 +371,10 @@ MUTANTS = (
                 "done = early",
             ),
         ),
-        ("tests/faults/test_replay.py::test_a_replay_that_is_overtaken_before_it_fences_others_replays_nothing_again",),
+        (
+            "tests/integration/consumer/dead_letters/test_replay.py::"
+            "test_a_replay_that_is_overtaken_before_it_fences_others_replays_nothing_again",
+        ),
     ),
     Mutant(
         "publish-and-poll-are-limited",
