@@ -1,9 +1,12 @@
-"""Labelled posts for tests: the golden one, with changes."""
+"""Labelled posts for tests, and their counters: the golden one, with changes."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+from consumer.count.counters import tally
+from consumer.count.snapshot import Counters
+from consumer.count.zones import load_zones
 from consumer.labeled_post import LabeledPost
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -23,3 +26,8 @@ def labeled_value(**changes: Any) -> dict[str, Any]:
 def labeled(**changes: Any) -> LabeledPost:
     """The golden labelled post, as read, with other fields."""
     return LabeledPost.model_validate_json(json.dumps(labeled_value(**changes)))
+
+
+def counted(*posts: dict[str, Any]) -> Counters:
+    """The counters of these posts, each the golden one with other fields."""
+    return Counters.of(tally((labeled(**post) for post in posts), load_zones()), "x")

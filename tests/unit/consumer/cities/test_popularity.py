@@ -17,15 +17,13 @@ from consumer.cities import popularity
 from consumer.cities.corrected import correct, judge
 from consumer.cities.figures import ENOUGH, CityReport, PlaceReport, distances, mood, reports, rhythm
 from consumer.cities.popularity import Counted
-from consumer.count.counters import tally
 from consumer.count.snapshot import Counters
-from consumer.count.zones import load_zones
 from consumer.evaluate.marks.marks import Sheet
 from consumer.evaluate.samples.folder import Sample, write_sample
 from consumer.evaluate.scores.decide import ENSEMBLES, decide
 from consumer.evaluate.scores.folder import Scores
 from producer.base.errors import CommandError, UsageError
-from tests.labels import labeled
+from tests.labels import counted
 from tests.unit.consumer.evaluate.simulated import CATEGORIES, simulate
 
 STAMP = "simulated|ten@0123abcd|ensemble weights=0.8/0.8 gate=0.6 threshold=0.5"
@@ -35,10 +33,6 @@ def counters(posts: dict[str, dict[str, int]], **changes: Any) -> Counters:
     stamps = {"e|p|conditional weights=0.8/0.8 gate=0.6 threshold=0.3": 1}
     rest: dict[str, Any] = {"sentiment": {}, "hours": {}, "days": {}, "stamps": stamps, "offsets": {}, "topic_id": "x"}
     return Counters(posts=posts, **(rest | changes))
-
-
-def counted(*posts: dict[str, Any]) -> Counters:
-    return Counters.of(tally((labeled(**post) for post in posts), load_zones()), "x")
 
 
 def of_place(found: list[CityReport], city: str, place: str) -> PlaceReport:

@@ -8,7 +8,7 @@ from consumer.classify import factory
 from consumer.classify.classify import main
 from consumer.classify.settings import ClassifySettings
 from producer.base.errors import UsageError
-from tests.unit.consumer.classify.conftest import ColourEncoder
+from tests.light import LightEncoder
 from tests.unit.consumer.classify.photos import plain
 
 
@@ -16,8 +16,8 @@ from tests.unit.consumer.classify.photos import plain
 def files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder with pictures and a label set of colours; the encoder sees nothing but colours."""
 
-    def choose(_: ClassifySettings, device: str) -> ColourEncoder:
-        return ColourEncoder()
+    def choose(_: ClassifySettings, device: str) -> LightEncoder:
+        return LightEncoder()
 
     monkeypatch.setattr(factory, "_encoder", choose)
     monkeypatch.chdir(tmp_path)

@@ -7,14 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.classify.classifier import Classifier, Decoded
-from consumer.classify.decision import Decision
 from consumer.classify.survive import BrokenModel, survive
-from tests.light import PLACES, LightEncoder
-from tests.unit.consumer.classify.failing import OUT_OF_MEMORY, Failing, decoded, is_green
-
-
-def classifier(encoder: LightEncoder) -> Classifier:
-    return Classifier(encoder, PLACES, Decision(threshold=0.4))
+from tests.light import LightEncoder
+from tests.unit.consumer.classify.failing import OUT_OF_MEMORY, Failing, classifier, decoded, is_green
 
 
 def labelled(model: Classifier, batch: Sequence[Decoded]) -> list[str | None]:

@@ -4,11 +4,9 @@ from typing import Any
 import pytest
 from scipy.stats import binomtest
 
-from consumer.count.counters import tally
 from consumer.count.figures import CityFigures, Share, popularity
 from consumer.count.snapshot import Counters
-from consumer.count.zones import load_zones
-from tests.labels import labeled
+from tests.labels import counted
 
 
 def counters(**changes: Any) -> Counters:
@@ -18,7 +16,7 @@ def counters(**changes: Any) -> Counters:
 
 
 def of_posts(*posts: dict[str, Any]) -> list[CityFigures]:
-    return list(popularity(Counters.of(tally((labeled(**post) for post in posts), load_zones()), "x")))
+    return list(popularity(counted(*posts)))
 
 
 @pytest.mark.parametrize(

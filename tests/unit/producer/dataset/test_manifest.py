@@ -1,6 +1,6 @@
 import itertools
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -264,10 +264,3 @@ def test_a_big_manifest_is_read_as_it_is_used(tmp_path: Path, kind: str, monkeyp
     entries = open_dataset(path).entries()
     assert [entry.post_id for entry in itertools.islice(entries, 10)] == [str(n) for n in range(10)]
     assert len(made) == 10
-
-
-def test_a_moment_with_another_offset_becomes_utc(tmp_path: Path) -> None:
-    local = MADE.astimezone(timezone(timedelta(hours=-5)))
-    (post,) = posts(open_dataset(jsonl(tmp_path, row(created_at=local.isoformat()))))
-    assert post.created_at == MADE
-    assert post.created_at.tzinfo is UTC
