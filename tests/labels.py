@@ -28,6 +28,13 @@ def labeled(**changes: Any) -> LabeledPost:
     return LabeledPost.model_validate_json(json.dumps(labeled_value(**changes)))
 
 
+def counters(posts: dict[str, dict[str, int]], **changes: Any) -> Counters:
+    """Posts of each city and place, and nothing else but what is said."""
+    stamps = {"e|p|conditional weights=0.8/0.8 gate=0.6 threshold=0.3": 1}
+    rest: dict[str, Any] = {"sentiment": {}, "hours": {}, "days": {}, "stamps": stamps, "offsets": {}, "topic_id": "x"}
+    return Counters(posts=posts, **(rest | changes))
+
+
 def counted(*posts: dict[str, Any]) -> Counters:
     """The counters of these posts, each the golden one with other fields."""
     return Counters.of(tally((labeled(**post) for post in posts), load_zones()), "x")

@@ -23,16 +23,10 @@ from consumer.evaluate.samples.folder import Sample, write_sample
 from consumer.evaluate.scores.decide import ENSEMBLES, decide
 from consumer.evaluate.scores.folder import Scores
 from producer.base.errors import CommandError, UsageError
-from tests.labels import counted
+from tests.labels import counted, counters
 from tests.unit.consumer.evaluate.simulated import CATEGORIES, simulate
 
 STAMP = "simulated|ten@0123abcd|ensemble weights=0.8/0.8 gate=0.6 threshold=0.5"
-
-
-def counters(posts: dict[str, dict[str, int]], **changes: Any) -> Counters:
-    stamps = {"e|p|conditional weights=0.8/0.8 gate=0.6 threshold=0.3": 1}
-    rest: dict[str, Any] = {"sentiment": {}, "hours": {}, "days": {}, "stamps": stamps, "offsets": {}, "topic_id": "x"}
-    return Counters(posts=posts, **(rest | changes))
 
 
 def of_place(found: list[CityReport], city: str, place: str) -> PlaceReport:
@@ -253,12 +247,8 @@ def test_the_page_names_denominators_and_what_was_not_classified(write: Write) -
     assert "Independent posts." in html
     rows = {(row["city"], row["place"]): row for row in write.table("places.csv")}
     coast = rows["sydney", "coast"]
-    assert (coast["posts"], coast["of_all"], coast["of_classified"], coast["not_classified"]) == (
-        "30",
-        "100",
-        "40",
-        "60",
-    )
+    counts = [coast[column] for column in ("posts", "of_all", "of_classified", "not_classified")]
+    assert counts == ["30", "100", "40", "60"]
     assert (float(coast["bound_low"]), float(coast["bound_high"])) == (0.3, 0.9)
     assert coast["sentiment_mean"] == ""
     assert [row["known_local_time"] for row in write.table("cities.csv")] == ["0", "0", "0"]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from consumer.classify.classifier import Classifier
 from consumer.classify.decision import Decision
-from consumer.classify.encoders.encoder import EncoderBug, NotFinite
+from consumer.classify.encoders.encoder import NotFinite
 from consumer.classify.label import Label, Ranking
 from consumer.classify.pictures.decode import NotAnImage, PictureLimits
 from producer.post import Post
@@ -213,15 +213,6 @@ def test_the_stages_are_observed(light: LightEncoder) -> None:
     made.classify([post("grey", "blue")])
     assert [stage for stage, _ in seen] == ["image", "image", "text"]
     assert all(seconds >= 0 for _, seconds in seen)
-
-
-def test_another_number_of_vectors_is_a_bug() -> None:
-    class Forgetful(LightEncoder):
-        def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
-            return super().encode_images(prepared)[1:]
-
-    with pytest.raises(EncoderBug, match="1 vectors for 2"):
-        classifier(Forgetful()).classify([post("red"), post("blue")])
 
 
 def test_no_label_is_made_of_nan() -> None:

@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError, MessageSizeTooLargeError
@@ -9,21 +10,13 @@ from consumer.kafka.transactions import keep_asking_for_coordinator, wait_for_al
 
 
 def test_every_send_is_looked_at_and_the_first_failure_raised() -> None:
-    looked_at: list[int] = []
-
-    class Sent:
-        def __init__(self, number: int, error: Exception | None = None) -> None:
-            self._number, self._error = number, error
-
-        def get(self, timeout: float) -> None:
-            looked_at.append(self._number)
-            if self._error:
-                raise self._error
+    errors = (None, KafkaTimeoutError("expired"), MessageSizeTooLargeError(), None)
+    sent = [Mock(**{"get.side_effect": error}) for error in errors]
 
     with pytest.raises(KafkaTimeoutError, match="expired"):
-        wait_for_all([Sent(1), Sent(2, KafkaTimeoutError("expired")), Sent(3, MessageSizeTooLargeError()), Sent(4)])
-    assert looked_at == [1, 2, 3, 4]
-    wait_for_all([Sent(5)])
+        wait_for_all(sent)
+    assert all(each.get.called for each in sent)
+    wait_for_all(sent[:1])
 
 
 def test_a_commit_whose_coordinator_refuses_the_connection_is_sent_again() -> None:

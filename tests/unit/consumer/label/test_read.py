@@ -5,20 +5,8 @@ from kafka import OffsetAndMetadata, TopicPartition
 
 from consumer.label.group import Reassigned
 from consumer.label.read import POLL_LIMIT
-from tests.unit.consumer.label.reading import PATIENCE, Limits, Line, at, places
+from tests.unit.consumer.label.reading import InFlight, Limits, Line, at, places
 from tests.unit.consumer.label.records import record
-
-
-class NeverDone:
-    """A batch in flight of which the model hangs."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def done(self) -> bool:
-        self.asked += 1
-        assert self.asked < PATIENCE, "the loop has no turn to see that the model hangs"
-        return False
 
 
 @pytest.fixture
@@ -39,7 +27,7 @@ def test_a_batch_has_its_records_and_the_offset_behind_them(line: Line) -> None:
 def test_the_loop_has_its_turn_while_the_model_is_busy_and_nothing_comes(line: Line) -> None:
     line.broker.logs[at(0)].clear()
 
-    assert line.source.next_batch(NeverDone()) is None
+    assert line.source.next_batch(InFlight()) is None
 
 
 def test_what_is_collected_stays_for_the_next_batch(line: Line) -> None:

@@ -363,18 +363,6 @@ def test_a_batch_that_the_model_does_not_give_back_ends_the_worker_as_if_it_were
     line.encoder.hurry.set()
 
 
-def test_a_label_too_large_for_its_topic_becomes_a_dead_letter() -> None:
-    records = [record(0, picture("red"), key=b"x" * 2_000), record(1, picture("red"))]
-    line = Line(0, records=records, output_limit=3_000)
-
-    line.run()
-
-    too_large, labelled = line.sink.outcomes
-    assert not isinstance(too_large, LabeledPost)
-    assert (too_large.stage, too_large.reason) == ("publish", "output_too_large")
-    assert isinstance(labelled, LabeledPost)
-
-
 def test_a_dead_letter_too_large_for_its_topic_goes_without_the_value_and_ends_no_worker() -> None:
     line = Line(0, records=[record(0, b"no picture" * 1_000), record(1, picture("red"))])
     line.sink._topics = Topics(1, 10**6, dead_letter_limit=5_000)

@@ -1,6 +1,5 @@
 import itertools
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,7 @@ import pytest
 from producer.base.errors import CommandError, UsageError
 from producer.dataset.entry import Entry, Refused
 from producer.dataset.open import entries_after, open_dataset
-from tests.unit.producer.tree import ENOUGH, JPEG, ids, posts, put
-
-OLD_ID = "1480879485913200243"
-MADE = datetime(2017, 3, 29, 2, 30, 13, 147000, UTC)
+from tests.unit.producer.tree import ENOUGH, JPEG, MADE, OLD_ID, ids, posts, put
 
 
 @pytest.fixture

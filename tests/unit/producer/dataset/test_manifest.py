@@ -11,10 +11,7 @@ from pyarrow import parquet
 from producer.base.errors import CommandError
 from producer.dataset.entry import Entry, Refused
 from producer.dataset.open import open_dataset
-from tests.unit.producer.tree import ENOUGH, JPEG, posts, put
-
-OLD_ID = "1480879485913200243"
-MADE = datetime(2017, 3, 29, 2, 30, 13, 147000, UTC)
+from tests.unit.producer.tree import ENOUGH, JPEG, MADE, OLD_ID, posts, put
 
 
 @pytest.fixture(autouse=True)
