@@ -58,6 +58,10 @@ class Mutant:
         self.name, self.guard, self.edits, self.tests = name, guard, edits, tests
 
 
+WITHOUT_CHECK = Edit(
+    READ, "is_over = generation < 0 or generation != self._consumer.group_metadata().generation_id", "is_over = False"
+)
+
 MUTANTS = (
     Mutant(
         "metadata-when-polled",
@@ -83,11 +87,7 @@ MUTANTS = (
     Mutant(
         "generation-check",
         "a batch whose generation is over, or that has none, is not published",
-        Edit(
-            READ,
-            "is_over = generation < 0 or generation != self._consumer.group_metadata().generation_id",
-            "is_over = False",
-        ),
+        WITHOUT_CHECK,
         tests=[
             "test_a_batch_without_a_generation_is_not_published",
             "test_a_batch_has_the_group_metadata_of_the_poll_not_of_later",
@@ -108,11 +108,7 @@ MUTANTS = (
             "self._sink.publish(Batch(batch.records, batch.offsets, self._source._consumer.group_metadata(), "
             "batch.closed_by), records)",
         ),
-        Edit(
-            READ,
-            "is_over = generation < 0 or generation != self._consumer.group_metadata().generation_id",
-            "is_over = False",
-        ),
+        WITHOUT_CHECK,
         tests=["test_what_others_published_while_a_worker_stood_still_is_not_published_again"],
     ),
     Mutant(

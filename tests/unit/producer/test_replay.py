@@ -77,12 +77,8 @@ def test_every_post_is_sent_in_order() -> None:
 
 
 def test_what_cannot_be_sent_is_counted_and_named(caplog: pytest.LogCaptureFixture) -> None:
-    def mixed() -> Iterator[Post | Refused]:
-        yield from posts(3)
-        yield Refused("bad", "bad.jpg: is empty")
-        yield Refused(None, "line 7: no post")
-
-    tally = replay(mixed(), Broker().send, threading.Event())
+    mixed = [*posts(3), Refused("bad", "bad.jpg: is empty"), Refused(None, "line 7: no post")]
+    tally = replay(iter(mixed), Broker().send, threading.Event())
     assert tally == Tally(sent=3, failed=2, sent_bytes=30, last="bad")
     assert [record.getMessage() for record in caplog.records] == [
         "failed: bad.jpg: is empty",
@@ -291,7 +287,6 @@ def test_without_a_terminal_a_line_comes_now_and_then(
         ["x", "--ids", "twitter"],
         ["x", "--max-request-size", "1"],
         ["x", "--delivery-timeout", "0"],
-        ["x", "--input-topic", "posts-dlt"],
     ],
 )
 def test_wrong_settings_are_wrong_usage(argv: list[str]) -> None:

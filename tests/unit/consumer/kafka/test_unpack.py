@@ -369,3 +369,8 @@ def test_a_checksum_that_is_wrong_is_an_error_as_ever() -> None:
     data[-1] ^= 1
     with pytest.raises(Exception, match="failed crc check"):
         list(taken(bytes(data), 0))
+
+
+def test_snappy_blocks_are_read_one_by_one() -> None:
+    read = stream._joined(iter([b"abc", b"", b"de"]))
+    assert b"".join(iter(lambda: read(2), b"")) == b"abcde"
