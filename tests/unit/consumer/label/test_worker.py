@@ -168,9 +168,9 @@ class Line:
             self.inference.close()
 
 
-def slow(count: int) -> list[Record]:
-    """Records that keep the model busy until it is told to hurry."""
-    return [record(number, picture((90, 100, 90)), caption="takes 600 s") for number in range(count)]
+def slow(count: int, seconds: int) -> list[Record]:
+    """Records each of which keeps the model busy for so long, or until it is told to hurry."""
+    return [record(number, picture((90, 100, 90)), caption=f"takes {seconds} s") for number in range(count)]
 
 
 def ids(count: int) -> list[str]:
@@ -293,7 +293,7 @@ def test_a_stop_publishes_what_is_in_flight_and_takes_no_more() -> None:
 
 
 def test_two_batches_are_in_flight_at_most_however_slow_the_model() -> None:
-    line = Line(0, records=slow(20))
+    line = Line(0, records=slow(20, 60))
     working = threading.Thread(target=line.run)
     working.start()
     wait_until(lambda: line.source.position >= 4)
@@ -308,7 +308,7 @@ def test_two_batches_are_in_flight_at_most_however_slow_the_model() -> None:
 
 
 def test_a_stop_does_not_wait_for_a_slow_model_beyond_the_drain_timeout() -> None:
-    line = Line(0, records=slow(4), drain_timeout=0.2)
+    line = Line(0, records=slow(4, 600), drain_timeout=0.2)
 
     def stop_when_busy() -> None:
         wait_until(lambda: line.inference.is_busy)
@@ -353,7 +353,7 @@ def test_what_is_the_sender_s_fault_never_ends_the_worker(caplog: pytest.LogCapt
 
 
 def test_a_batch_that_the_model_does_not_give_back_ends_the_worker_as_if_it_were_killed() -> None:
-    line = Line(0, records=slow(4), max_poll_interval=1)
+    line = Line(0, records=slow(4, 30), max_poll_interval=1)
 
     with pytest.raises(Hanging, match=r"more than 80% of MAX_POLL_INTERVAL \(1 s\)"):
         line.run()
