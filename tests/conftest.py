@@ -1,6 +1,7 @@
 """What tests share: one broker and one Redis per session, fresh topics and keys per test, commands that always end."""
 
 import itertools
+import logging
 import os
 import signal
 import subprocess
@@ -37,6 +38,18 @@ def rounding() -> Iterator[None]:
 
             round_otherwise(patch)
         yield
+
+
+@pytest.fixture
+def as_before() -> Iterator[None]:
+    """Put back the signal and log handlers that a command sets for its process."""
+    signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    for number, handler in signals.items():
+        signal.signal(number, handler)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 import consumer.health
 from consumer.health import Health, serve
 from producer.base.errors import CommandError
+from tests.unit.consumer.clock import Clock
 
 Address = str
 
@@ -21,14 +22,6 @@ def get(address: Address, path: str) -> tuple[int, str]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode()
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture
