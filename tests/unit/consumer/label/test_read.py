@@ -1,7 +1,10 @@
 """Stage `read` against a consumer whose group changes on command: what it hands out, and what it must drop."""
 
+from unittest.mock import Mock
+
 import pytest
 from kafka import OffsetAndMetadata, TopicPartition
+from kafka.errors import CommitFailedError, RebalanceInProgressError
 
 from consumer.label.group import Reassigned
 from consumer.label.read import POLL_LIMIT
@@ -224,6 +227,18 @@ def test_what_came_out_of_a_topic_since_deleted_says_nothing_of_its_successor(li
     line.source.resync()
 
     assert line.consumer.positions[at(0)] == 0
+
+
+@pytest.mark.parametrize("refusal", [CommitFailedError, RebalanceInProgressError])
+def test_a_group_that_moves_on_while_it_looks_is_joined_again_by_the_next_poll(
+    line: Line, monkeypatch: pytest.MonkeyPatch, refusal: type[Exception]
+) -> None:
+    monkeypatch.setattr(line.consumer, "commit", Mock(side_effect=refusal))
+    line.source.resync()
+    line.consumer.during_poll.append(lambda: line.consumer.give(0))
+
+    with pytest.raises(Reassigned):
+        line.batch()
 
 
 def test_a_poll_happens_within_a_limit(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
