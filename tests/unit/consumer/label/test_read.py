@@ -238,7 +238,7 @@ def test_a_group_that_moves_on_while_it_looks_is_joined_again_by_the_next_poll(
     line.consumer.during_poll.append(lambda: line.consumer.give(0))
 
     with pytest.raises(Reassigned):
-        line.batch()
+        line.source.next_batch(None)
 
 
 def test_a_poll_happens_within_a_limit(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
