@@ -23,10 +23,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from producer.base.connect import close_at_once, connect
-from producer.base.errors import CommandError, UsageError
+from producer.base.errors import CommandError
 from producer.base.settings import TopicSettings, load
 from producer.dataset.entry import Entry, Refused
-from producer.dataset.open import Dataset, entries_after, open_dataset
+from producer.dataset.open import Dataset, chosen_cities, entries_after, open_dataset
 from producer.in_flight import InFlight, Sent, Tally
 from producer.post import Post
 from producer.topics import DEFAULT_MAX_REQUEST_SIZE, admin_client, describe
@@ -64,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
     """``replay``: exit code 1 when a post failed, or the replay ended early."""
     settings = load(ReplaySettings, "python -m producer replay", argv)
     dataset = open_dataset(settings.dataset, settings.city, settings.ids)
-    cities = _chosen_cities(settings, dataset)
+    cities = chosen_cities(settings.cities, settings.dataset, dataset)
     entries = dataset.entries(cities)
     if settings.start_after:
         entries = entries_after(entries, settings.start_after)
@@ -141,18 +141,6 @@ def _read(entry: Entry | Refused, max_bytes: int) -> Post | Refused:
         return refused
 
 
-def _chosen_cities(settings: ReplaySettings, dataset: Dataset) -> set[str] | None:
-    if settings.cities is None:
-        return None
-    chosen = {city.strip() for city in settings.cities.split(",")} - {""}
-    there = dataset.cities()
-    if unknown := sorted(chosen.difference(there)):
-        raise UsageError(
-            f"--cities {', '.join(unknown)}: not in {settings.dataset}; there are: {', '.join(there)[:1000]}"
-        )
-    return chosen
-
-
 def _record_limit(settings: ReplaySettings) -> int:
     """The largest record that may be sent, in bytes: MAX_REQUEST_SIZE, or the topic's own limit where that is less.
 
@@ -212,7 +200,9 @@ def _signals() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def _progress(settings: ReplaySettings, dataset: Dataset, cities: set[str] | None) -> Iterator[Callable[[Tally], None]]:
+def _progress(
+    settings: ReplaySettings, dataset: Dataset, cities: tuple[str, ...] | None
+) -> Iterator[Callable[[Tally], None]]:
     """What to call with the tally, often: a bar on a terminal, else a line now and then."""
     if not sys.stderr.isatty():
         yield _every(REPORT_EVERY, lambda tally: log.info("sent %d, failed %d so far", tally.sent, tally.failed))

@@ -1,6 +1,7 @@
 """What tests share: one broker and one Redis per session, fresh topics and keys per test, commands that always end."""
 
 import itertools
+import logging
 import os
 import signal
 import subprocess
@@ -39,9 +40,21 @@ def rounding() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def as_before() -> Iterator[None]:
+    """Put back the signal and log handlers that a command sets for its process."""
+    signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    for number, handler in signals.items():
+        signal.signal(number, handler)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Three fresh topics."""
+    """Three fresh topics, and a group of workers that has the input's name."""
 
     input: str
     output: str
@@ -55,6 +68,7 @@ class Topics:
             "PLACESTREAM_INPUT_TOPIC": self.input,
             "PLACESTREAM_OUTPUT_TOPIC": self.output,
             "PLACESTREAM_DEAD_LETTER_TOPIC": self.dead_letter,
+            "PLACESTREAM_GROUP_ID": self.input,
         }
 
 
@@ -236,23 +250,29 @@ def background(folder: Path, environment: dict[str, str]) -> Iterator[StartCli]:
         yield start
 
 
+def run_to_end(
+    folder: Path, environment: Mapping[str, str], module: str, *arguments: str, timeout: float = PATIENCE
+) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m MODULE ARGUMENTS…``; one that takes longer is killed. What it writes goes to this folder."""
+    output, errors = (folder / f"{uuid.uuid4().hex}.{name}" for name in ("out", "err"))
+    process = begin(module, arguments, environment, output, errors)
+    try:
+        code = process.wait(timeout)
+    finally:
+        kill(process)
+    return subprocess.CompletedProcess([module, *arguments], code, output.read_text(), errors.read_text())
+
+
 @pytest.fixture
 def run_cli(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> RunCli:
     """``run_cli("producer", "topics", env=…)``: against the stack, without the caller's own PLACESTREAM_* variables."""
-
     folder = tmp_path_factory.mktemp("commands")
 
     def run(
         module: str, *arguments: str, env: dict[str, str] | None = None, timeout: float = PATIENCE
     ) -> subprocess.CompletedProcess[str]:
         environment = clean_environment() | stack.environment | (env or {})
-        output, errors = (folder / f"{uuid.uuid4().hex}.{name}" for name in ("out", "err"))
-        process = begin(module, arguments, environment, output, errors)
-        try:
-            code = process.wait(timeout)
-        finally:
-            kill(process)
-        return subprocess.CompletedProcess([module, *arguments], code, output.read_text(), errors.read_text())
+        return run_to_end(folder, environment, module, *arguments, timeout=timeout)
 
     return run
 

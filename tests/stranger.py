@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import redis
-import yaml
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
@@ -39,7 +38,8 @@ from tests.conftest import Background, StartCli, Topics, background, clean_envir
 from tests.labels import labeled
 from tests.processes import children
 from tests.prometheus import Prometheus
-from tests.wire import picture, post
+from tests.unit.deploy.manifests import base, container, find
+from tests.wire import picture, post, write
 
 TOPICS = Topics("posts", "labeled-posts", "posts-dlt", 1)
 CITY = [(b"city", b"london")]
@@ -48,7 +48,6 @@ LAG, DEAD = "placestream_consumer_lag_records", "placestream_dead_letters_total"
 ALERTS = {"HarmfulRecord", "DeadLetterFlood", "DeadLetterRatio", "FirstDeadLetter", "CitiesCapped"}
 """Those that are to be sent, and may be: of posts that could have done harm, of a flood of dead ones, of the cities."""
 MUST_FIRE = {"HarmfulRecord", "FirstDeadLetter", "CitiesCapped"}
-MANIFEST = Path(__file__).parents[1] / "deploy/kubernetes/base/label.yml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +153,10 @@ class Range:
         watch, began = Watch(self.worker), time.monotonic()
         labels, dead = len(self.labels), len(self.dead)
         with watch.watching():
-            self.write([post(f"before {name}")])
+            write(self.stack, TOPICS.input, [post(f"before {name}")])
             error = produce(self.stack, TOPICS.input, data)
             assert error == 0, f"{name}: the broker refuses it with error {error}"
-            self.write([post(f"after {name}")])
+            write(self.stack, TOPICS.input, [post(f"after {name}")])
             self.wait(labels + dead + 2 + attack.culprits)
         reasons = self.dead[dead:]
         assert {f"before {name}".encode(), f"after {name}".encode()} <= set(self.labels[labels:])
@@ -166,15 +165,6 @@ class Range:
         counted = sum(each.value for each in scraped(self.worker) if each.name == DEAD)
         assert counted == len(self.dead), f"{name}: {counted} dead letters are counted, {len(self.dead)} there"
         return reasons, time.monotonic() - began, watch
-
-    def write(self, records: Iterable[tuple[bytes | None, bytes | None, list[tuple[str, Any]]]]) -> None:
-        """Send records to the only partition."""
-        with closing(
-            KafkaProducer(bootstrap_servers=self.stack.broker.address, max_request_size=2**24, batch_size=2**19)
-        ) as producer:
-            sent = [producer.send(TOPICS.input, value, key, headers) for key, value, headers in records]
-            for future in sent:
-                future.get(timeout=60)
 
     def wait(self, number: int) -> None:
         """Wait until so many labels and dead letters have come out, and no more."""
@@ -213,7 +203,7 @@ def fuzz(target: Range, seconds: float, seed: int) -> int:
     chance, sent, until = random.Random(seed), 0, time.monotonic() + seconds
     while time.monotonic() < until:
         out = len(target.labels) + len(target.dead)
-        target.write(damaged(chance) for _ in range(500))
+        write(target.stack, TOPICS.input, [damaged(chance) for _ in range(500)])
         target.wait(out + 500)
         sent += 500
     return sent
@@ -242,7 +232,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120, help="of damaged pictures and records")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="of what is damaged")
     given = parser.parse_args()
-    allowed = allowed_memory()
+    limits = container(find(base(), "StatefulSet"))["resources"]["limits"]
+    allowed = 1024 * float(limits["memory"].removesuffix("Gi"))
     console = Console()
     table = Table("attack", "bytes", "outcome", "seconds", "MiB", "lag", title="A stranger's attacks")
     with (
@@ -270,7 +261,7 @@ def main() -> int:
             outputs.assign([TopicPartition(topic, 0) for topic in (TOPICS.output, TOPICS.dead_letter)])
             worker.wait_for_output(" joined ")
             target = Range(stack, worker, outputs)
-            target.write([post("first")])
+            write(stack, TOPICS.input, [post("first")])
             target.wait(1)
             broken = []
             for name, attack in ATTACKS.items():
@@ -315,15 +306,6 @@ def alerting(folder: Path) -> Iterator[Prometheus | None]:
         yield prometheus
     finally:
         prometheus.stop()
-
-
-def allowed_memory() -> float:
-    """MiB that the manifest of `label` allows."""
-    for document in yaml.safe_load_all(MANIFEST.read_text("utf-8")):
-        if document["kind"] == "StatefulSet":
-            (container,) = document["spec"]["template"]["spec"]["containers"]
-            return 1024 * float(container["resources"]["limits"]["memory"].removesuffix("Gi"))
-    raise AssertionError(f"{MANIFEST} has no StatefulSet")
 
 
 if __name__ == "__main__":

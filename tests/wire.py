@@ -71,6 +71,19 @@ def write_raw(stack: Stack, topic: str, key: bytes | None, value: bytes | None, 
         future.get(timeout=30)
 
 
+def recreate(admin: KafkaAdminClient, topic: str, partitions: int = 2) -> None:
+    """Delete a topic, and create it anew as soon as its deletion is through."""
+    wanted = {topic: {"num_partitions": partitions, "replication_factor": 1}}
+
+    def is_created() -> bool:
+        answer = admin.create_topics(wanted, raise_errors=False)
+        return all(each["error_code"] == 0 for each in answer["topics"])
+
+    admin.delete_topics([topic])
+    wait_until(is_created, what=f"{topic} created anew")
+    admin.wait_for_topics([topic])
+
+
 def configure(stack: Stack, topic: str, **config: Any) -> None:
     """Change settings of a topic, named as Kafka does but with underscores."""
     named = {name.replace("_", "."): str(value) for name, value in config.items()}

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from consumer.classify.places import readable
 from consumer.labeled_post import LabeledPost
 
 
@@ -26,18 +29,17 @@ def parts(post: LabeledPost) -> Parts:
 
 
 def share_of(post: LabeledPost, place: str, confidence: float) -> Parts:
-    """Split a place's deciding confidence: weighted by the ensemble's weights, divided by their sum."""
+    """Split a place's deciding confidence: what `Decision.combine` makes of either distribution without the other."""
     if post.decided_by == "image":
         return Parts(confidence, 0.0, True)
-    image_weight, text_weight = post.decision.weights
-    whole = (image_weight + text_weight) or 1.0
+    combine, nothing = post.decision.to_decision().combine, np.array(0.0)
     image = dict(post.image.top).get(place)
-    text = dict(post.text.top).get(place) if post.text else None
     if image is not None:
-        of_image = min(confidence, image * image_weight / whole)
+        of_image = min(confidence, float(combine(np.array(image), nothing)))
         return Parts(of_image, confidence - of_image, True)
+    text = dict(post.text.top).get(place) if post.text else None
     if text is not None:
-        of_text = min(confidence, text * text_weight / whole)
+        of_text = min(confidence, float(combine(nothing, np.array(text))))
         return Parts(confidence - of_text, of_text, True)
     return Parts(confidence, 0.0, False)
 
@@ -76,11 +78,6 @@ def _how_it_ended(post: LabeledPost) -> str:
         return f"The confidence of {confidence} reaches the threshold of {threshold}: {readable(post.place)}."
     nearest = f"; {readable(post.top[0][0])} came nearest" if post.top else ""
     return f"The confidence of {confidence} is below the threshold of {threshold}: not classified{nearest}."
-
-
-def readable(category: str) -> str:
-    """A category as one reads it: ``temple/east_asia`` is ``temple / east asia``."""
-    return category.replace("_", " ").replace("/", " / ")
 
 
 def number(value: float) -> str:

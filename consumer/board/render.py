@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from consumer.board import cities, explain
 from consumer.board.wall import Shown, Wall
+from consumer.classify.places import readable
 from consumer.count.counters import NOT_CLASSIFIED
 from consumer.count.figures import WEEKDAYS
 from consumer.labeled_post import LabeledPost
@@ -66,7 +67,7 @@ def _signed(value: float) -> str:
 
 def place(category: str | None) -> str:
     """A category as one reads it, or that there is none."""
-    return "not classified" if category in (None, NOT_CLASSIFIED) else explain.readable(str(category))
+    return "not classified" if category in (None, NOT_CLASSIFIED) else readable(str(category))
 
 
 def _source(post: LabeledPost) -> str:

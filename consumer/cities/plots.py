@@ -5,9 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from consumer.cities.figures import CityReport, Distance, matrix
+from consumer.classify.places import readable
 from consumer.count.figures import WEEKDAYS, week
 from consumer.evaluate.pages.drawing import MUTED, OKABE_ITO, plain, png
-from consumer.evaluate.pages.page import readable
 
 FEW = 10
 """Posts of a cell below which it is marked: its share is mostly chance."""

@@ -25,7 +25,7 @@ from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
 from consumer.count.snapshot import Counters
 from consumer.count.zones import load_zones
-from consumer.evaluate.pages import page
+from consumer.evaluate.pages import files, page
 from consumer.evaluate.samples.folder import Sample
 from consumer.metrics import CountMetrics
 from producer.base.connect import connect
@@ -152,7 +152,7 @@ def _write(
     pictures["distances.png"] = drawn
     for name, png in pictures.items():
         if png is not None:
-            page.write(folder / name, png)
+            files.write(folder / name, png)
     tables = {
         "places.csv": city_tables.places(found, corrected),
         "cities.csv": city_tables.cities(found),
@@ -160,8 +160,8 @@ def _write(
         "distances.csv": city_tables.distances(apart),
     }
     for name, table in tables.items():
-        page.write(folder / name, table)
-    page.write(
+        files.write(folder / name, table)
+    files.write(
         settings.output,
         page.render(
             "popularity.html.j2",

@@ -7,7 +7,7 @@ from consumer.cities.corrected import Corrected
 from consumer.cities.figures import CityReport, Distance
 from consumer.count.counters import NOT_CLASSIFIED
 from consumer.count.figures import WEEKDAYS, week
-from consumer.evaluate.pages import page
+from consumer.evaluate.pages.files import table
 
 
 def places(found: Sequence[CityReport], corrected: Mapping[tuple[str, str], Corrected]) -> str:
@@ -71,7 +71,7 @@ def places(found: Sequence[CityReport], corrected: Mapping[tuple[str, str], Corr
                     *((right.precision, right.judged, right.share, right.low, right.high) if right else (None,) * 5),
                 )
 
-    return page.table(columns, rows())
+    return table(columns, rows())
 
 
 def cities(found: Sequence[CityReport]) -> str:
@@ -89,7 +89,7 @@ def cities(found: Sequence[CityReport]) -> str:
         )
         for city in found
     )
-    return page.table(columns, rows)
+    return table(columns, rows)
 
 
 def hours(hours: Mapping[str, Mapping[str, int]]) -> str:
@@ -104,11 +104,11 @@ def hours(hours: Mapping[str, Mapping[str, int]]) -> str:
                 name = "" if place == NOT_CLASSIFIED else place
                 yield city, name, WEEKDAYS[int(weekday)], hour, posts, total, posts / total
 
-    return page.table(("city", "place", "weekday", "hour", "posts", "all_posts_in_that_hour", "share"), rows())
+    return table(("city", "place", "weekday", "hour", "posts", "all_posts_in_that_hour", "share"), rows())
 
 
 def distances(apart: Sequence[Distance]) -> str:
     """A row per pair of cities."""
     columns = ("city", "other", "posts", "other_posts", "distance", "by_chance", "p", "p_holm")
     rows = ((each.city, each.other, *each.posts, each.distance, each.by_chance, each.p, each.p_holm) for each in apart)
-    return page.table(columns, rows)
+    return table(columns, rows)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import CliPositionalArg, SettingsConfigDict
+from pydantic_settings import CliPositionalArg
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -26,9 +26,6 @@ BATCH = 16
 
 class ClassifyCommand(ClassifySettings):
     """Classify pictures."""
-
-    # The flag json needs an alias; without this line the bare variable JSON would set it.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     pictures: CliPositionalArg[list[Path]] = Field(description="picture files")
     caption: str | None = Field(None, description="caption of every picture")

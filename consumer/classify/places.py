@@ -27,6 +27,11 @@ TEMPLATES: dict[Templates, tuple[str, ...]] = {
 """Prompts of a place; its vector is their mean. A place without description goes without those that need one."""
 
 
+def readable(category: str) -> str:
+    """A category as one reads it: ``temple/east_asia`` is ``temple / east asia``."""
+    return category.replace("_", " ").replace("/", " / ")
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """One place of a label set.

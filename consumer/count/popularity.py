@@ -9,7 +9,6 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic_settings import SettingsConfigDict
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -38,9 +37,6 @@ MOST_NAMED = 20
 
 class PopularitySettings(RedisSettings):
     """Print which places each city photographs, how often, and in what mood; or its busy hours and weekdays."""
-
-    # The flags json and csv need an alias; without this line the bare variables JSON and CSV would set them.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     city: str | None = Field(None, description="only this city")
     by: Literal["place", "hour", "weekday"] = Field("place", description="rows: place, hour or weekday")

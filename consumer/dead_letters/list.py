@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import Field
-from pydantic_settings import SettingsConfigDict
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -25,9 +24,6 @@ LONGEST_MESSAGE = 200
 
 class ListSettings(ChosenSettings):
     """Print the dead letters that wait to be replayed, newest last."""
-
-    # The flags json and all need an alias; without this line the bare variables JSON and ALL would set them.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     all_: bool = Field(False, alias="all", description="also what was replayed")
     limit: int | None = Field(

@@ -6,10 +6,11 @@ The traps of kafka-python that shape this file are listed in `consumer/kafka/REA
 import logging
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 from kafka import TopicPartition
-from kafka.errors import CorruptRecordError, UnsupportedCodecError
+from kafka.errors import CommitFailedError, CorruptRecordError, RebalanceInProgressError, UnsupportedCodecError
 
 from consumer.kafka.offsets import ROUND_TRIP_MS, Ends, ends_of
 from consumer.kafka.unpack import LARGEST
@@ -173,7 +174,8 @@ class Source:
         starts, latest = self._positions.choose_starts(self._consumer)
         for partition, offset in starts.items():
             self._seek(partition, offset)
-        self._trials.begin(self._consumer, self._positions.notes, starts, latest)
+        with suppress(CommitFailedError, RebalanceInProgressError):  # the next poll joins the group again
+            self._trials.begin(self._consumer, self._positions.notes, starts, latest)
         self._lag.restart(starts, latest, self._positions.after(0).metadata)
         self._synced = seen
         if starts:

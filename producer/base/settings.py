@@ -18,6 +18,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="PLACESTREAM_",
+        env_prefix_target="all",  # of aliases, too: the bare variables OUTPUT and JSON set nothing
         frozen=True,
         extra="ignore",
         cli_kebab_case=True,

@@ -6,7 +6,7 @@ Layouts of folders are read in `folders.py`, tables in `manifest.py`; both yield
 from collections.abc import Iterator
 from pathlib import Path
 
-from producer.base.errors import CommandError
+from producer.base.errors import CommandError, UsageError
 from producer.dataset import folders, manifest
 from producer.dataset.entry import Entry, Refused
 
@@ -45,3 +45,18 @@ def entries_after(entries: Iterator[Entry | Refused], post_id: str) -> Iterator[
         if entry.post_id == post_id:
             return entries
     raise CommandError(f"--start-after {post_id}: the dataset (as chosen) has no post of this id")
+
+
+def chosen_cities(cities: str | None, path: Path, dataset: Dataset) -> tuple[str, ...] | None:
+    """The cities that the flag CITIES names, sorted; None for all.
+
+    Raises:
+        UsageError: the dataset has no such city.
+    """
+    if cities is None:
+        return None
+    chosen = {city.strip() for city in cities.split(",")} - {""}
+    there = dataset.cities()
+    if unknown := sorted(chosen.difference(there)):
+        raise UsageError(f"--cities {', '.join(unknown)}: not in {path}; there are: {', '.join(there)[:1000]}")
+    return tuple(sorted(chosen))

@@ -18,7 +18,7 @@ from tests.conftest import Topics, wait_until
 from tests.light import COLOURS
 from tests.wire import picture
 
-AT_LEAST = 3_000
+AT_LEAST = 2_400
 """Posts of every scenario with the light encoder."""
 POISON = 0.05
 POISONS = (b"no picture at all", picture("red", kind="JPEG", size=64)[:400], b"{ no json")
@@ -47,7 +47,7 @@ class Feed:
         stack: Stack,
         topics: Topics,
         seed: int,
-        per_second: int = 150,
+        per_second: int = 120,
         at_least: int = AT_LEAST,
         pictures: Sequence[bytes] = PICTURES,
     ) -> None:
@@ -135,7 +135,7 @@ class Feed:
 
 
 @contextmanager
-def feeding(stack: Stack, topics: Topics, seed: int, per_second: int = 150) -> Iterator[Feed]:
+def feeding(stack: Stack, topics: Topics, seed: int, per_second: int = 120) -> Iterator[Feed]:
     """A feed that writes beside the block."""
     with closing(Feed(stack, topics, seed, per_second)) as feed:
         feed.start()

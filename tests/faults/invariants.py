@@ -42,11 +42,6 @@ def behind(stack: Stack, topics: Topics, group: str) -> int | None:
     )
 
 
-def is_all_committed(stack: Stack, topics: Topics, group: str) -> bool:
-    """Whether the group has committed everything that the input holds now."""
-    return behind(stack, topics, group) == 0
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of the posts of a feed, as a `read_committed` reader sees it."""
@@ -71,7 +66,7 @@ def came_out(stack: Stack, topics: Topics, feed: Feed, timeout: float = 30) -> O
 def assert_exactly_once(stack: Stack, topics: Topics, feed: Feed) -> Outcome:
     """ids(labels) + ids(dead letters) = ids(input), each once, with the same partition number; the dead are the poison.
 
-    All read as `read_committed`. The group has committed everything: see `is_all_committed`.
+    All read as `read_committed`. The group has committed everything: see `Pool.settle`.
     """
     out = came_out(stack, topics, feed)
     assert_each_once(out, feed)

@@ -60,7 +60,7 @@ class Pool:
     def start(self, *names: str, flags: tuple[str, ...] = (), **environment: str) -> None:
         """Start these workers; wait for nothing."""
         self.started |= dict.fromkeys(names, (flags, environment))
-        env = self.topics.environment | {"PLACESTREAM_GROUP_ID": self.group, "OMP_NUM_THREADS": "1"} | environment
+        env = self.topics.environment | {"OMP_NUM_THREADS": "1"} | environment
         for name in names:
             self.workers[name] = self.start_cli(
                 self.module, *self.arguments, *FLAGS, *flags, "--replica", name, env=env
@@ -114,6 +114,10 @@ class Pool:
         feed.finish()
         self.wait_committed()
         feed.last()
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the group has committed all that the input holds, and no transaction is open on the outputs."""
         self.wait_committed()
         wait_until(lambda: is_settled(self.stack, self.topics), what="every transaction ended")
 

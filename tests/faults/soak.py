@@ -30,6 +30,7 @@ from tests.conftest import PATIENCE, Background, Topics, background, clean_envir
 from tests.faults.feed import Feed, feeding
 from tests.faults.invariants import Outcome, assert_each_once, behind, came_out, is_settled
 from tests.faults.pool import NAMES, Pool
+from tests.integration.consumer.count.conftest import counted
 
 FAULTS = ("kill", "freeze", "visit", "count", "redis", "broker")
 STEADY, *OTHERS = NAMES
@@ -137,8 +138,7 @@ class Soak:
     def counted(self) -> int:
         """Posts in the counters."""
         with redis.Redis.from_url(self.stack.redis.url, decode_responses=True) as client:
-            stamps: dict[str, str] = client.hgetall("{placestream}:stamps")
-        return sum(map(int, stamps.values()))
+            return counted(client, "{placestream}")
 
     def warm(self, warm_up: float) -> list[Memory]:
         """What the workers that live held after the first seconds of their lives, where that is more than a moment."""

@@ -12,7 +12,6 @@ from consumer.kafka.transactions import DELIVERY_TIMEOUT_MS
 from deploy.local.stack import Stack
 from tests.conftest import wait_until
 from tests.faults.feed import feeding
-from tests.faults.invariants import aborted
 from tests.faults.pool import NAMES, Pool, resyncs
 
 KILLS = 3
@@ -45,7 +44,6 @@ def test_workers_outlive_a_broker_that_is_killed_three_times(pool: Pool, seed: i
         pool.finish(feed)
     assert len(pids) == KILLS + 1
     assert_outlived(pool.mended[early:])
-    print(f"aborted records in the log: {aborted(stack, pool.topics)}")
 
 
 def test_workers_outlive_a_broker_that_is_frozen_beyond_every_timeout_of_a_send(
@@ -67,7 +65,6 @@ def test_workers_outlive_a_broker_that_is_frozen_beyond_every_timeout_of_a_send(
         pool.wait_published(*NAMES)
         pool.finish(feed)
     assert_outlived(pool.mended[early:])
-    print(f"aborted records in the log: {aborted(stack, pool.topics)}")
 
 
 def assert_outlived(ended: list[str]) -> None:

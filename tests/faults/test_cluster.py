@@ -10,7 +10,6 @@ import pytest
 from tests.conftest import MakeTopics, wait_until
 from tests.faults.cluster import NODES, Cluster
 from tests.faults.feed import feeding
-from tests.faults.invariants import aborted
 from tests.faults.pool import NAMES, Pool
 
 PER_SECOND = 60
@@ -50,4 +49,3 @@ def test_workers_go_on_while_a_node_of_three_is_down(pool: Pool, seed: int, stac
         wait_until(stack.is_in_sync, what="every copy is in sync")
         pool.finish(feed)
     assert all("fenced" in last for last in pool.mended[early:]), pool.mended
-    print(f"aborted records in the log: {aborted(pool.stack, pool.topics)}")

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from producer.sample import write_sample
 from tests.faults.feed import Feed
-from tests.faults.invariants import aborted
 from tests.faults.pool import Pool
 
-POSTS = 300
+POSTS = 150
 PER_SECOND = 5
 TWO = ("a", "b")
 KILLS = 3
@@ -40,4 +39,3 @@ def test_workers_with_the_real_encoder_killed_at_random_moments_lose_and_double_
         pool.finish(feed)
     for name, worker in pool.workers.items():
         assert "encoder=conse/efficientnet-lite0+minilm-l6" in worker.output, name
-    print(f"aborted records in the log: {aborted(pool.stack, pool.topics)}")

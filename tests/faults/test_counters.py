@@ -15,6 +15,7 @@ from deploy.local.redis_server import RedisServer, find_server
 from tests.conftest import Background, RunCli, wait_until
 from tests.faults.feed import feeding
 from tests.faults.pool import NAMES, Pool
+from tests.integration.consumer.count.conftest import counted as posts_in
 from tests.wire import read_all
 
 KILLS_EACH = 2
@@ -52,8 +53,7 @@ def test_counters_survive_kills_of_count_and_every_fault_of_redis_while_two_coun
 
     def counted() -> int:
         with redis.Redis.from_url(server.url, decode_responses=True) as client:
-            stamps: dict[str, str] = client.hgetall(f"{counter_prefix}:stamps")
-        return sum(map(int, stamps.values()))
+            return posts_in(client, counter_prefix)
 
     def wait_for_more() -> int:
         before = counted()

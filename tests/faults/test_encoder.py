@@ -45,7 +45,6 @@ def test_a_worker_whose_model_thread_dies_ends_and_one_whose_model_hangs_loses_i
     assert f"reached: {ENDS}" in dead.output
     assert "Traceback" not in dead.output
     last = dead.output.splitlines()[-1]
-    print(last)
     assert ": the encoder light ended its thread" in last
     assert f"reached: {HANGS}" in hanging.output
     assert ": a batch is in the model for more than 80% of MAX_POLL_INTERVAL" in hanging.output.splitlines()[-1]

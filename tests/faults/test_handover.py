@@ -2,18 +2,19 @@
 
 import signal
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 
 import pytest
 from kafka import KafkaAdminClient
 
 from consumer.label.read import LOOK_EVERY, MOST_IN_FLIGHT
 from deploy.local.stack import Stack
-from tests.conftest import PATIENCE, MakeTopics, StartCli, Topics, wait_until
-from tests.faults.invariants import aborted, ids, is_all_committed, is_settled, members
+from tests.conftest import PATIENCE, MakeTopics, StartCli, wait_until
+from tests.faults.invariants import aborted, members
 from tests.faults.pool import Pool
 from tests.integration.consumer.count.conftest import metric
-from tests.wire import picture, post, read_all, write
+from tests.integration.consumer.label.conftest import came_out
+from tests.wire import picture, post, recreate, write
 
 GREY = (90, 100, 90)
 """A picture that is not sure: its caption is encoded."""
@@ -25,16 +26,6 @@ LONG_SESSION = ("--session-timeout", "30")
 def pool(stack: Stack, make_topics: MakeTopics, start_cli: StartCli) -> Pool:
     """Of one partition: whatever one worker loses another gets."""
     return Pool(stack, make_topics(1), start_cli, "tests.faults.light")
-
-
-def came_out(stack: Stack, topics: Topics) -> list[str]:
-    """Post ids of all labels and dead letters."""
-    return sorted(ids(read_all(stack, topics.output)) + ids(read_all(stack, topics.dead_letter)))
-
-
-def wait_committed(pool: Pool) -> None:
-    wait_until(lambda: is_all_committed(pool.stack, pool.topics, pool.group), what="everything committed")
-    wait_until(lambda: is_settled(pool.stack, pool.topics), what="every transaction ended")
 
 
 def freeze(pool: Pool, window: str, at: int = 1, flags: tuple[str, ...] = ()) -> None:
@@ -65,7 +56,7 @@ def test_offsets_that_a_frozen_worker_has_pending_are_waited_for(pool: Pool) -> 
     assert not pool.published("b"), "went on from offsets that are about to change"
     pool.workers["a"].process.send_signal(signal.SIGCONT)  # its commit is in time
 
-    wait_committed(pool)
+    pool.settle()
     assert came_out(pool.stack, pool.topics) == [f"{number:02}" for number in range(24)]
     assert pool.published("a") == 2  # its commit was in time
 
@@ -82,31 +73,25 @@ def test_a_worker_that_thaws_after_its_partitions_were_given_away_is_refused(poo
     wait_until(lambda: pool.published("a") == 2 or " resync cause=publish " in thawed.output, what="an answer")
     assert pool.published("a") == 1, "published what the second worker has published"
 
-    wait_committed(pool)
+    pool.settle()
     assert came_out(pool.stack, pool.topics) == [f"{number:02}" for number in range(24)]
 
 
-def test_an_offset_that_was_committed_late_for_a_deleted_topic_hides_nothing_of_its_successor(pool: Pool) -> None:
+def test_an_offset_that_was_committed_late_for_a_deleted_topic_hides_nothing_of_its_successor(
+    pool: Pool, admin: KafkaAdminClient
+) -> None:
     topic = pool.topics.input
     write(pool.stack, topic, [post(f"old {number}") for number in range(8)])
     freeze(pool, "after begin", flags=LONG_SESSION)
-    with closing(KafkaAdminClient(bootstrap_servers=pool.stack.broker.address)) as admin:
-        admin.delete_topics([topic])
-        wait_until(lambda: is_created(admin, topic), what="the topic created anew")
+    recreate(admin, topic, partitions=1)
     write(pool.stack, topic, [post(f"new {number:02}") for number in range(24)])
     time.sleep(LOOK_EVERY)  # so that the worker looks at the topic before its next batch: sooner nothing is promised
     pool.workers["a"].process.send_signal(signal.SIGCONT)  # within its session: it publishes what it has read
 
-    wait_committed(pool)
+    pool.settle()
     old, new = [f"old {number}" for number in range(8)], [f"new {number:02}" for number in range(24)]
     assert came_out(pool.stack, pool.topics) == new + old
     assert "the committed offset is of an earlier topic of this name" in pool.workers["a"].output
-
-
-def is_created(admin: KafkaAdminClient, topic: str) -> bool:
-    """Create it; that fails while its deletion is under way."""
-    wanted = {topic: {"num_partitions": 1, "replication_factor": 1}}
-    return all(each["error_code"] == 0 for each in admin.create_topics(wanted, raise_errors=False)["topics"])
 
 
 def test_dead_letters_of_a_batch_that_is_aborted_are_aborted_with_it(pool: Pool) -> None:
@@ -117,7 +102,7 @@ def test_dead_letters_of_a_batch_that_is_aborted_are_aborted_with_it(pool: Pool)
     assert "reached: " in pool.workers["a"].output
 
     pool.start("a")
-    wait_committed(pool)
+    pool.settle()
 
     assert came_out(pool.stack, pool.topics) == ["dead", "good"]
     assert aborted(pool.stack, pool.topics) == 2  # it had sent both
@@ -125,25 +110,25 @@ def test_dead_letters_of_a_batch_that_is_aborted_are_aborted_with_it(pool: Pool)
 
 def test_what_others_published_while_a_worker_stood_still_is_not_published_again(pool: Pool) -> None:
     posts = [
-        (str(number).encode(), picture(GREY), [("city", b"london"), ("caption", b"takes 12 s")]) for number in range(4)
+        (str(number).encode(), picture(GREY), [("city", b"london"), ("caption", b"takes 10 s")]) for number in range(4)
     ]
     write(pool.stack, pool.topics.input, posts)
-    pool.start("a", flags=("--batch-size", "1", "--max-poll-interval", "30", "--session-timeout", "60"))
+    pool.start("a", flags=("--batch-size", "1", "--max-poll-interval", "16", "--session-timeout", "60"))
     slow = pool.workers["a"]
     slow.wait_for_output(" joined ")
     in_flight = 'placestream_batch_closed_total{by="size"}'
     wait_until(lambda: metric(slow, in_flight) == MOST_IN_FLIGHT, what="no more polls")
     slow.process.send_signal(signal.SIGSTOP)
-    time.sleep(31)  # beyond MAX_POLL_INTERVAL, but not beyond its session: that is the fault
+    time.sleep(17)  # beyond MAX_POLL_INTERVAL, but not beyond its session: that is the fault
     assert is_member(pool, "a"), "its session ended: this shows nothing"
     slow.process.send_signal(signal.SIGCONT)
     wait_until(lambda: not is_member(pool, "a"), what="the group gives up on it")
     pool.start("b", flags=("--ensemble", "only-image"))
-    wait_committed(pool)
+    pool.settle()
 
     wait_until(lambda: pool.published("a") or "longer than MAX_POLL_INTERVAL" in slow.output, what="an answer")
     assert not pool.published("a"), "published what the second worker has published"
 
     write(pool.stack, pool.topics.input, [post("last")])
-    wait_committed(pool)
+    pool.settle()
     assert came_out(pool.stack, pool.topics) == ["0", "1", "2", "3", "last"]

@@ -8,12 +8,11 @@ from contextlib import closing
 from kafka import KafkaAdminClient, TopicPartition
 
 from consumer.label.read import LOOK_EVERY
-from tests.conftest import wait_until
 from tests.faults.feed import AT_LEAST, Feed
 from tests.faults.invariants import came_out, ids
 from tests.faults.pool import NAMES, Pool
 from tests.integration.consumer.count.conftest import metric
-from tests.wire import post, write
+from tests.wire import post, recreate, write
 
 KEPT = 100
 """Records of each partition that do not expire."""
@@ -73,14 +72,7 @@ def test_a_topic_created_anew_under_a_pool_comes_out_once_and_so_does_what_was_r
     start(pool)
     write(pool.stack, topic, [post(post_id) for post_id in old])
     pool.wait_committed()
-    admin.delete_topics([topic])
-    wanted = {topic: {"num_partitions": pool.topics.partitions, "replication_factor": 1}}
-
-    def is_created() -> bool:  # not while its deletion is under way
-        answer = admin.create_topics(wanted, raise_errors=False)
-        return all(each["error_code"] == 0 for each in answer["topics"])
-
-    wait_until(is_created, what="the topic created anew")
+    recreate(admin, topic, pool.topics.partitions)
     time.sleep(LOOK_EVERY)  # so that the workers look at the topic before their next batch: sooner nothing is promised
     with closing(Feed(pool.stack, pool.topics, seed)) as feed:
         feed.write(AT_LEAST)

@@ -4,7 +4,6 @@ import re
 import signal
 from contextlib import closing
 
-import pytest
 import redis
 from kafka import KafkaProducer
 
@@ -12,47 +11,44 @@ from tests.conftest import RunCli, StartCli, wait_until
 from tests.faults.feed import AT_LEAST, Feed
 from tests.faults.invariants import LEVELS, ends
 from tests.faults.pool import Pool
+from tests.integration.consumer.count.conftest import counted
 from tests.wire import post, read_all
 
+WINDOWS = {"a": "after labels are sent", "b": "after offsets are sent"}
+"""Worker -> the moment at which it dies."""
 
-@pytest.mark.parametrize("window", ["after labels are sent", "after offsets are sent"])
+
 def test_backfill_verify_and_recount_beside_the_open_transaction_of_a_dead_worker(
-    pool: Pool,
-    seed: int,
-    window: str,
-    counter_prefix: str,
-    redis_client: redis.Redis,
-    run_cli: RunCli,
-    start_cli: StartCli,
+    pool: Pool, seed: int, counter_prefix: str, redis_client: redis.Redis, run_cli: RunCli, start_cli: StartCli
 ) -> None:
     pool.module = "tests.faults.light"
     env = pool.topics.environment | {"PLACESTREAM_COUNTER_PREFIX": counter_prefix, "PLACESTREAM_METRICS_PORT": "0"}
     counter = start_cli("consumer", "count", env=env)
     with closing(Feed(pool.stack, pool.topics, seed)) as feed:
+        for name, window in WINDOWS.items():
+            pool.start(name, FAULTS_WINDOW=window, FAULTS_AT="10", FAULTS_TRANSACTION_MS="25000")  # all fits into that
+            pool.workers[name].wait_for_output(" joined ")
         feed.write(AT_LEAST)
         feed.flush()
-        pool.start("a", FAULTS_WINDOW=window, FAULTS_AT="20", FAULTS_TRANSACTION_MS="25000")  # all fits into that
-        dead = pool.workers.pop("a")
-        assert dead.wait() == -signal.SIGKILL, dead.output[-3000:]
+        for name in WINDOWS:
+            dead = pool.workers.pop(name)
+            assert dead.wait() == -signal.SIGKILL, dead.output[-3000:]
 
-        pool.start("b", flags=("--stop-at-end",))
+        pool.start("c", flags=("--stop-at-end",))
         recount = start_cli("consumer", "recount", env=env)
         wait_until(lambda: redis_client.exists(f"{counter_prefix}:offsets"), what="something is counted")
         verified = run_cli("consumer", "verify", env=env)
         assert is_open(pool), "the transaction ended too early: this shows nothing"
         assert verified.returncode == 0, verified.stdout + verified.stderr
 
-        backfill = pool.workers.pop("b")
+        backfill = pool.workers.pop("c")
         assert backfill.wait() == 0, backfill.output[-3000:]
-        if window == "after offsets are sent":
-            assert "an open transaction of another worker holds it" in backfill.output
+        assert "an open transaction of another worker holds it" in backfill.output
         assert recount.wait() == 0, recount.output
         assert "a producer's transaction is open" in recount.output
-        recounted = re.search(r"recounted ([\d,]+) labelled posts", recount.output)
-        assert recounted
-        print(recounted[0])
+        assert re.search(r"recounted [\d,]+ labelled posts", recount.output)
 
-        pool.start("c")
+        pool.start("d")
         pool.finish(feed)
     labels = len(read_all(pool.stack, pool.topics.output))
     wait_until(lambda: counted(redis_client, counter_prefix) == labels, what="every label counted")
@@ -94,8 +90,3 @@ def is_open(pool: Pool) -> bool:
     outputs = (pool.topics.output, pool.topics.dead_letter)
     everything, stable = ([ends(pool.stack, topic, level) for topic in outputs] for level in LEVELS)
     return everything != stable
-
-
-def counted(client: redis.Redis, prefix: str) -> int:
-    stamps: dict[str, str] = client.hgetall(f"{prefix}:stamps")  # type: ignore[assignment]
-    return sum(map(int, stamps.values()))

@@ -13,9 +13,9 @@ IN_A_ROW = 3 * SIZE
 def test_poison_at_the_first_middle_and_last_place_and_batches_of_nothing_else(pool: Pool, seed: int) -> None:
     pool.module = "tests.faults.light"
     with closing(Feed(pool.stack, pool.topics, seed)) as feed:
-        feed.write(AT_LEAST // 2)
+        feed.write(AT_LEAST // 2, poison=0.1)
         feed.write(IN_A_ROW * pool.topics.partitions, poison=1)  # so many in a row in every partition
-        feed.write(AT_LEAST // 2)
+        feed.write(AT_LEAST // 2, poison=0.1)
         pool.start(*NAMES, FAULTS_SHOW_BATCHES="1")
         pool.finish(feed)
 

@@ -49,7 +49,5 @@ def test_a_batch_refused_while_the_next_is_in_the_model_comes_out_once_and_so_do
         pool.finish(feed)
     for name, (refusal, error) in refusals.items():
         said, _, after = refused[name].output.partition(f"refused: {refusal}; ")[2].partition("\n")
-        print(f"{refusal}: {said}")
         assert re.fullmatch(r"posts \d+.*; in the model \d+.*", said)
         assert error in after.splitlines()[0]
-    print(f"aborted records in the log: {aborted(pool.stack, pool.topics)}")

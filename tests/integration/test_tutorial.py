@@ -31,7 +31,6 @@ def test_the_readme_s_tutorial_labels_a_folder_of_pictures(
     yours = {"/data/posts": str(folder), "labels": str(tmp_path / "labels")}
     environment = topics.environment | {
         "PLACESTREAM_COUNTER_PREFIX": counter_prefix,
-        "PLACESTREAM_GROUP_ID": topics.input,
         "PLACESTREAM_METRICS_PORT": "0",
     }
 

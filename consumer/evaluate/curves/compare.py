@@ -2,24 +2,23 @@
 
 import itertools
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import AliasChoices, Field, field_validator
-from pydantic_settings import CliPositionalArg, SettingsConfigDict
+from pydantic import AliasChoices, Field
+from pydantic_settings import CliPositionalArg
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from consumer.evaluate.marks.marks import model_name
 from consumer.evaluate.marks.truth import RIGHT, UNJUDGED, Judged, Truth, check_fit, truth_of, was_pooled
+from consumer.evaluate.pages.files import names_of, write
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores import decide
-from consumer.evaluate.scores.decide import CONDITIONAL, ENSEMBLES, Ensemble, proposed_by
+from consumer.evaluate.scores.decide import CONDITIONAL, Ensemble, EnsembleFlag, parse, proposed_by
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, effective_number, percentiles, unless_flat
 from producer.base.errors import CommandError, UsageError
@@ -62,39 +61,16 @@ class CompareSettings(Settings):
     threshold and at equal coverage; -o writes them as CSV.
     """
 
-    # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
-    model_config = SettingsConfigDict(env_prefix_target="all")
-
     folders: CliPositionalArg[list[Path]] = Field(description="score folders, and the sample folder as the last")
     marks: Path | None = Field(None, description="the filled sheet (default: a sample-a's pre-labels)")
     allow_unmarked: bool = Field(False, description="accept posts that nobody marked")
-    ensemble: str = Field(CONDITIONAL.name, description="how they decide: a name of the curves, or as --ensemble")
+    ensemble: EnsembleFlag = Field(
+        CONDITIONAL.name, description="how they decide: a name of the curves, or as --ensemble"
+    )
     coverage: float = Field(0.5, gt=0, lt=1, description="share of posts that each model classifies")
     rounds: int = Field(1_000, ge=100, description="rounds of the bootstrap")
     seed: int = Field(205, ge=0, description="of random choices")
     output: Path | None = Field(None, validation_alias=AliasChoices("output", "o"), description="CSV to write")
-
-    @field_validator("ensemble")
-    @classmethod
-    def _ensemble_is_known(cls, given: str) -> str:
-        try:
-            ensemble_of(given)
-        except UsageError as error:
-            raise ValueError(str(error)) from None
-        return given
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Model:
-    """One score folder's labels of the sample.
-
-    Attributes:
-        name: of its folder.
-        judged: its labels.
-    """
-
-    name: str
-    judged: Judged
 
 
 def main(argv: list[str]) -> int:
@@ -119,41 +95,29 @@ def main(argv: list[str]) -> int:
     bootstrap = Bootstrap.within(strata, settings.rounds, settings.seed)
     post_ids = [post.post_id for post in sample.posts]
     table = compare(judged, strata, bootstrap, post_ids, settings.coverage)
-    table = table.assign(measure=truth.measure, ensemble=ensemble_of(settings.ensemble).name)[list(COMPARED)]
+    table = table.assign(measure=truth.measure, ensemble=parse(settings.ensemble).name)[list(COMPARED)]
     _print(table, truth, settings)
     if settings.output:
-        try:
-            table.to_csv(settings.output, index=False)
-        except OSError as error:
-            raise CommandError(f"{settings.output} cannot be written: {error.strerror or error}") from None
+        write(settings.output, table.to_csv(index=False))
     return 0
 
 
-def ensemble_of(text: str) -> Ensemble:
-    """An ensemble by its name in tables, or as a flag gives it.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    return {each.name: each for each in ENSEMBLES}.get(text) or decide.parse(text)
-
-
-def judge(every: Sequence[Scores], sample: Sample, settings: CompareSettings) -> tuple[list[Model], Truth]:
-    """Hold each model's labels against the truth.
+def judge(every: Sequence[Scores], sample: Sample, settings: CompareSettings) -> tuple[dict[str, Judged], Truth]:
+    """Hold each model's labels against the truth; models bear their folders' names.
 
     Raises:
         CommandError: the sample was drawn from the predictions of only one of them, and the sheet did not pool all,
             or not with this ensemble.
     """
-    ensemble = ensemble_of(settings.ensemble)
+    ensemble = parse(settings.ensemble)
     post_ids = [post.post_id for post in sample.posts]
-    models = []
-    for name, scores in zip(_names(every), every, strict=True):
+    models = {}
+    for name, scores in zip(names_of([scores.folder for scores in every]), every, strict=True):
         # Each folder has its own order of the places, so its own columns of verdicts.
         truth = truth_of(sample, settings.marks, settings.allow_unmarked, scores.info.categories)
         if sample.kind == "b":
             _check_pooled(scores, sample, ensemble, truth, settings)
-        models.append(Model(name, Judged.of(ensemble, scores.of(post_ids), scores.info, truth)))
+        models[name] = Judged.of(ensemble, scores.of(post_ids), scores.info, truth)
     return models, truth
 
 
@@ -173,12 +137,12 @@ def _check_pooled(scores: Scores, sample: Sample, ensemble: Ensemble, truth: Tru
 
 
 def compare(
-    models: Sequence[Model], strata: Strata, bootstrap: Bootstrap, post_ids: Sequence[str], coverage: float
+    models: Mapping[str, Judged], strata: Strata, bootstrap: Bootstrap, post_ids: Sequence[str], coverage: float
 ) -> pd.DataFrame:
     """Every pair, without a threshold and at equal coverage.
 
     Args:
-        models: two or more.
+        models: two or more labellings of the same posts, by name.
         strata: how the posts were drawn.
         bootstrap: the rounds.
         post_ids: break ties of confidence.
@@ -186,11 +150,11 @@ def compare(
     """
     rows = []
     for at in (None, coverage):
-        kept = [_kept(model.judged, post_ids, 1.0 if at is None else at) for model in models]
+        kept = {name: _kept(judged, post_ids, 1.0 if at is None else at) for name, judged in models.items()}
         tested = [
-            {"one": models[i].name, "other": models[j].name, "coverage": at}
-            | _pair(models[i].judged, models[j].judged, kept[i], kept[j], strata, bootstrap)
-            for i, j in itertools.combinations(range(len(models)), 2)
+            {"one": one, "other": other, "coverage": at}
+            | _pair(models[one], models[other], kept[one], kept[other], strata, bootstrap)
+            for one, other in itertools.combinations(models, 2)
         ]
         corrected = multipletests([row["p"] for row in tested], method="holm")[1]
         rows += [row | {"p_holm": float(p)} for row, p in zip(tested, corrected, strict=True)]
@@ -239,14 +203,8 @@ def _pair(
     }
 
 
-def _names(every: Sequence[Scores]) -> list[str]:
-    """The folders' names; whole paths where these are not different."""
-    names = [scores.folder.resolve().name for scores in every]
-    return names if len(set(names)) == len(names) else [str(scores.folder) for scores in every]
-
-
 def _print(table: pd.DataFrame, truth: Truth, settings: CompareSettings) -> None:
-    print(f"{truth.measure}, {ensemble_of(settings.ensemble).name}, {len(truth.posts):,} posts")
+    print(f"{truth.measure}, {parse(settings.ensemble).name}, {len(truth.posts):,} posts")
     for row in table.to_dict("records"):
         at = "without a threshold" if pd.isna(row["coverage"]) else f"at {row['coverage']:.0%} coverage"
         print(

@@ -4,23 +4,20 @@ The columns of each file are documented where they are computed: `thresholds.CUR
 `risk.COVERAGE` and `RISK`, `calibration.RELIABILITY`, `denoising.DENOISING`, `dilution.DILUTION`.
 """
 
-import json
-import math
 import platform
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import AliasChoices, Field
-from pydantic_settings import CliPositionalArg, SettingsConfigDict
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from pydantic_core import to_json
+from pydantic_settings import CliPositionalArg
 
 from consumer import __version__
 from consumer.evaluate.curves import findings, thresholds
@@ -31,10 +28,12 @@ from consumer.evaluate.curves.findings import Finding
 from consumer.evaluate.curves.risk import coverage_table, risk_table
 from consumer.evaluate.curves.thresholds import Wish
 from consumer.evaluate.marks.truth import Judged, Scale, Truth, check_fit, truth_of, was_pooled
+from consumer.evaluate.pages.files import write
 from consumer.evaluate.samples.folder import Sample
 from consumer.evaluate.scores.decide import BOTH, ENSEMBLES, Ensemble, FurtherEnsembles, proposed_by
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.scores.parts import ScorePart
+from consumer.evaluate.scores.progress import progress
 from consumer.evaluate.stats.intervals import Bootstrap, Strata
 from consumer.evaluate.stats.measure import as_written
 from producer.base.errors import CommandError
@@ -46,8 +45,6 @@ TALK_TOP = 1.6
 """Where the axis of raw scores ends: the talk's 0.8 + 0.8."""
 COVERAGES = np.round(np.arange(0.02, 1.001, 0.02), 2)
 
-Group = Literal["all", "with_caption", "without_caption"]
-
 
 class CurvesSettings(FurtherEnsembles):
     """Compute accuracy, coverage, calibration and denoising of every ensemble, and whether the talk's findings hold.
@@ -56,9 +53,6 @@ class CurvesSettings(FurtherEnsembles):
     pre-labels; that is called agreement, not accuracy). Writes curves.csv, top1.csv, coverage.csv, risk.csv,
     reliability.csv, denoising.csv, dilution.csv, threshold_choice.csv and curves.json for `evaluate report`.
     """
-
-    # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     scores: CliPositionalArg[Path] = Field(description="score folder (of evaluate score)")
     sample: CliPositionalArg[Path] = Field(description="sample folder (of evaluate sample-a, sample-b or sample-c)")
@@ -92,12 +86,8 @@ class CurvesSettings(FurtherEnsembles):
 
     def wishes(self) -> list[Wish]:
         """What thresholds are to be chosen for."""
-        wanted: list[Wish] = []
-        if self.accuracy is not None:
-            wanted.append(Wish("accuracy", self.accuracy))
-        if self.coverage is not None:
-            wanted.append(Wish("coverage", self.coverage))
-        return wanted
+        wanted = [Wish("accuracy", self.accuracy)] if self.accuracy is not None else []
+        return wanted + ([Wish("coverage", self.coverage)] if self.coverage is not None else [])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,7 +124,10 @@ def main(argv: list[str]) -> int:
     if (warning := not_proposed(scores, truth, settings.all_ensembles())) is not None:
         print(f"warning: {warning}", file=sys.stderr)
     curves = compute(settings, scores, sample, truth)
-    _write(settings.output, curves, summary(settings, scores, sample, truth, curves))
+    for name, table in curves.tables.items():
+        write(settings.output / f"{name}.csv", as_written(table, truth.measure).round(6).to_csv(index=False))
+    described = summary(settings, scores, sample, truth, curves)
+    write(settings.output / SUMMARY, to_json(described, indent=1, inf_nan_mode="null") + b"\n")
     print(
         f"{settings.output}: {truth.measure} of {len(curves.tables['risk']['ensemble'].unique())} ensembles on "
         f"{len(sample.posts):,} posts"
@@ -188,11 +181,8 @@ def not_proposed(scores: Scores, truth: Truth, chosen: Sequence[Ensemble]) -> st
 
 def groups_of(part: ScorePart) -> dict[str, NDArray[np.bool_]]:
     """All posts, those with a caption and those without; a group without posts is left out."""
-    groups: Mapping[Group, NDArray[np.bool_]] = {
-        "all": np.ones(len(part), np.bool_),
-        "with_caption": part.has_text,
-        "without_caption": ~part.has_text,
-    }
+    every = np.ones(len(part), np.bool_)
+    groups = {"all": every, "with_caption": part.has_text, "without_caption": ~part.has_text}
     return {name: inside for name, inside in groups.items() if inside.any()}
 
 
@@ -223,7 +213,7 @@ def summary(settings: CurvesSettings, scores: Scores, sample: Sample, truth: Tru
             "encoder": sample.encoder,
             "places": sample.places,
             "posts": len(sample.posts),
-            "strata": [asdict(stratum) for stratum in sample.strata],
+            "strata": sample.strata,
             "prelabelled_by": sample.prelabelled_by,
         },
         "marks": {
@@ -237,9 +227,9 @@ def summary(settings: CurvesSettings, scores: Scores, sample: Sample, truth: Tru
         "ensembles": [{"name": each.name} | asdict(each) for each in settings.all_ensembles()],
         "groups": list(curves.tables["risk"]["group"].unique()),
         "weightings": Strata.from_sample(sample).weightings,
-        "ece": [asdict(each) for each in curves.calibration],
-        "auroc": [asdict(each) for each in curves.separation],
-        "findings": [finding.plain() for finding in curves.findings],
+        "ece": curves.calibration,
+        "auroc": curves.separation,
+        "findings": curves.findings,
         "packages": packages(),
     }
 
@@ -261,44 +251,20 @@ def _grids(step: float, chosen: tuple[Ensemble, ...], least: float) -> dict[Scal
 
     The normalised threshold of the tables, ``least``, is among the latter, whatever the step.
     """
-    sums = [sum(ensemble.weights) for ensemble in chosen if ensemble.kind in ("ensemble", "conditional")]
     return {
-        "raw": thresholds.grid(max(TALK_TOP, *sums), step),
+        "raw": thresholds.grid(max(TALK_TOP, *(ensemble.most for ensemble in chosen)), step),
         "normalised": np.union1d(thresholds.grid(1.0, step), np.round(least, 10)),
     }
 
 
 def _watched(scores: Scores) -> Iterator[ScorePart]:
-    """The parts, with a progress bar on a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("dilution", total=scores.info.posts)
+    """The parts, and how far they are."""
+    with progress("dilution", scores.info.posts) as advance:
         for part in scores.parts():
             yield part
-            progress.advance(task, len(part))
+            advance(len(part))
 
 
 def _check_free(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()) and not (folder / SUMMARY).is_file():
         raise CommandError(f"{folder} is not empty and holds no earlier curves: choose another folder")
-
-
-def _write(folder: Path, curves: Curves, described: dict[str, Any]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, table in curves.tables.items():
-            as_written(table, described["measure"]).round(6).to_csv(folder / f"{name}.csv", index=False)
-        text = json.dumps(_finite(described), indent=1, ensure_ascii=False, allow_nan=False)
-        (folder / SUMMARY).write_text(text + "\n", "utf-8")
-    except OSError as error:
-        raise CommandError(f"{folder} cannot be written: {error.strerror or error}") from None
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no word for what is not a number: null."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,7 +1,6 @@
 """Whether probability is diluted over labels that mean nearly the same: clusters against their best label."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -32,26 +31,6 @@ which the cluster does.
 """
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Diluted:
-    """Sums over the posts seen so far, for each cluster ``[c]``; the last is of labels without synonyms."""
-
-    posts: NDArray[np.int64]
-    label: NDArray[np.float64]
-    cluster: NDArray[np.float64]
-    not_classified: NDArray[np.int64]
-    would_classify: NDArray[np.int64]
-
-    def __add__(self, other: "Diluted") -> "Diluted":
-        return Diluted(
-            self.posts + other.posts,
-            self.label + other.label,
-            self.cluster + other.cluster,
-            self.not_classified + other.not_classified,
-            self.would_classify + other.would_classify,
-        )
-
-
 def dilution(
     parts: Iterable[ScorePart], info: ScoreInfo, ensembles: Sequence[Ensemble], threshold: float
 ) -> pd.DataFrame:
@@ -63,22 +42,27 @@ def dilution(
         ensembles: each is looked at.
         threshold: normalised, below which a post is not classified.
     """
-    totals: dict[str, Diluted] = {}
+    totals: dict[str, NDArray[np.float64]] = {}
     for part in parts if info.synonyms else ():
         for ensemble in ensembles:
             deciding, _ = distributions(ensemble, part, info)
             found = of_part(deciding[np.isfinite(deciding[:, 0])], info, threshold)
-            totals[ensemble.name] = totals[ensemble.name] + found if ensemble.name in totals else found
+            totals[ensemble.name] = totals.get(ensemble.name, 0) + found
     names = ["|".join(cluster) for cluster in info.synonyms]
     rows = []
     for ensemble_name, total in totals.items():
-        rows.append((ensemble_name, "", threshold, *_row(total, slice(None))))
-        rows += [(ensemble_name, name, threshold, *_row(total, slice(i, i + 1))) for i, name in enumerate(names)]
+        rows.append((ensemble_name, "", threshold, *_row(total.sum(axis=1))))
+        rows += [(ensemble_name, name, threshold, *_row(of)) for name, of in zip(names, total.T, strict=False)]
     return pd.DataFrame(rows, columns=list(DILUTION))
 
 
-def of_part(distributions: NDArray[np.float64], info: ScoreInfo, threshold: float) -> Diluted:
-    """Find every post's likeliest cluster, ``[m, P]`` probabilities given."""
+def of_part(distributions: NDArray[np.float64], info: ScoreInfo, threshold: float) -> NDArray[np.float64]:
+    """Find every post's likeliest cluster, ``[m, P]`` probabilities given.
+
+    Returns:
+        ``[5, c]``: posts, sums of the two probabilities, not classified, would classify, as the columns are called,
+        for each cluster; the last is of labels without synonyms.
+    """
     column = {category: number for number, category in enumerate(info.categories)}
     members = [np.array([column[category] for category in cluster]) for cluster in info.synonyms]
     alone = np.setdiff1d(np.arange(len(column)), np.concatenate(members))
@@ -89,17 +73,11 @@ def of_part(distributions: NDArray[np.float64], info: ScoreInfo, threshold: floa
     likeliest, rows = winner(cluster)[0], np.arange(len(cluster))
     missed = ~classifies(distributions.max(axis=1, initial=0.0), threshold)
     found = missed & classifies(cluster[rows, likeliest], threshold)
-    size = cluster.shape[1]
-    return Diluted(
-        np.bincount(likeliest, minlength=size),
-        np.asarray(np.bincount(likeliest, label[rows, likeliest], size), np.float64),
-        np.asarray(np.bincount(likeliest, cluster[rows, likeliest], size), np.float64),
-        np.bincount(likeliest[missed], minlength=size),
-        np.bincount(likeliest[found], minlength=size),
-    )
+    sums_of = np.ones(len(rows)), label[rows, likeliest], cluster[rows, likeliest], missed, found
+    return np.stack([np.bincount(likeliest, each, cluster.shape[1]) for each in sums_of])
 
 
-def _row(total: Diluted, clusters: slice) -> tuple[int, float, float, int, int]:
-    posts = int(total.posts[clusters].sum())
-    label, cluster = (float(each[clusters].sum() / posts) if posts else np.nan for each in (total.label, total.cluster))
-    return posts, label, cluster, int(total.not_classified[clusters].sum()), int(total.would_classify[clusters].sum())
+def _row(total: NDArray[np.float64]) -> tuple[int, float, float, int, int]:
+    posts, label, cluster, missed, found = total.tolist()
+    means = (label / posts, cluster / posts) if posts else (np.nan, np.nan)
+    return int(posts), *means, int(missed), int(found)

@@ -5,7 +5,7 @@ scale can distort.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -54,10 +54,6 @@ class Finding:
     high: float | None
     numbers: list[dict[str, float]]
     equal_coverage: dict[str, Any] | None
-
-    def plain(self) -> dict[str, Any]:
-        """As it is written to curves.json."""
-        return asdict(self)
 
 
 def findings(answers: Sequence[Judged], strata: Strata, bootstrap: Bootstrap, measure: Measure) -> list[Finding]:

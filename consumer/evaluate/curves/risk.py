@@ -187,7 +187,7 @@ def risk_table(
             for weighting in strata.weightings:
                 weights = strata.weights(weighting)
                 found, optimum = aurc(ranking, wrong, weights)[0], aurc(best, wrong, weights)[0]
-                low, high = percentiles(bootstrap.each(partial(_rounds, ranking, wrong, weights), ones))
+                low, high = percentiles(bootstrap.each(partial(aurc, ranking, wrong, weights), ones))
                 if len(np.unique(wrong[ranking.order])) < 2:
                     low, high = np.full(2, np.nan)
                 rows.append(
@@ -211,7 +211,7 @@ def risk_table(
 
 
 def aurc(
-    ranking: Ranking, wrong: NDArray[np.float64], weights: NDArray[np.float64], times: NDArray[np.int64] | None = None
+    ranking: Ranking, wrong: NDArray[np.float64], weights: NDArray[np.float64], drawn: NDArray[Any] | None = None
 ) -> NDArray[np.float64]:
     """The mean over k of the risk of the k most confident (Geifman, Uziel and El-Yaniv 2019), ties averaged.
 
@@ -221,12 +221,12 @@ def aurc(
         ranking: the posts.
         wrong: 1 for a wrong label, 0 for a right one, ``[n]``.
         weights: of the posts, ``[n]``.
-        times: how often each is there, ``[rounds, n]``; default: one round, each once.
+        drawn: how often each is there, ``[rounds, n]``; default: one round, each once.
 
     Returns:
         ``[rounds]``; not a number without posts.
     """
-    times = np.ones((1, len(wrong)), np.int64) if times is None else times
+    times = np.ones((1, len(wrong)), np.int64) if drawn is None else drawn.astype(np.int64)
     rounds = len(times)
     if not len(ranking.order):
         return np.full(rounds, np.nan)
@@ -245,9 +245,3 @@ def aurc(
 
     risks = within(each * mean) / within(each)
     return share(np.bincount(of_round, each * risks, rounds), np.bincount(of_round, each, rounds))
-
-
-def _rounds(
-    ranking: Ranking, wrong: NDArray[np.float64], weights: NDArray[np.float64], drawn: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    return aurc(ranking, wrong, weights, drawn.astype(np.int64))

@@ -1,6 +1,5 @@
 """What a threshold does: how many labels are right, wrong or not given; and which threshold reaches what one wants."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,6 +12,7 @@ from consumer.evaluate.marks.truth import Judged, Scale
 from consumer.evaluate.scores.decide import IMAGE, decide
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
+from consumer.evaluate.scores.selection import rank
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, Weighting, share, share_interval, wilson
 from consumer.evaluate.stats.measure import Measure
 from consumer.evaluate.stats.stacking import stacked
@@ -210,11 +210,10 @@ def choices(
 
 def halves(strata: Strata, post_ids: Sequence[str], seed: int) -> NDArray[np.bool_]:
     """Which posts are in the first half, ``[n]``: every other one of each stratum, in the order of their hashes."""
-    digests = np.array([hashlib.sha256(f"{seed}|{post_id}".encode()).hexdigest() for post_id in post_ids])
     first = np.zeros(len(post_ids), np.bool_)
     for stratum in range(len(strata.populations)):
-        posts = np.flatnonzero(strata.of == stratum)
-        first[posts[np.argsort(digests[posts])][::2]] = True
+        posts = np.flatnonzero(strata.of == stratum).tolist()
+        first[sorted(posts, key=lambda post: rank(seed, post_ids[post]))[::2]] = True
     return first
 
 

@@ -1,9 +1,6 @@
 """The command `agreement`: how far persons who marked the same sample agree, and what they have to settle."""
 
-import csv
 import itertools
-import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AliasChoices, Field
-from pydantic_settings import CliPositionalArg, SettingsConfigDict
-from sklearn.metrics import cohen_kappa_score
+from pydantic_settings import CliPositionalArg
 
 from consumer.evaluate.marks.marks import PostMarks, Sheet
+from consumer.evaluate.pages.files import names_of, table, write
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share
 from producer.base.errors import CommandError, UsageError
 from producer.base.settings import Settings, load
@@ -31,9 +28,6 @@ class AgreementSettings(Settings):
     Reads two or more filled sheets of one sample. Writes (-o) a CSV with one row for every label, and every picture
     with or without a place, that they marked differently.
     """
-
-    # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     sheets: CliPositionalArg[list[Path]] = Field(description="filled sheets of the same sample, one of each person")
     rounds: int = Field(1_000, ge=100, description="rounds of the bootstrap")
@@ -98,7 +92,7 @@ def main(argv: list[str]) -> int:
     for path, sheet in zip(settings.sheets, sheets, strict=True):
         if sheet.sample != sheets[0].sample:
             raise CommandError(f"{path} is the sheet of another sample than {settings.sheets[0]}")
-    names = _names(settings.sheets)
+    names = names_of(settings.sheets)
     questions = ask(sheets)
     _print(kappas(names, questions, settings.rounds, settings.seed))
     differing = [each for each in questions if len({answer for answer in each.answers if answer}) > 1]
@@ -106,7 +100,8 @@ def main(argv: list[str]) -> int:
         f"{len(differing):,} answers to settle" + (f": {settings.output}" if settings.output else " (-o writes them)")
     )
     if settings.output:
-        _write(settings.output, names, differing)
+        rows = ([each.post_id, each.city, each.label, *each.answers] for each in differing)
+        write(settings.output, table(["post_id", "city", "label", *names], rows))
     return 0
 
 
@@ -143,26 +138,26 @@ def kappas(names: Sequence[str], questions: Sequence[Answered], rounds: int, see
 def _kappa(
     pairs: Sequence[tuple[str, str]], post_ids: Sequence[str], known: Sequence[str], rounds: int, seed: int
 ) -> tuple[float, float, float, float]:
-    """Agreement, kappa by scikit-learn, and its interval."""
+    """Agreement, kappa, and its interval."""
     if not pairs:
         return np.nan, np.nan, np.nan, np.nan
-    one, other = zip(*pairs, strict=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # kappa is not a number where all answers are the same; that is said by a dash
-        kappa = float(cohen_kappa_score(one, other, labels=list(known)))
     number = {answer: index for index, answer in enumerate(known)}
     row = {post_id: index for index, post_id in enumerate(dict.fromkeys(post_ids))}
-    tables = np.zeros((len(row), len(known) ** 2))
-    for post_id, first, second in zip(post_ids, one, other, strict=True):
-        tables[row[post_id], number[first] * len(known) + number[second]] += 1
+    tables = np.zeros((len(row), len(known), len(known)))
+    for post_id, (first, second) in zip(post_ids, pairs, strict=True):
+        tables[row[post_id], number[first], number[second]] += 1
+    whole = tables.sum(axis=0)
     everyone = Strata((), np.zeros(len(row), np.int64), np.array([float(len(row))]))
-    sums = Bootstrap.within(everyone, rounds, seed).sums(np.ones(len(row)), tables)
-    low, high = percentiles(kappa_of(sums.reshape(rounds, len(known), len(known))))
-    return float(np.mean([a == b for a, b in pairs])), kappa, float(low), float(high)
+    sums = Bootstrap.within(everyone, rounds, seed).sums(np.ones(len(row)), tables.reshape(len(row), -1))
+    low, high = percentiles(kappa_of(sums.reshape(rounds, *whole.shape)))
+    return float(np.trace(whole) / whole.sum()), float(kappa_of(whole[None])[0]), float(low), float(high)
 
 
 def kappa_of(tables: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cohen's kappa of many tables of counts ``[rounds, answers, answers]`` at once, which scikit-learn has not."""
+    """Cohen's kappa of many tables of counts ``[rounds, answers, answers]`` at once, which scikit-learn has not.
+
+    Not a number where all answers are the same.
+    """
     total = tables.sum(axis=(1, 2))
     observed = share(np.trace(tables, axis1=1, axis2=2), total)
     expected = share((tables.sum(axis=1) * tables.sum(axis=2)).sum(axis=1), total**2)
@@ -181,14 +176,6 @@ def _answer(post: PostMarks | None, label: str) -> str | None:
     return None if verdict == "unjudged" else verdict
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """The files' stems; with their folders where these are not different."""
-    stems = [path.stem for path in paths]
-    if len(set(stems)) == len(stems):
-        return stems
-    return [os.fspath(path) for path in paths]
-
-
 def _print(found: Sequence[Kappa]) -> None:
     for each in found:
         who = f"{each.one}, {each.other}, {each.about}s"
@@ -199,15 +186,3 @@ def _print(found: Sequence[Kappa]) -> None:
         kappa = "kappa – (all answers are the same)" if np.isnan(each.kappa) else f"kappa {each.kappa:.2f}{interval}"
         only = f"; {each.left_out:,} answered by one only" if each.left_out else ""
         print(f"{who}: {kappa}, {each.agreement:.1%} of {each.items:,} answers are the same{only}")
-
-
-def _write(path: Path, names: Sequence[str], differing: Sequence[Answered]) -> None:
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["post_id", "city", "label", *names])
-            writer.writerows(
-                [each.post_id, each.city, each.label, *(answer or "" for answer in each.answers)] for each in differing
-            )
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror or error}") from None

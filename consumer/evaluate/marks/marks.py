@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
+from consumer.evaluate.pages.files import table, write
 from producer.base.errors import CommandError
 
 Verdict = Literal["right", "wrong", "unjudged"]
@@ -125,23 +126,18 @@ class Sheet:
         Raises:
             CommandError: it cannot be written.
         """
-        try:
-            path.write_text(self.text(), "utf-8")
-        except OSError as error:
-            raise CommandError(f"{path} cannot be written: {error.strerror or error}") from None
+        write(path, self.text())
 
     def text(self) -> str:
         """The CSV, as `write` writes it."""
-        buffer = io.StringIO(newline="")
         by = f"{BY}{';'.join(self.ensembles)}" if self.ensembles else ""
-        buffer.write(f"{FIRST}{self.sample} pooled={';'.join(self.pooled)}{by}\n")
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for post in self.posts:
-            several = ("|".join(each) for each in (post.labels, post.right, post.wrong, post.true_places))
-            flags = ("yes" if flag else "" for flag in (post.no_place, post.cannot_tell))
-            writer.writerow([post.post_id, post.city, post.stratum or "", post.prelabel or "", *several, *flags])
-        return buffer.getvalue()
+        return f"{FIRST}{self.sample} pooled={';'.join(self.pooled)}{by}\n" + table(COLUMNS, map(_row, self.posts))
+
+
+def _row(post: PostMarks) -> list[str | None]:
+    several = ("|".join(each) for each in (post.labels, post.right, post.wrong, post.true_places))
+    flags = ("yes" if flag else "" for flag in (post.no_place, post.cannot_tell))
+    return [post.post_id, post.city, post.stratum, post.prelabel, *several, *flags]
 
 
 def model_name(encoder: str, places: str) -> str:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import AliasChoices, Field
-from pydantic_settings import CliPositionalArg, SettingsConfigDict
+from pydantic_settings import CliPositionalArg
 
-from consumer.classify.places import Places
+from consumer.classify.places import Places, readable
 from consumer.evaluate.marks.gallery import Shown, shown
 from consumer.evaluate.marks.marks import PostMarks, Sheet, model_name
 from consumer.evaluate.marks.truth import check_fit
 from consumer.evaluate.pages import page
+from consumer.evaluate.pages.files import write
 from consumer.evaluate.samples.folder import Sample, SampledPost
 from consumer.evaluate.scores.decide import ENSEMBLES, Ensemble, FurtherEnsembles, decide
 from consumer.evaluate.scores.folder import Scores
@@ -39,9 +40,6 @@ class SheetSettings(FurtherEnsembles):
     index.html with pictures/, which open without a server, and sheet.csv: the same, empty. Marks stay in the browser;
     the page saves them as CSV for `evaluate curves --marks`. A sheet.csv with marks in it is never overwritten.
     """
-
-    # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     sample: CliPositionalArg[Path] = Field(description="sample folder (of evaluate sample-a, sample-b or sample-c)")
     scores: list[Path] = Field([], description="score folder whose labels are shown as well; may be repeated")
@@ -178,7 +176,7 @@ def _write(settings: SheetSettings, sample: Sample, sheet: Sheet) -> None:
     posts: dict[str, dict[str, Any]] = {}
     for picture in shown(dataset, names, SIDE):  # one at a time: a thousand of them would be hundreds of megabytes
         name = names[picture.post_id]
-        page.write(settings.output / PICTURES / name, picture.jpeg)
+        write(settings.output / PICTURES / name, picture.jpeg)
         posts[picture.post_id] = _post(rows[picture.post_id], picture, name)
     data = {
         "sample": sheet.sample,
@@ -191,13 +189,13 @@ def _write(settings: SheetSettings, sample: Sample, sheet: Sheet) -> None:
         "sheet.html.j2",
         ("sheet.css",),
         "sheet.js",
-        data=page.embedded_json(data),
+        data=data,
         posts=len(sheet.posts),
         confirm=settings.confirm_prelabels,
         sample=sheet.sample[:8],
     )
-    page.write(settings.output / CSV, sheet.text())
-    page.write(settings.output / "index.html", html)
+    write(settings.output / CSV, sheet.text())
+    write(settings.output / "index.html", html)
     _delete_others(settings.output / PICTURES, set(names.values()))
 
 
@@ -226,8 +224,7 @@ def _places(sample: Sample) -> list[tuple[str, str, str]]:
     """Category, as one reads it, and what one sees there where the label set is our own."""
     known = {place.category: place.description for place in Places.load().places}
     return [
-        (category, page.readable(category), _shortened(known.get(category, "")))
-        for category in sorted(sample.categories)
+        (category, readable(category), _shortened(known.get(category, ""))) for category in sorted(sample.categories)
     ]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumer.classify.decision import classifies
-from consumer.evaluate.marks.marks import PostMarks, Sheet, model_name
+from consumer.evaluate.marks.marks import PostMarks, Sheet, Verdict, model_name
 from consumer.evaluate.samples.folder import Sample
 from consumer.evaluate.scores.decide import ENSEMBLES, Ensemble, decide
 from consumer.evaluate.scores.folder import ScoreInfo
@@ -19,6 +19,7 @@ from producer.base.errors import CommandError, UsageError
 Scale = Literal["raw", "normalised"]
 
 RIGHT, WRONG, UNJUDGED = 1, 0, -1
+CODES: dict[Verdict, int] = {"right": RIGHT, "wrong": WRONG, "unjudged": UNJUDGED}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +114,7 @@ def truth_of(sample: Sample, marks: Path | None, allow_unmarked: bool, categorie
             PostMarks(post.post_id, post.city, post.stratum, None, (), true_places=(post.prelabel or "",))
             for post in sample.posts
         )
-        return Truth("agreement", prelabelled, _verdicts(prelabelled, categories, f"{sample.folder}"), ())
+        return Truth("agreement", prelabelled, _verdicts(prelabelled, categories), ())
     sheet = Sheet.read(marks, categories)
     if sheet.sample != sample.sha256:
         raise CommandError(
@@ -126,7 +127,7 @@ def truth_of(sample: Sample, marks: Path | None, allow_unmarked: bool, categorie
             "or count them as unjudged with --allow-unmarked"
         )
     by = sheet.ensembles or tuple(ensemble.name for ensemble in ENSEMBLES)
-    return Truth("accuracy", posts, _verdicts(posts, categories, f"{marks}"), sheet.pooled, by, sheet.sha256)
+    return Truth("accuracy", posts, _verdicts(posts, categories), sheet.pooled, by, sheet.sha256)
 
 
 def check_fit(folder: Path, info: ScoreInfo, sample: Sample) -> None:
@@ -165,18 +166,6 @@ def _in_order(sheet: Sheet, sample: Sample, path: Path) -> tuple[PostMarks, ...]
     )
 
 
-def _verdicts(posts: tuple[PostMarks, ...], categories: tuple[str, ...], where: str) -> NDArray[np.int8]:
-    """`PostMarks.verdict` of every post and place, a row at a time."""
-    column = {category: number for number, category in enumerate(categories)}
-    found = np.full((len(posts), len(categories)), UNJUDGED, np.int8)
-    try:
-        for row, post in zip(found, posts, strict=True):
-            if post.cannot_tell:
-                continue
-            if post.no_place or post.truth:
-                row[:] = WRONG
-            row[[column[place] for place in post.wrong]] = WRONG
-            row[[column[place] for place in (*post.right, *post.truth)]] = RIGHT
-    except KeyError as unknown:
-        raise CommandError(f"{where}: {unknown} is no class of the label set") from None
-    return found
+def _verdicts(posts: tuple[PostMarks, ...], categories: tuple[str, ...]) -> NDArray[np.int8]:
+    found = [[CODES[post.verdict(place)] for place in categories] for post in posts]
+    return np.array(found, np.int8).reshape(len(posts), len(categories))

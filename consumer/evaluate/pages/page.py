@@ -1,20 +1,16 @@
 """One HTML file that needs nothing else: style, script and pictures are inside, and nothing else may be loaded."""
 
 import base64
-import csv
 import hashlib
-import io
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import AliasChoices, Field, field_validator
-from pydantic_settings import SettingsConfigDict
 
-from producer.base.errors import CommandError
+from consumer.classify.places import readable
 from producer.base.settings import Settings
 
 MISSING = "–"
@@ -29,9 +25,6 @@ _environment = Environment(
 
 class PageSettings(Settings):
     """Where a page is written, with its figures and tables in a folder of the same name beside it."""
-
-    # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     output: Path = Field(
         validation_alias=AliasChoices("output", "o"),
@@ -72,39 +65,9 @@ def render(template: str, style: tuple[str, ...], script: str | None = None, **v
     )
 
 
-def write(path: Path, content: str | bytes) -> None:
-    """Write a page, a figure or a table; its folder is made.
-
-    Raises:
-        CommandError: it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-    except OSError as error:
-        raise CommandError(f"{path}: cannot be written: {error.strerror or error}") from None
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as CSV; what is not a number is an empty field."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(["" if _is_nan(value) else value for value in row] for row in rows)
-    return text.getvalue()
-
-
 def data_uri(picture: bytes, kind: str = "image/png") -> str:
     """A picture as an address that holds it whole."""
     return f"data:{kind};base64,{base64.b64encode(picture).decode()}"
-
-
-def embedded_json(value: Any) -> str:
-    """JSON that no parser of HTML takes for the end of its script element."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -138,15 +101,6 @@ def points(value: float | None) -> str:
 def whole(value: float) -> str:
     """A count with commas."""
     return f"{value:,.0f}"
-
-
-def readable(category: str) -> str:
-    """A category as one reads it: ``temple/east_asia`` is ``temple / east asia``."""
-    return category.replace("_", " ").replace("/", " / ")
-
-
-def _is_nan(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _source(name: str) -> str:

@@ -1,6 +1,5 @@
 """Which sampled posts stand for each class in the gallery: labelled correctly, incorrectly, and not classified."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ from consumer.evaluate.marks.truth import RIGHT, WRONG, Truth
 from consumer.evaluate.samples.folder import Sample
 from consumer.evaluate.scores.decide import Ensemble, decide
 from consumer.evaluate.scores.folder import Scores
+from consumer.evaluate.scores.selection import rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,4 @@ def fates(
 
 
 def _column(posts: list[Labelled], seed: int, most: int) -> Column:
-    def chance(post: Labelled) -> str:
-        return hashlib.sha256(f"{seed}|{post.post_id}".encode()).hexdigest()
-
-    return Column(len(posts), tuple(sorted(posts, key=chance)[:most]))
+    return Column(len(posts), tuple(sorted(posts, key=lambda post: rank(seed, post.post_id))[:most]))

@@ -1,25 +1,35 @@
-"""The figures of the report, as PNG, from the tables that `curves` wrote. It draws; it computes nothing."""
+"""The figures of the report, from the tables that `curves` wrote: it draws, and computes nothing.
 
-from collections.abc import Iterator, Sequence
+A further figure is a function and its line in `PLOTS`.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
-from consumer.evaluate.pages.drawing import DASHES, MARKERS, MUTED, OKABE_ITO, plain, png
-from consumer.evaluate.pages.page import readable
+from consumer.classify.places import readable
+from consumer.evaluate.marks.truth import Scale
+from consumer.evaluate.pages.drawing import MUTED, OKABE_ITO, plain, png
+from consumer.evaluate.report.axes import (
+    BARS,
+    FADED,
+    WIDTH,
+    band,
+    ensembles,
+    grid,
+    legend,
+    line,
+    looks,
+    percent_axis,
+    share_axis,
+    spread,
+)
+from consumer.evaluate.report.found import Found
 from consumer.evaluate.scores.decide import CONDITIONAL, TALKED_OF
 
-Scale = Literal["raw", "normalised"]
-
-FADED = 0.12
-WIDTH = 9.4
-MAIN = CONDITIONAL.name
-"""What the worker does unless told otherwise: where one ensemble must do, it is this."""
 FATES = (
     ("correct", "#009e73", ""),
     ("incorrect", "#d55e00", "//"),
@@ -29,79 +39,63 @@ FATES = (
 """Column, colour and hatch, in the order of the bars."""
 LEAST = 10
 """Judged posts below which a curve over thresholds ends: an accuracy of three posts is noise."""
+COVERAGE = "coverage: the most confident share of the posts"
 BAR_STEPS: dict[Scale, float] = {"raw": 0.2, "normalised": 0.1}
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How one ensemble is drawn, in all figures alike."""
+def thresholds(rows: pd.DataFrame, found: Found) -> Figure:
+    """{measure} and share classified over thresholds.
 
-    colour: str
-    marker: str
-    dashes: Any
-
-
-def looks(ensembles: Sequence[str]) -> dict[str, Look]:
-    """A look for each ensemble; after nine they repeat."""
-    return {
-        name: Look(OKABE_ITO[i % 9], MARKERS[i % 9], DASHES[i % 9]) for i, name in enumerate(dict.fromkeys(ensembles))
-    }
-
-
-def usual_weighting(table: pd.DataFrame) -> str:
-    """The talk's, every class the same; in a sample of the whole dataset every post."""
-    return "balanced" if (table["weighting"] == "balanced").any() else "frequency"
-
-
-def thresholds(curves: pd.DataFrame, scale: Scale, measure: str) -> bytes | None:
-    """Accuracy of the classified, and the share that is classified, over thresholds."""
-    rows = overall(curves[curves["scale"] == scale])
-    if rows.empty:
-        return None
+    To the right fewer posts are classified, and those should be right more often; read both panels at the same
+    threshold. A line ends where fewer than 10 posts are left; the bands of the talk's three ensembles are 95 %
+    bootstrap intervals.
+    """
     figure = Figure(figsize=(WIDTH, 4.3), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for name, look, of in _ensembles(rows):
+    for name, look, of in ensembles(rows):
         enough = of[of["correct"] + of["incorrect"] >= LEAST]
-        _line(left, enough["threshold"], enough["accuracy"], look, name)
-        _band(left, name, enough["threshold"], enough["ci_low"], enough["ci_high"], look)
-        _line(right, of["threshold"], of["recovered"], look, None)
-    what = "raw score (weighted sum)" if scale == "raw" else "normalised confidence"
-    for axes, title in ((left, f"{measure} of the classified"), (right, "share of posts that are classified")):
-        _share_axis(axes, title)
-        axes.set_xlim(0, rows["threshold"].max())
-        axes.set_xlabel(f"threshold on the {what}")
-    _legend(figure)
-    return png(figure)
+        line(left, enough["threshold"], enough["accuracy"], look, name)
+        band(left, name, enough["threshold"], enough["ci_low"], enough["ci_high"], look)
+        line(right, of["threshold"], of["recovered"], look, None)
+    what = "raw score (weighted sum)" if (rows["scale"] == "raw").all() else "normalised confidence"
+    for axes, title in ((left, f"{found.measure} of the classified"), (right, "share of posts that are classified")):
+        share_axis(axes, title)
+        axes.set(xlim=(0, rows["threshold"].max()), xlabel=f"threshold on the {what}")
+    legend(figure)
+    return figure
 
 
-def equal_coverage(coverage: pd.DataFrame, measure: str) -> bytes | None:
-    """Accuracy of the most confident share of the posts."""
-    rows = overall(coverage)
-    if rows.empty:
-        return None
+def equal_coverage(rows: pd.DataFrame, found: Found) -> Figure:
+    """{measure} over coverage.
+
+    Every ensemble keeps the same share of posts, its most confident ones; the higher curve is the better ensemble,
+    whatever its scale.
+    """
     figure = Figure(figsize=(WIDTH * 0.8, 4.6), layout="constrained")
     axes = figure.subplots()
-    for name, look, of in _ensembles(rows):
-        _line(axes, of["coverage"], of["accuracy"], look, name)
-        _band(axes, name, of["coverage"], of["ci_low"], of["ci_high"], look)
-    _share_axis(axes, measure)
-    _coverage_axis(axes)
-    _legend(figure)
-    return png(figure)
+    for name, look, of in ensembles(rows):
+        line(axes, of["coverage"], of["accuracy"], look, name)
+        band(axes, name, of["coverage"], of["ci_low"], of["ci_high"], look)
+    share_axis(axes, found.measure)
+    percent_axis(axes, COVERAGE)
+    legend(figure)
+    return figure
 
 
-def risk(coverage: pd.DataFrame, areas: pd.DataFrame) -> bytes | None:
-    """Risk over coverage, and beside it the area under each curve with the least possible one."""
-    rows, areas = overall(coverage), overall(areas)
-    if rows.empty or areas.empty:
-        return None
+def risk(rows: pd.DataFrame, found: Found) -> Figure:
+    """Share of wrong labels over coverage, and the area under each curve (risk.csv).
+
+    A good confidence has few wrong labels on the left, among the posts it is surest of; the black line is the least
+    area that the same labels allow.
+    """
     figure = Figure(figsize=(WIDTH, 4.3), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    areas = overall(found.tables["risk"])
     styles = looks(list(areas["ensemble"]))
-    for name, look, of in _ensembles(rows):
-        _line(left, of["coverage"], 1 - of["accuracy"], look, name)
-    _share_axis(left, "share of wrong labels (risk)")
-    _coverage_axis(left)
+    for name, look, of in ensembles(rows):
+        line(left, of["coverage"], 1 - of["accuracy"], look, name)
+    share_axis(left, "share of wrong labels (risk)")
+    percent_axis(left, COVERAGE)
     at = np.arange(len(areas))[::-1]
     for y, row in zip(at, areas.to_dict("records"), strict=True):
         look = styles[row["ensemble"]]
@@ -109,23 +103,23 @@ def risk(coverage: pd.DataFrame, areas: pd.DataFrame) -> bytes | None:
         right.plot(row["aurc"], y, look.marker, color=look.colour)
         right.plot(row["optimum"], y, "|", color="black", markersize=12, label="least possible" if y == at[0] else None)
     right.set_yticks(at, [plain(name) for name in areas["ensemble"]])
-    right.set_xlim(left=0)
-    right.set_xlabel("AURC")
+    right.set(xlim=(0, None), xlabel="AURC")
     right.grid(axis="x", color="#e4e4e4")
-    _legend(figure)
-    return png(figure)
+    legend(figure)
+    return figure
 
 
-def counts(curves: pd.DataFrame, scale: Scale) -> bytes | None:
-    """What becomes of the posts at some thresholds: stacked bars, a panel for each ensemble."""
-    rows = overall(curves[curves["scale"] == scale])
-    if rows.empty:
-        return None
+def counts(rows: pd.DataFrame, found: Found) -> Figure:
+    """What becomes of the posts over thresholds.
+
+    Each bar is the whole sample: with a higher threshold posts move from correct and incorrect to not classified.
+    """
+    scale: Scale = rows["scale"].iloc[0]
     step = BAR_STEPS[scale]
     nearest = (rows["threshold"] / step).round() * step
     rows = rows[(rows["threshold"] - nearest).abs() < 1e-6]
-    panels = list(_ensembles(rows))
-    figure, every = _grid(len(panels), 2.6)
+    panels = list(ensembles(rows))
+    figure, every = grid(len(panels), 2.6)
     for axes, (name, _, of) in zip(every, panels, strict=False):
         bottom = np.zeros(len(of))
         for fate, colour, hatch in FATES:
@@ -142,45 +136,42 @@ def counts(curves: pd.DataFrame, scale: Scale) -> bytes | None:
             )
             bottom += of[fate].to_numpy()
         axes.set_title(plain(name), loc="left", fontsize=10)
-        axes.set_xlim(-step / 2, rows["threshold"].max() + step / 2)
-        axes.set_ylabel("posts")
+        axes.set(xlim=(-step / 2, rows["threshold"].max() + step / 2), ylabel="posts")
         axes.set_xlabel("threshold" if scale == "normalised" else "threshold (raw)")
-    _legend(figure)
-    return png(figure)
+    legend(figure)
+    return figure
 
 
-def reliability(bins: pd.DataFrame, errors: dict[str, float], measure: str) -> bytes | None:
-    """Accuracy against confidence; on the diagonal a confidence means what it says."""
-    rows = overall(bins)
-    if rows.empty:
-        return None
-    panels = list(_ensembles(rows))
-    figure, every = _grid(len(panels), 3.0)
+def reliability(rows: pd.DataFrame, found: Found) -> Figure:
+    """{measure} over confidence in 15 bins of equally many posts.
+
+    On the dotted line a confidence of 70 % is right 7 times in 10; below it the model is too sure of itself, above it
+    too careful.
+    """
+    panels, errors = list(ensembles(rows)), found.by_ensemble("ece", group="all")
+    figure, every = grid(len(panels), 3.0)
     for axes, (name, look, of) in zip(every, panels, strict=False):
         axes.plot(
             [0, 1], [0, 1], color=MUTED, lw=1, ls=":", label="as confident as right" if axes is every[0] else None
         )
-        spread = np.stack([of["accuracy"] - of["ci_low"], of["ci_high"] - of["accuracy"]]).clip(0)
-        axes.errorbar(
-            of["confidence"], of["accuracy"], spread, fmt=look.marker, color=look.colour, ms=4, lw=1, capsize=2
-        )
-        error = errors.get(name)
-        axes.set_title(plain(name) + ("" if error is None else f"\nECE {error:.3f}"), loc="left", fontsize=10)
-        _share_axis(axes, measure)
-        axes.set_xlim(0, 1)
-        axes.set_xlabel("normalised confidence")
-    _legend(figure)
-    return png(figure)
+        axes.errorbar(of["confidence"], of["accuracy"], spread(of), fmt=look.marker, color=look.colour, **BARS)
+        error = f"\nECE {errors[name]['ece']:.3f}" if name in errors else ""
+        axes.set_title(plain(name) + error, loc="left", fontsize=10)
+        share_axis(axes, found.measure)
+        axes.set(xlim=(0, 1), xlabel="normalised confidence")
+    legend(figure)
+    return figure
 
 
-def denoising(table: pd.DataFrame, scale: Scale, areas: dict[str, float]) -> bytes | None:
-    """No-place pictures rejected, and places kept: over thresholds for one ensemble, and against each other for all."""
-    rows = overall(table[table["scale"] == scale])
-    if rows.empty:
-        return None
+def denoising(rows: pd.DataFrame, found: Found) -> Figure:
+    """Share of no-place pictures rejected and of places kept.
+
+    A threshold denoises well where it rejects no-place pictures while it still keeps the places: the farther to the
+    upper right, the better.
+    """
     figure = Figure(figsize=(WIDTH, 4.3), layout="constrained")
     left, right = figure.subplots(1, 2)
-    chosen = MAIN if (rows["ensemble"] == MAIN).any() else str(rows["ensemble"].iloc[0])
+    chosen, areas = _main(rows), found.by_ensemble("auroc", scale="normalised")
     of = rows[rows["ensemble"] == chosen]
     for column, name, colour, dashes in (
         ("rejected", "no place shown: rejected", OKABE_ITO[1], "-"),
@@ -188,32 +179,31 @@ def denoising(table: pd.DataFrame, scale: Scale, areas: dict[str, float]) -> byt
     ):
         left.plot(of["threshold"], of[column], color=colour, ls=dashes, label=name)
         left.fill_between(of["threshold"], of[f"{column}_low"], of[f"{column}_high"], color=colour, alpha=FADED, lw=0)
-    left.set_xlim(0, rows["threshold"].max())
-    left.set_xlabel("threshold" + (" (raw)" if scale == "raw" else ""))
+    left.set(xlim=(0, rows["threshold"].max()), xlabel="threshold")
     left.set_title(plain(chosen), loc="left", fontsize=10)
     left.legend(frameon=False, fontsize=8.5, loc="center right")
-    for name, look, each in _ensembles(rows):
-        area = areas.get(name)
-        label = name if area is None else f"{name}: {area:.2f}"
+    for name, look, each in ensembles(rows):
+        label = f"{name}: {areas[name]['auroc']:.2f}" if name in areas else name
         right.plot(each["kept"], each["rejected"], color=look.colour, ls=look.dashes, label=plain(label))
     right.plot([0, 1], [1, 0], color=MUTED, lw=1, ls=":")
-    right.set_xlim(0, 1)
-    right.xaxis.set_major_formatter(PercentFormatter(1))
-    right.set_xlabel("places kept")
+    percent_axis(right, "places kept")
     right.set_title("AUROC; dotted: guessing", loc="left", fontsize=10)
     right.legend(frameon=False, fontsize=8.5, loc="lower left")
     for axes, title in ((left, "share of pictures"), (right, "no-place pictures rejected")):
-        _share_axis(axes, title)
-    return png(figure)
+        share_axis(axes, title)
+    return figure
 
 
-def dilution(table: pd.DataFrame) -> bytes | None:
-    """Mean probability of a cluster's best label, and of the whole cluster."""
-    rows = table[(table["cluster"] != "") & (table["posts"] > 0)]
-    names = set(rows["ensemble"])
-    rows = rows[rows["ensemble"] == (MAIN if MAIN in names else next(iter(sorted(names)), ""))]
+def dilution(rows: pd.DataFrame, found: Found) -> Figure | None:
+    """Probability of the best label and of its whole cluster.
+
+    The longer the line, the more probability similar labels take from each other; the number of posts stands beside
+    the cluster.
+    """
+    rows = rows[(rows["cluster"] != "") & (rows["posts"] > 0)]
     if rows.empty:
         return None
+    rows = rows[rows["ensemble"] == _main(rows)]
     rows = rows.assign(gain=rows["cluster_probability"] - rows["label_probability"]).sort_values("gain").tail(20)
     figure = Figure(figsize=(WIDTH, 1.3 + 0.36 * len(rows)), layout="constrained")
     axes = figure.subplots()
@@ -226,17 +216,19 @@ def dilution(table: pd.DataFrame) -> bytes | None:
         for cluster in rows["cluster"]
     ]
     axes.set_yticks(at, [plain(f"{name} ({posts:,})") for name, posts in zip(names_of, rows["posts"], strict=True)])
-    axes.set_xlim(0, 1)
-    axes.set_ylim(-0.6, len(rows) - 0.4)
-    axes.set_xlabel("mean probability")
+    axes.set(xlim=(0, 1), ylim=(-0.6, len(rows) - 0.4), xlabel="mean probability")
     axes.grid(axis="x", color="#e4e4e4")
-    _legend(figure)
-    return png(figure)
+    legend(figure)
+    return figure
 
 
-def classes(top1: pd.DataFrame, measure: str, most: int = 3) -> bytes | None:
-    """Accuracy of each class without a threshold, with Wilson intervals; a few ensembles."""
-    rows = top1[(top1["stratum"] != "") & (top1["group"] == "all")]
+def classes(rows: pd.DataFrame, found: Found) -> Figure | None:
+    """{measure} per class without a threshold.
+
+    Each dot is one class without a threshold, with its Wilson interval; an interval is as wide as the class's few
+    posts make it, so look for what many classes have in common.
+    """
+    rows = found.classes
     if rows.empty:
         return None
     wanted = [name for name in TALKED_OF if name in set(rows["ensemble"])]
@@ -244,88 +236,81 @@ def classes(top1: pd.DataFrame, measure: str, most: int = 3) -> bytes | None:
     names = list(dict.fromkeys(rows["stratum"]))[::-1]
     figure = Figure(figsize=(WIDTH * 0.85, 1.3 + 0.44 * len(names)), layout="constrained")
     axes = figure.subplots()
-    for number, name in enumerate((wanted or list(styles))[:most]):
+    for number, name in enumerate(wanted or list(styles)[:3]):
         of = rows[rows["ensemble"] == name].set_index("stratum").reindex(names)
-        spread = np.stack([of["accuracy"] - of["ci_low"], of["ci_high"] - of["accuracy"]]).clip(0)
         at = np.arange(len(names)) + 0.22 * (1 - number)
         look = styles[name]
-        axes.errorbar(
-            of["accuracy"],
-            at,
-            xerr=spread,
-            fmt=look.marker,
-            color=look.colour,
-            ms=4.5,
-            lw=1.2,
-            capsize=2,
-            label=plain(name),
-        )
+        label = plain(name)
+        axes.errorbar(of["accuracy"], at, xerr=spread(of), fmt=look.marker, color=look.colour, **BARS, label=label)
     axes.set_yticks(range(len(names)), [plain(readable(name)) for name in names])
-    axes.set_xlim(0, 1)
-    axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_xlabel(measure)
+    percent_axis(axes, found.measure)
     axes.grid(axis="x", color="#e4e4e4")
-    _legend(figure)
-    return png(figure)
+    legend(figure)
+    return figure
 
 
-def overall(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of all classes and all posts, as they are usually weighted."""
-    if table.empty:
-        return table
-    rows = table[table["weighting"] == usual_weighting(table)]
-    for column, wanted in (("stratum", ""), ("group", "all")):
-        if column in rows:
-            rows = rows[rows[column] == wanted]
-    return rows
+def overall(table: pd.DataFrame, scale: Scale | None = None) -> pd.DataFrame:
+    """The rows of all classes and all posts, as they are usually weighted; on one scale where there are two."""
+    balanced = "weighting" in table and (table["weighting"] == "balanced").any()
+    usual = "balanced" if balanced else "frequency"
+    for column, wanted in (("weighting", usual), ("stratum", ""), ("group", "all"), ("scale", scale)):
+        if column in table and wanted is not None:
+            table = table[table[column] == wanted]
+    return table
 
 
-def _ensembles(rows: pd.DataFrame) -> Iterator[tuple[str, Look, pd.DataFrame]]:
-    for name, look in looks(list(rows["ensemble"])).items():
-        yield name, look, rows[rows["ensemble"] == name]
+def _main(rows: pd.DataFrame) -> str:
+    """What the worker does unless told otherwise: where one ensemble must do, it is this."""
+    names = list(rows["ensemble"])
+    return CONDITIONAL.name if CONDITIONAL.name in names else str(names[0])
 
 
-def _line(axes: Axes, x: pd.Series, y: pd.Series, look: Look, name: str | None) -> None:
-    axes.plot(
-        x,
-        y,
-        color=look.colour,
-        ls=look.dashes,
-        marker=look.marker,
-        ms=4,
-        markevery=max(1, len(x) // 8),
-        lw=1.6,
-        label=None if name is None else plain(name),
-    )
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One figure of the report.
+
+    Attributes:
+        name: of its PNG.
+        section: of the page in which it stands.
+        table: that it is drawn from.
+        draw: given the table's rows `overall`. Its docstring stands on the page: what it shows, and how to read it.
+        scale: of these rows.
+    """
+
+    name: str
+    section: str
+    table: str
+    draw: Callable[[pd.DataFrame, Found], Figure | None]
+    scale: Scale | None = None
+
+    @property
+    def how(self) -> str:
+        """To read it."""
+        return " ".join(str(self.draw.__doc__).partition("\n\n")[2].split())
+
+    def alt(self, measure: str) -> str:
+        """What it shows, for who does not see it."""
+        what = str(self.draw.__doc__).partition("\n\n")[0].format(measure=measure)
+        return f"{what} The numbers are in {self.table}.csv."
 
 
-def _band(axes: Axes, name: str, x: pd.Series, low: pd.Series, high: pd.Series, look: Look) -> None:
-    if name in TALKED_OF:
-        axes.fill_between(x, low, high, color=look.colour, alpha=FADED, linewidth=0)
+PLOTS = (
+    Plot("classes", "without", "top1", classes),
+    Plot("thresholds_raw", "raw", "curves", thresholds, "raw"),
+    Plot("counts_raw", "raw", "curves", counts, "raw"),
+    Plot("thresholds_normalised", "normalised", "curves", thresholds, "normalised"),
+    Plot("counts_normalised", "normalised", "curves", counts, "normalised"),
+    Plot("equal_coverage", "coverage", "coverage", equal_coverage),
+    Plot("risk", "confidence", "coverage", risk),
+    Plot("reliability", "confidence", "reliability", reliability),
+    Plot("denoising", "denoising", "denoising", denoising, "normalised"),
+    Plot("dilution", "dilution", "dilution", dilution),
+)
 
 
-def _share_axis(axes: Axes, title: str) -> None:
-    axes.set_ylim(0, 1.005)
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_ylabel(title)
-    axes.grid(color="#e4e4e4")
-
-
-def _coverage_axis(axes: Axes) -> None:
-    axes.set_xlim(0, 1)
-    axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_xlabel("coverage: the most confident share of the posts")
-
-
-def _grid(panels: int, height: float) -> tuple[Figure, list[Axes]]:
-    columns = min(3, panels)
-    rows = -(-panels // columns)
-    figure = Figure(figsize=(WIDTH, 0.5 + height * rows), layout="constrained")
-    every = list(np.ravel(figure.subplots(rows, columns, squeeze=False, sharey=True)))
-    for axes in every[panels:]:
-        axes.set_axis_off()
-    return figure, every
-
-
-def _legend(figure: Figure) -> None:
-    figure.legend(loc="outside upper left", ncols=4, frameon=False, fontsize=9)
+def drawn(found: Found) -> Iterator[tuple[Plot, bytes]]:
+    """The figures that there is something to draw of, as PNG."""
+    for plot in PLOTS:
+        rows = overall(found.tables[plot.table], plot.scale)
+        if len(rows) and (figure := plot.draw(rows, found)) is not None:
+            yield plot, png(figure)

@@ -1,7 +1,5 @@
 """How often classes are named, side by side: as a table to read, a CSV, and the talk's bar chart."""
 
-import csv
-import io
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -9,8 +7,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from consumer.evaluate.pages import files
 from consumer.evaluate.pages.drawing import OKABE_ITO, plain, png
-from producer.base.errors import CommandError
 
 SHOWN = 20
 """Classes in table and chart, at least; the CSV has all."""
@@ -54,16 +52,12 @@ def write(folder: Path, counts: Mapping[str, Mapping[str, int]], drawn: Mapping[
     Raises:
         CommandError: the folder cannot be written.
     """
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["place", *counts, "drawn"])
-    for place in ranked(*counts.values()):
-        writer.writerow([place, *(each.get(place, 0) for each in counts.values()), drawn.get(place, 0)])
-    try:
-        (folder / "counts.csv").write_text(buffer.getvalue(), "utf-8")
-        (folder / "counts.png").write_bytes(chart(counts, drawn))
-    except OSError as error:
-        raise CommandError(f"{folder} cannot be written: {error.strerror or error}") from None
+    rows = (
+        [place, *(each.get(place, 0) for each in counts.values()), drawn.get(place, 0)]
+        for place in ranked(*counts.values())
+    )
+    files.write(folder / "counts.csv", files.table(["place", *counts, "drawn"], rows))
+    files.write(folder / "counts.png", chart(counts, drawn))
 
 
 def chart(counts: Mapping[str, Mapping[str, int]], drawn: Collection[str]) -> bytes:

@@ -7,8 +7,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
+from consumer.classify.survive import one_line
+from consumer.evaluate.pages.files import table, write
 from consumer.evaluate.scores.folder import Scores
 from producer.base.errors import CommandError
 
@@ -94,17 +99,17 @@ class Sample:
         path = folder / INFO
         try:
             found = json.loads(path.read_text("utf-8"))
-            table = (folder / POSTS).read_bytes()
+            posts = (folder / POSTS).read_bytes()
             if found["version"] != VERSION:
                 raise CommandError(f"{path} is of version {found['version']}; this program reads {VERSION}: draw again")
-            if hashlib.sha256(table).hexdigest() != found["sha256"]:
+            if hashlib.sha256(posts).hexdigest() != found["sha256"]:
                 raise CommandError(f"{folder / POSTS} is not what was drawn: restore it, or draw the sample again")
-            return cls._of(folder, found, table)
+            return cls._of(folder, found, posts)
         except FileNotFoundError as error:
             name = Path(error.filename).name
             raise CommandError(f"{folder} is no sample folder (no {name}): evaluate sample-b writes one") from None
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-            raise CommandError(f"{path} cannot be read: {error!r}") from None
+            raise CommandError(f"{path} cannot be read: {type(error).__name__}: {one_line(error)}") from None
 
     def scores(self, moved: Path | None = None) -> Scores:
         """The score folder that it was drawn from.
@@ -130,27 +135,12 @@ class Sample:
         return scores
 
     @classmethod
-    def _of(cls, folder: Path, found: dict[str, Any], table: bytes) -> Self:
-        if found["kind"] not in ("a", "b", "c"):
-            raise ValueError(f"kind {found['kind']!r}")
-        return cls(
-            folder,
-            cast(Kind, found["kind"]),
-            int(found["seed"]),
-            Path(found["scores"]["path"]),
-            Path(found["dataset"]),
-            str(found["scores"]["encoder"]),
-            str(found["scores"]["places"]),
-            str(found["scores"]["ids_sha256"]),
-            tuple(found["categories"]),
-            tuple(Stratum(each["place"], int(each["posts"]), int(each["sampled"])) for each in found["strata"]),
-            tuple(
-                SampledPost(row["post_id"], row["city"], row["stratum"] or None, row["prelabel"] or None)
-                for row in csv.DictReader(io.StringIO(table.decode("utf-8"), newline=""))
-            ),
-            found["prelabelled_by"],
-            found["sha256"],
-        )
+    def _of(cls, folder: Path, found: dict[str, Any], posts: bytes) -> Self:
+        scores = found["scores"]
+        rows = csv.DictReader(io.StringIO(posts.decode("utf-8"), newline=""))
+        drawn = [{column: value or None for column, value in row.items()} for row in rows]
+        where = {"folder": folder, "scores_path": scores["path"], "posts": drawn}
+        return TypeAdapter(cls).validate_python({**found, **scores, **where})
 
 
 def write_sample(
@@ -167,12 +157,9 @@ def write_sample(
     Raises:
         CommandError: another sample is there (marks may depend on it), or the folder cannot be written.
     """
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([post.post_id, post.city, post.stratum or "", post.prelabel or ""] for post in posts)
-    table = buffer.getvalue().encode()
-    sha256 = hashlib.sha256(table).hexdigest()
+    rows = ((post.post_id, post.city, post.stratum, post.prelabel) for post in posts)
+    content = table(COLUMNS, rows).encode()
+    sha256 = hashlib.sha256(content).hexdigest()
     check_free(folder, sha256)
     info = scores.info
     described = {
@@ -187,16 +174,12 @@ def write_sample(
         },
         "dataset": str(info.dataset),
         "categories": info.categories,
-        "strata": [{"place": each.place, "posts": each.posts, "sampled": each.sampled} for each in strata],
+        "strata": strata,
         "prelabelled_by": prelabelled_by,
         "sha256": sha256,
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / POSTS).write_bytes(table)
-        (folder / INFO).write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    except OSError as error:
-        raise CommandError(f"{folder} cannot be written: {error.strerror or error}") from None
+    write(folder / POSTS, content)
+    write(folder / INFO, to_json(described, indent=1) + b"\n")
     return Sample.open(folder)
 
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from pydantic import Field
 
 from consumer.evaluate.samples import counts
-from consumer.evaluate.samples.folder import SampledPost, write_sample
-from consumer.evaluate.samples.strata import Strata, StrataSettings, by_image, shortfalls
+from consumer.evaluate.samples.folder import SampledPost
+from consumer.evaluate.samples.strata import BY_PICTURE, Strata, StrataSettings, by_image
 from consumer.evaluate.scores.folder import Scores, read_failed
 from producer.base.errors import CommandError
 from producer.base.settings import load
 
-BY_PICTURE = "by_picture"
 PRELABELLED = "prelabelled"
 
 
@@ -58,17 +57,12 @@ def main(argv: list[str]) -> int:
     frequent = [place for place in counts.ranked(*both.values()) if min(named[place], strata.counts[place])]
     if not frequent:
         raise CommandError(f"{settings.labels} and {settings.scores} have no class in common: nothing to draw from")
-    drawn, posts = strata.draw(frequent[: settings.classes])
     who = f"{settings.labels.name}@{hashlib.sha256(settings.labels.read_bytes()).hexdigest()[:8]}"
-    sample = write_sample(settings.output, "a", settings.seed, scores, drawn, posts, who)
-    of_classes = {str(stratum.place): stratum.sampled for stratum in drawn}
-    counts.write(settings.output, both, of_classes)
-    counts.show(both, of_classes)
-    for line in shortfalls(drawn, settings):
-        print(line)
+    drawn = strata.write(settings, "a", scores, frequent[: settings.classes], both, who)
     if unlabelled:
         print(f"{unlabelled} posts have no pre-label and are in no class")
-    print(f"{settings.output}: {len(sample.posts)} posts of {len(drawn)} classes, pre-labelled by {who}")
+    posts = sum(each.sampled for each in drawn)
+    print(f"{settings.output}: {posts} posts of {len(drawn)} classes, pre-labelled by {who}")
     return 0
 
 

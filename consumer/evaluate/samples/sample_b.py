@@ -1,13 +1,11 @@
 """The command `sample-b`: posts of the classes that are most frequent by the picture alone, without a threshold."""
 
 from consumer.evaluate.samples import counts
-from consumer.evaluate.samples.folder import SampledPost, write_sample
-from consumer.evaluate.samples.strata import Strata, StrataSettings, by_image, shortfalls
+from consumer.evaluate.samples.folder import SampledPost
+from consumer.evaluate.samples.strata import BY_PICTURE, Strata, StrataSettings, by_image
 from consumer.evaluate.scores.folder import Scores
 from producer.base.errors import CommandError
 from producer.base.settings import load
-
-BY_PICTURE = "by_picture"
 
 
 class SampleBSettings(StrataSettings):
@@ -35,12 +33,7 @@ def main(argv: list[str]) -> int:
             strata.add(SampledPost(post_id, city, place, None))
     if not strata.counts:
         raise CommandError(f"{settings.scores} has no post to draw: every picture failed, see its failed.csv")
-    drawn, posts = strata.draw(counts.ranked(strata.counts)[: settings.classes])
-    sample = write_sample(settings.output, "b", settings.seed, scores, drawn, posts)
-    of_classes = {str(stratum.place): stratum.sampled for stratum in drawn}
-    counts.write(settings.output, {BY_PICTURE: strata.counts}, of_classes)
-    counts.show({BY_PICTURE: strata.counts}, of_classes)
-    for line in shortfalls(drawn, settings):
-        print(line)
-    print(f"{settings.output}: {len(sample.posts)} posts of {len(drawn)} classes")
+    frequent = counts.ranked(strata.counts)[: settings.classes]
+    drawn = strata.write(settings, "b", scores, frequent, {BY_PICTURE: strata.counts})
+    print(f"{settings.output}: {sum(each.sampled for each in drawn)} posts of {len(drawn)} classes")
     return 0

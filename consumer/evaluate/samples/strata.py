@@ -1,25 +1,26 @@
 """Classes as strata: how many posts each has, and the posts drawn from it. One pass, memory for what is drawn."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pydantic import AliasChoices, Field
-from pydantic_settings import CliPositionalArg, SettingsConfigDict
+from pydantic_settings import CliPositionalArg
 
-from consumer.evaluate.samples.folder import SampledPost, Stratum
+from consumer.evaluate.samples import counts
+from consumer.evaluate.samples.folder import Kind, SampledPost, Stratum, write_sample
 from consumer.evaluate.scores.decide import IMAGE, decide
-from consumer.evaluate.scores.folder import ScoreInfo
+from consumer.evaluate.scores.folder import ScoreInfo, Scores
 from consumer.evaluate.scores.parts import ScorePart
 from consumer.evaluate.scores.selection import Smallest, rank
 from producer.base.settings import Settings
 
+BY_PICTURE = "by_picture"
+"""The column of counts by the picture alone."""
+
 
 class SampleSettings(Settings):
     """What every sample is drawn from and written to."""
-
-    # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     scores: CliPositionalArg[Path] = Field(description="score folder (of evaluate score)")
     output: Path = Field(
@@ -56,26 +57,36 @@ class Strata:
             self._drawn[place] = Smallest(self._per_class, self._seed)
         self._drawn[place].add(post.post_id, post)
 
-    def draw(self, places: Collection[str]) -> tuple[list[Stratum], list[SampledPost]]:
-        """The strata of these places, and their posts in one random order (no class ahead of another)."""
+    def write(
+        self,
+        settings: StrataSettings,
+        kind: Kind,
+        scores: Scores,
+        places: Collection[str],
+        counted: Mapping[str, Mapping[str, int]],
+        prelabelled_by: str | None = None,
+    ) -> list[Stratum]:
+        """Draw from these places, write the sample and its counts, and print these and what is less than asked for.
+
+        Raises:
+            CommandError: see `write_sample`.
+        """
         drawn = {place: self._drawn[place].items() for place in places}
         strata = [Stratum(place, self.counts[place], len(posts)) for place, posts in drawn.items()]
         everyone = [post for posts in drawn.values() for post in posts]
-        return strata, sorted(everyone, key=lambda post: rank(self._seed, post.post_id))
+        posts = sorted(everyone, key=lambda post: rank(self._seed, post.post_id))  # no class ahead of another
+        write_sample(settings.output, kind, settings.seed, scores, strata, posts, prelabelled_by)
+        sampled = {str(stratum.place): stratum.sampled for stratum in strata}
+        counts.write(settings.output, counted, sampled)
+        counts.show(counted, sampled)
+        for stratum in strata:
+            if stratum.sampled < settings.per_class:
+                print(f"{stratum.place}: only {stratum.posts} posts, {settings.per_class} were asked for")
+        if len(strata) < settings.classes:
+            print(f"only {len(strata)} classes have a post, {settings.classes} were asked for")
+        return strata
 
 
 def by_image(part: ScorePart, info: ScoreInfo) -> list[str]:
     """The category that the picture alone gives each post, whatever the confidence."""
     return [info.categories[label] for label in decide(IMAGE, part, info).label]
-
-
-def shortfalls(strata: Sequence[Stratum], settings: StrataSettings) -> list[str]:
-    """One line for everything that is less than was asked for."""
-    lines = [
-        f"{stratum.place}: only {stratum.posts} posts, {settings.per_class} were asked for"
-        for stratum in strata
-        if stratum.sampled < settings.per_class
-    ]
-    if len(strata) < settings.classes:
-        lines.append(f"only {len(strata)} classes have a post, {settings.classes} were asked for")
-    return lines

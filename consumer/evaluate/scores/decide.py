@@ -7,13 +7,12 @@ from typing import Annotated, Literal, Self, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from consumer.classify.decision import GATE, WEIGHTS, Decision, EnsembleKind, reaches, softmax, winner
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
-from producer.base.errors import UsageError
 from producer.base.settings import Settings
 
 Kind = Literal[EnsembleKind, "only-text"]
@@ -44,16 +43,26 @@ class Ensemble:
     def name(self) -> str:
         """As it stands in tables and plots; the talk's names."""
         of_image, of_text = self.weights
-        names: dict[Kind, str] = {
+        talks = {
             "only-image": "OnlyImg",
             "only-text": "OnlyText",
             "ensemble": f"Img x {of_image:g} + Text x {of_text:g}",
-            "conditional": f"conditional {of_image:g}/{of_text:g}"
-            + (f" (> {self.gate:g})" if self.gate != GATE else ""),
         }
+        gate = f" (> {self.gate:g})" if self.gate != GATE else ""
+        name = talks.get(self.kind, f"{self.kind} {of_image:g}/{of_text:g}{gate}")
         if self.text_threshold is None or self.kind == "only-image":
-            return names[self.kind]
-        return f"{names[self.kind]}, text ≥ {self.text_threshold:g}"
+            return name
+        return f"{name}, text ≥ {self.text_threshold:g}"
+
+    @property
+    def combines(self) -> bool:
+        """Whether it ever weighs picture and caption together."""
+        return self.kind not in ("only-image", "only-text")
+
+    @property
+    def most(self) -> float:
+        """The most that the talk's raw sum can be where picture and caption decide; else it is the confidence."""
+        return sum(self.weights) if self.combines else 1.0
 
 
 IMAGE, BOTH, CONDITIONAL = Ensemble("only-image"), Ensemble("ensemble"), Ensemble("conditional")
@@ -88,11 +97,15 @@ class Decided:
 
 
 def parse(text: str) -> Ensemble:
-    """An ensemble as a flag gives it: ``KIND[:IMAGE,TEXT[:GATE[:TEXT_THRESHOLD]]]``, e.g. ``conditional:0.8,0.5:0.6``.
+    """An ensemble of the talk by its name, or any as a flag gives it.
+
+    That is ``KIND[:IMAGE,TEXT[:GATE[:TEXT_THRESHOLD]]]``, e.g. ``conditional:0.8,0.5:0.6``.
 
     Raises:
-        UsageError: it is none; the message says what one looks like.
+        ValueError: it is none; the message says what one looks like.
     """
+    if known := next((each for each in ENSEMBLES if each.name == text), None):
+        return known
     kinds = get_args(Kind)
     parts = text.strip().split(":")
     try:
@@ -105,33 +118,35 @@ def parse(text: str) -> Ensemble:
         if not (0 <= of_image < np.inf and 0 <= of_text < np.inf and of_image + of_text > 0):
             raise ValueError
     except ValueError:
-        raise UsageError(
+        raise ValueError(
             f"--ensemble {text!r}: must be KIND[:IMAGE,TEXT[:GATE[:TEXT_THRESHOLD]]], KIND one of {', '.join(kinds)}; "
             "for example conditional:0.8,0.5:0.6"
         ) from None
     return Ensemble(cast(Kind, parts[0]), (of_image, of_text), gate, text_threshold)
 
 
+def _parsed(text: str) -> str:
+    parse(text)
+    return text
+
+
+def _put_together(given: str | list[str]) -> list[str]:
+    """What was split at the comma of the weights: a comma before a letter begins another ensemble."""
+    whole = given if isinstance(given, str) else ",".join(given)
+    return [text for text in re.split(r",(?=\s*[a-z])", whole) if text]
+
+
+EnsembleFlag = Annotated[str, AfterValidator(_parsed)]
+"""What `parse` understands."""
+
+
 class FurtherEnsembles(Settings):
     """The flag that adds ensembles to those of the talk."""
 
     # NoDecode: the worker's variable PLACESTREAM_ENSEMBLE is no JSON, and may well be set.
-    ensemble: Annotated[list[str], NoDecode] = Field(
+    ensemble: Annotated[list[EnsembleFlag], NoDecode, BeforeValidator(_put_together)] = Field(
         [], description="another: KIND[:IMAGE,TEXT[:GATE[:TEXT_THRESHOLD]]]; may be repeated"
     )
-
-    @field_validator("ensemble", mode="before")
-    @classmethod
-    def _ensembles_are_whole(cls, given: str | list[str]) -> list[str]:
-        """Put together what was split at the comma of the weights: a comma before a letter begins another one."""
-        whole = given if isinstance(given, str) else ",".join(given)
-        together = [text for text in re.split(r",(?=\s*[a-z])", whole) if text]
-        for text in together:
-            try:
-                parse(text)
-            except UsageError as error:
-                raise ValueError(str(error)) from None
-        return together
 
     def with_further(self, *known: Ensemble) -> tuple[Ensemble, ...]:
         """The known ensembles and the further ones; each name once."""
@@ -143,19 +158,16 @@ def proposed_by(ensemble: Ensemble, pooled: Collection[str]) -> bool:
 
     A post gets the label of the picture alone, of the caption alone, or of both as they are weighted.
     """
-    if ensemble.kind in ("only-image", "only-text"):
-        deciding = {Ensemble(ensemble.kind).name}
-    else:
-        deciding = {IMAGE.name, Ensemble("ensemble", ensemble.weights).name}
-    return ensemble.name in pooled or deciding <= set(pooled)
+    deciding = (IMAGE, Ensemble("ensemble", ensemble.weights)) if ensemble.combines else (Ensemble(ensemble.kind),)
+    return ensemble.name in pooled or {each.name for each in deciding} <= set(pooled)
 
 
 def decide(ensemble: Ensemble, part: ScorePart, info: ScoreInfo) -> Decided:
     """What the ensemble makes of the posts, without a threshold."""
     deciding, by_image = distributions(ensemble, part, info)
     label, confidence = winner(deciding)
-    weight = np.where(by_image | (ensemble.kind == "only-text"), 1.0, sum(ensemble.weights))
-    return Decided(np.where(np.isnan(confidence), -1, label), confidence, confidence * weight, by_image)
+    raw = confidence * np.where(by_image, 1.0, ensemble.most)
+    return Decided(np.where(np.isnan(confidence), -1, label), confidence, raw, by_image)
 
 
 def distributions(

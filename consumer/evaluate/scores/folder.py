@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
+import pyarrow as pa
+from pydantic import TypeAdapter
 
+from consumer.classify.survive import one_line
 from consumer.evaluate.scores.parts import (
     ScorePart,
     check_part,
     from_table,
-    joined,
     part_paths,
+    read_part,
     read_post_ids,
-    read_table,
+    schema,
 )
 from producer.base.errors import CommandError
 
@@ -84,7 +86,7 @@ class Scores:
         if not found["complete"]:
             raise CommandError(f"{folder} is not complete: run evaluate score again with the same flags, it goes on")
         scores = cls(folder, info_of(found, folder))
-        there = sum(check_part(path, scores.info.stamp) for path in scores._paths())
+        there = sum(check_part(path, scores.info.stamp) for path in part_paths(folder))
         failed = sum(1 for _ in read_failed(folder))
         if there + failed != scores.info.posts:
             raise CommandError(
@@ -99,8 +101,8 @@ class Scores:
         Raises:
             CommandError: a part is broken.
         """
-        for path in self._paths():
-            yield from_table(path, read_table(path), len(self.info.categories))
+        for path in part_paths(self.folder):
+            yield from_table(read_part(path, len(self.info.categories)))
 
     def of(self, post_ids: Collection[str]) -> ScorePart:
         """These posts, in this order.
@@ -108,27 +110,17 @@ class Scores:
         Raises:
             CommandError: some are not in the scores; the message names the first.
         """
-        wanted = set(post_ids)
-        found: dict[str, int] = {}
-        parts = []
-        for path in self._paths():
-            ids = read_post_ids(path)
-            rows = [row for row, post_id in enumerate(ids) if post_id in wanted]
-            if rows:
-                part = from_table(path, read_table(path).take(rows), len(self.info.categories))
-                found |= {post_id: len(found) + number for number, post_id in enumerate(part.post_ids)}
-                parts.append(part)
-        if missing := [post_id for post_id in post_ids if post_id not in found]:
+        wanted, places = set(post_ids), len(self.info.categories)
+        tables = [schema(places).empty_table()]
+        for path in part_paths(self.folder):
+            if rows := [row for row, post_id in enumerate(read_post_ids(path)) if post_id in wanted]:
+                tables.append(read_part(path, places).take(rows))
+        found = pa.concat_tables(tables)
+        row = {post_id: number for number, post_id in enumerate(found.column("post_id").to_pylist())}
+        if missing := [post_id for post_id in post_ids if post_id not in row]:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             raise CommandError(f"{self.folder} has no scores of post {', '.join(missing[:3])}{more}")
-        return (joined(parts) if parts else self._nothing()).take([found[post_id] for post_id in post_ids])
-
-    def _nothing(self) -> ScorePart:
-        cosines = np.empty((0, len(self.info.categories)), np.float32)
-        return ScorePart([], [], [], np.empty(0, np.int32), cosines, cosines, np.empty(0, np.bool_))
-
-    def _paths(self) -> list[Path]:
-        return part_paths(self.folder)
+        return from_table(found.take(pa.array([row[post_id] for post_id in post_ids], pa.int64())))
 
 
 def read_info(folder: Path) -> dict[str, Any] | None:
@@ -157,20 +149,10 @@ def info_of(found: dict[str, Any], folder: Path) -> ScoreInfo:
         CommandError: a field is missing or of another type.
     """
     try:
-        return ScoreInfo(
-            str(found["encoder"]),
-            str(found["places"]),
-            tuple(map(str, found["categories"])),
-            tuple(tuple(map(str, cluster)) for cluster in found["synonyms"]),
-            float(found["image_logit_scale"]),
-            float(found["text_logit_scale"]),
-            float(found["threshold"]),
-            Path(found["dataset"]["path"]),
-            int(found["dataset"]["posts"]),
-            str(found["dataset"]["ids_sha256"]),
-        )
+        dataset = found["dataset"]
+        return TypeAdapter(ScoreInfo).validate_python({**found, **dataset, "dataset": dataset["path"]})
     except (KeyError, TypeError, ValueError) as error:
-        raise CommandError(f"{folder / INFO} is not whole: {error!r}") from None
+        raise CommandError(f"{folder / INFO} is not whole: {type(error).__name__}: {one_line(error)}") from None
 
 
 def read_failed(folder: Path) -> Iterator[dict[str, str]]:

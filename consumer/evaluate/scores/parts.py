@@ -1,6 +1,6 @@
 """One Parquet part of a score folder: its columns, its stamp, and how it is read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,31 +42,6 @@ class ScorePart:
     def __len__(self) -> int:
         return len(self.post_ids)
 
-    def take(self, rows: Sequence[int]) -> "ScorePart":
-        """The posts in these rows, in this order."""
-        return ScorePart(
-            [self.post_ids[row] for row in rows],
-            [self.cities[row] for row in rows],
-            [self.created_at[row] for row in rows],
-            self.caption_lengths[list(rows)],
-            self.image[list(rows)],
-            self.text[list(rows)],
-            self.has_text[list(rows)],
-        )
-
-
-def joined(parts: Sequence[ScorePart]) -> ScorePart:
-    """Several parts (at least one) as one."""
-    return ScorePart(
-        [post_id for part in parts for post_id in part.post_ids],
-        [city for part in parts for city in part.cities],
-        [moment for part in parts for moment in part.created_at],
-        np.concatenate([part.caption_lengths for part in parts]),
-        np.concatenate([part.image for part in parts]),
-        np.concatenate([part.text for part in parts]),
-        np.concatenate([part.has_text for part in parts]),
-    )
-
 
 def part_name(number: int) -> str:
     """The file of one part."""
@@ -92,7 +67,7 @@ def read_post_ids(path: Path) -> list[str]:
     Raises:
         CommandError: the part is broken.
     """
-    ids: list[str] = read_table(path, ["post_id"]).column("post_id").to_pylist()
+    ids: list[str] = _read(path, ["post_id"]).column("post_id").to_pylist()
     return ids
 
 
@@ -132,14 +107,9 @@ def to_table(part: ScorePart, stamp: Mapping[str, str] | None = None) -> Any:
     return pa.Table.from_arrays(columns, schema=schema(places).with_metadata(stamped))
 
 
-def from_table(path: Path, table: Any, places: int) -> ScorePart:
-    """The part that a table is.
-
-    Raises:
-        CommandError: its columns are others.
-    """
-    if not table.schema.equals(schema(places)):
-        raise CommandError(f"{path}: its columns are not those of {places} places' scores")
+def from_table(table: Any) -> ScorePart:
+    """The part that a table is."""
+    places = table.schema.field("image").type.list_size
     image = table.column("image").combine_chunks().flatten().to_numpy(zero_copy_only=False)
     of_captions = table.column("text").combine_chunks()
     has_text = of_captions.is_valid().to_numpy(zero_copy_only=False)
@@ -157,12 +127,19 @@ def from_table(path: Path, table: Any, places: int) -> ScorePart:
     )
 
 
-def read_table(path: Path, columns: list[str] | None = None) -> Any:
-    """A part, or some columns of it, as a pyarrow table.
+def read_part(path: Path, places: int) -> Any:
+    """A part as a pyarrow table.
 
     Raises:
-        CommandError: the part is broken.
+        CommandError: the part is broken, or its columns are others.
     """
+    table = _read(path)
+    if not table.schema.equals(schema(places)):
+        raise CommandError(f"{path}: its columns are not those of {places} places' scores")
+    return table
+
+
+def _read(path: Path, columns: list[str] | None = None) -> Any:
     try:
         with parquet.ParquetFile(path) as file:
             return file.read(columns)

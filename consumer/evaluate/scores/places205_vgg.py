@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import nn
-from torchvision.models import vgg16
-from torchvision.transforms import functional
+from torchvision.models import VGG16_Weights, vgg16
 
+from consumer.classify.survive import one_line
 from producer.base.errors import CommandError
 
 OUTPUTS = 205
@@ -22,7 +22,6 @@ RESIZED, CROPPED = 256, 224
 
 Preprocessing = Literal["imagenet", "caffe"]
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CAFFE_MEAN = (105.487823486, 113.741088867, 116.060394287)
 """Blue, green, red: the means of Places205, as its VGG16 was trained (the model's own 224 x 224 deployment)."""
 
@@ -57,26 +56,15 @@ def load_network(checkpoint: Path, build: Callable[[], nn.Module] = build_vgg16)
     """
     weights = _named(_read(checkpoint), checkpoint)
     network = build()
-    expected = {name: tuple(weight.shape) for name, weight in network.state_dict().items()}
-    for name, shape in expected.items():
-        if name not in weights:
-            raise CommandError(f"{checkpoint} is no VGG16: it has no {name} (it has: {', '.join(sorted(weights)[:3])})")
-        if tuple(weights[name].shape) != shape:
-            raise CommandError(
-                f"{checkpoint} is no VGG16 with {OUTPUTS} outputs: {name} is {tuple(weights[name].shape)}, not {shape}"
-            )
-    if strange := sorted(weights.keys() - expected.keys()):
-        raise CommandError(f"{checkpoint} is no VGG16: it has also {', '.join(strange[:3])}")
-    network.load_state_dict({name: weight.float() for name, weight in weights.items()}, assign=True)
+    try:
+        network.load_state_dict({name: weight.float() for name, weight in weights.items()}, assign=True)
+    except RuntimeError as error:  # it names what is missing, what is too much, and what has another shape
+        raise CommandError(f"{checkpoint} is no VGG16 with {OUTPUTS} outputs: {one_line(error)}") from None
     return network.eval()
 
 
-def imagenet(picture: Image.Image) -> torch.Tensor:
-    """As torchvision's models are fed: short side 256, the middle 224, RGB in [0, 1], normalised; ``[3, 224, 224]``."""
-    resized = functional.resize(picture, [RESIZED], functional.InterpolationMode.BILINEAR)
-    levels = functional.to_tensor(functional.center_crop(resized, [CROPPED]))
-    normalised: torch.Tensor = functional.normalize(levels, IMAGENET_MEAN, IMAGENET_STD)
-    return normalised
+imagenet: Callable[[Image.Image], torch.Tensor] = VGG16_Weights.IMAGENET1K_V1.transforms()
+"""As torchvision's models are fed: short side 256, the middle 224, RGB in [0, 1], normalised; ``[3, 224, 224]``."""
 
 
 def caffe(picture: Image.Image) -> torch.Tensor:

@@ -9,19 +9,19 @@ from pathlib import Path
 import torch
 from PIL import Image
 from pydantic import AliasChoices, Field
-from pydantic_settings import SettingsConfigDict
 from torch import nn
 
 from consumer.classify.pictures.decode import PictureError, PictureLimits
 from consumer.classify.pictures.pool import decoders
 from consumer.classify.places import Places
+from consumer.classify.survive import one_line
 from consumer.evaluate.scores.ahead import Failure, Ready, batches
 from consumer.evaluate.scores.places205_vgg import OUTPUTS, PREPROCESSING, Preprocessing, build_vgg16, load_network
 from consumer.evaluate.scores.progress import progress
-from consumer.evaluate.scores.selection import SelectionSettings, choose, chosen_cities, take
+from consumer.evaluate.scores.selection import SelectionSettings, choose, take
 from producer.base.errors import CommandError
 from producer.base.settings import load
-from producer.dataset.open import open_dataset
+from producer.dataset.open import chosen_cities, open_dataset
 from producer.post import Post
 
 log = logging.getLogger(__name__)
@@ -34,9 +34,6 @@ class PrelabelSettings(SelectionSettings):
     post_id,place,probability, for `evaluate sample-a --labels`. With the same --posts, --seed and --cities as
     `evaluate score` it labels the same posts.
     """
-
-    # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     checkpoint: Path = Field(description="PyTorch state dict of a VGG16 with 205 outputs")
     preprocessing: Preprocessing = Field(
@@ -60,7 +57,7 @@ def main(argv: list[str], build: Callable[[], nn.Module] = build_vgg16) -> int:
     """
     settings = load(PrelabelSettings, "python -m consumer evaluate prelabel", argv)
     dataset = open_dataset(settings.dataset)
-    cities = chosen_cities(settings, dataset)
+    cities = chosen_cities(settings.cities, settings.dataset, dataset)
     chosen = choose(dataset, cities, settings.posts, settings.seed)
     network = _to_device(load_network(settings.checkpoint, build), settings.device)
     entries = take(dataset.entries(cities), set(chosen.ids))
@@ -106,8 +103,7 @@ def label(
         with torch.inference_mode():
             logits = network(torch.stack([outcome.prepared for outcome in ready]).to(device)).double().cpu()
     except RuntimeError as error:
-        message = " ".join(str(error).split())[:300]
-        raise CommandError(f"the VGG16 fails on {len(ready)} pictures (--batch-size): {message}") from error
+        raise CommandError(f"the VGG16 fails on {len(ready)} pictures (--batch-size): {one_line(error)}") from error
     if not logits.isfinite().all():
         raise CommandError("the VGG16 gives NaN or infinity: the checkpoint's weights are broken")
     best = logits.softmax(dim=1).max(dim=1)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import AliasChoices, Field
-from pydantic_settings import SettingsConfigDict
 
 from consumer.classify.classifier import Classifier, Decoded
 from consumer.classify.factory import build_classifier
@@ -14,11 +13,11 @@ from consumer.classify.survive import one_line, survive
 from consumer.evaluate.scores.ahead import Failure, Ready, batches
 from consumer.evaluate.scores.folder import FAILED, ScoreInfo
 from consumer.evaluate.scores.progress import progress
-from consumer.evaluate.scores.selection import Chosen, SelectionSettings, choose, chosen_cities, take
+from consumer.evaluate.scores.selection import Chosen, SelectionSettings, choose, take
 from consumer.evaluate.scores.writer import PART_POSTS, Row, ScoreWriter, writing
 from producer.base.errors import CommandError
 from producer.base.settings import load
-from producer.dataset.open import Dataset, open_dataset
+from producer.dataset.open import Dataset, chosen_cities, open_dataset
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +29,6 @@ class ScoreSettings(SelectionSettings, ClassifySettings):
     with the posts whose picture cannot be used. Run again after an interruption, with the same flags, it goes on.
     ENSEMBLE, WEIGHTS, GATE and THRESHOLD make no difference here: `evaluate curves` applies them to the scores.
     """
-
-    # The flag -o needs an alias; without this line the bare variable OUTPUT would set it.
-    model_config = SettingsConfigDict(env_prefix_target="all")
 
     output: Path = Field(
         validation_alias=AliasChoices("output", "o"), description="folder to write: new, or of an earlier run"
@@ -58,7 +54,7 @@ def main(
     """
     settings = load(ScoreSettings, "python -m consumer evaluate score", argv)
     dataset = open_dataset(settings.dataset)
-    cities = chosen_cities(settings, dataset)
+    cities = chosen_cities(settings.cities, settings.dataset, dataset)
     chosen = choose(dataset, cities, settings.posts, settings.seed)
     _warn(chosen)
     classifier = build(settings)

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from producer.base.errors import CommandError, UsageError
+from producer.base.errors import CommandError
 from producer.base.settings import Settings
 from producer.dataset.entry import Entry, Refused
 from producer.dataset.open import Dataset
@@ -110,23 +110,6 @@ def take(entries: Iterator[Entry | Refused], left: set[str]) -> Iterator[Entry |
         if entry.post_id in left:
             left.remove(entry.post_id)
             yield entry
-
-
-def chosen_cities(settings: SelectionSettings, dataset: Dataset) -> tuple[str, ...] | None:
-    """The cities that CITIES names, sorted; None for all.
-
-    Raises:
-        UsageError: the dataset has no such city.
-    """
-    if settings.cities is None:
-        return None
-    chosen = {city.strip() for city in settings.cities.split(",")} - {""}
-    there = dataset.cities()
-    if unknown := sorted(chosen.difference(there)):
-        raise UsageError(
-            f"--cities {', '.join(unknown)}: not in {settings.dataset}; there are: {', '.join(there)[:1000]}"
-        )
-    return tuple(sorted(chosen))
 
 
 def _is_text(post_id: str) -> bool:

@@ -17,10 +17,7 @@ def test_it_reads_what_is_committed_of_every_partition(stack: Stack, topics: Top
             key = f"{partition}, {'committed' if committed else 'aborted'}"
             producer.send(topics.output, key=key.encode(), value=b"x", partition=partition)
         producer.flush()
-        if committed:
-            producer.commit_transaction()
-        else:
-            producer.abort_transaction()
+        producer.commit_transaction() if committed else producer.abort_transaction()
     producer.close()
 
     settings = TopicSettings.model_validate({"bootstrap_servers": stack.broker.address})

@@ -2,7 +2,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from deploy.local.process import HOST
 from deploy.local.redis_server import RedisServer, find_server
 from deploy.local.server import StartError
 from deploy.local.stack import Stack
-from tests.conftest import ROOT, StartCli, Topics, background, clean_environment, is_running, wait_until
+from tests.conftest import StartCli, Topics, background, clean_environment, is_running, run_to_end, wait_until
 
 ASK_BOTH = """
 import json, os, sys, redis
@@ -45,15 +44,9 @@ def listening(address: str) -> bool:
         return client.connect_ex((HOST, int(address.rsplit(":", 1)[1]))) == 0
 
 
-def test_run_gives_the_command_both_servers_and_returns_its_exit_code(temp: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "deploy.local", "run", "--", sys.executable, "-c", ASK_BOTH],
-        env=clean_environment() | {"TMPDIR": str(temp)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+def test_run_gives_the_command_both_servers_and_returns_its_exit_code(tmp_path: Path, temp: Path) -> None:
+    environment = clean_environment() | {"TMPDIR": str(temp)}
+    done = run_to_end(tmp_path, environment, "deploy.local", "run", "--", sys.executable, "-c", ASK_BOTH)
 
     assert done.returncode == 7, done.stderr
     assert json.loads(done.stdout) == [1, True]

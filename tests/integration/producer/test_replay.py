@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from deploy.local.stack import Stack
 from producer.dataset.open import open_dataset
 from producer.post import Post
 from producer.topics import CreateSettings, create_topics
-from tests.conftest import PATIENCE, ROOT, RunCli, StartCli, Topics, clean_environment, wait_until
+from tests.conftest import PATIENCE, ROOT, Background, RunCli, StartCli, Topics, clean_environment, wait_until
 from tests.unit.producer.tree import JPEG, posts, put
 from tests.wire import read_all
 
@@ -36,6 +36,29 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 f"line 1\nköprü {number} 🌉",
             )
     return root
+
+
+Begun = Callable[..., Background]
+
+
+@pytest.fixture
+def order(sample: Path) -> list[str]:
+    """The ids of the sample's posts in the dataset's order."""
+    return [post.post_id for post in posts(open_dataset(sample))]
+
+
+@pytest.fixture
+def begun(stack: Stack, topics: Topics, start_cli: StartCli, sample: Path) -> Begun:
+    """Starts a slow replay (posts/s); five posts are in the topic."""
+
+    def start(*flags: str, rate: int = 5) -> Background:
+        running = start_cli("producer", "replay", str(sample), "--rate", str(rate), *flags, env=topics.environment)
+        wait_until(
+            lambda: running.process.poll() is not None or len(read_all(stack, topics.input)) >= 5, what="5 posts"
+        )
+        return running
+
+    return start
 
 
 def as_posts(found: list[Any]) -> list[Post]:
@@ -73,14 +96,13 @@ def test_cities_and_limit_choose(stack: Stack, topics: Topics, run_cli: RunCli, 
     assert set(by_id(as_posts(read_all(stack, topics.input)))) == set(london[:7])
 
 
-def test_a_missing_topic_is_said_and_not_created(stack: Stack, run_cli: RunCli, sample: Path) -> None:
+def test_a_missing_topic_is_said_and_not_created(run_cli: RunCli, sample: Path, admin: KafkaAdminClient) -> None:
     refused = run_cli("producer", "replay", str(sample), "--input-topic", "no-such-topic")
     assert refused.returncode == 1
     assert refused.stderr.splitlines() == [
         "python -m producer replay: topic no-such-topic does not exist; create it: python -m producer topics"
     ]
-    with KafkaAdminClient(bootstrap_servers=stack.broker.address) as admin:
-        assert "no-such-topic" not in admin.list_topics()
+    assert "no-such-topic" not in admin.list_topics()
 
 
 def test_posts_that_cannot_be_sent_are_named_and_the_others_are_sent(
@@ -119,10 +141,9 @@ def test_the_limit_of_the_topic_counts_as_well(stack: Stack, run_cli: RunCli, tm
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_replay_says_how_far_it_came_and_goes_on_there(
-    stack: Stack, topics: Topics, run_cli: RunCli, start_cli: StartCli, sample: Path, number: int
+    stack: Stack, topics: Topics, run_cli: RunCli, begun: Begun, sample: Path, order: list[str], number: int
 ) -> None:
-    running = start_cli("producer", "replay", str(sample), "--rate", "5", env=topics.environment)
-    wait_until(lambda: running.process.poll() is not None or len(read_all(stack, topics.input)) >= 5, what="5 posts")
+    running = begun()
     assert running.end(number) == 1
     match = re.search(
         r"^sent (\d+), failed 0, last post (\d+): continue with --start-after (\d+)$", running.output, re.MULTILINE
@@ -130,7 +151,6 @@ def test_an_interrupted_replay_says_how_far_it_came_and_goes_on_there(
     assert match, running.output
     sent, last, after = match.groups()
     assert last == after
-    order = [post.post_id for post in posts(open_dataset(sample))]
     assert 5 <= int(sent) < 60
     assert order[int(sent) - 1] == last
     assert len(read_all(stack, topics.input)) == int(sent)
@@ -153,33 +173,27 @@ def stopped(stack: Stack) -> Iterator[None]:
 
 
 def test_a_lost_broker_ends_the_replay_after_the_delivery_timeout_and_says_how_far_it_came(
-    stack: Stack, topics: Topics, start_cli: StartCli, sample: Path
+    stack: Stack, topics: Topics, begun: Begun, order: list[str]
 ) -> None:
-    running = start_cli(
-        "producer", "replay", str(sample), "--rate", "5", "--delivery-timeout", "3", env=topics.environment
-    )
-    wait_until(lambda: running.process.poll() is not None or len(read_all(stack, topics.input)) >= 5, what="5 posts")
+    running = begun("--delivery-timeout", "3")
     with stopped(stack):
         assert running.wait() == 1
     assert "the broker is lost, or refuses: post " in running.output
     assert "Traceback" not in running.output
     match = re.search(r"sent (\d+), failed 0, last post (\d+): continue with --start-after \2\n", running.output)
     assert match, running.output
-    order = [post.post_id for post in posts(open_dataset(sample))]
     assert order[int(match[1]) - 1] == match[2]
     there = {record.key.decode() for record in read_all(stack, topics.input)}
     assert there >= set(order[: int(match[1])]), "everything up to the last ID is in the topic"
 
 
 def test_a_broker_that_comes_back_in_time_loses_and_repeats_nothing(
-    stack: Stack, topics: Topics, start_cli: StartCli, sample: Path
+    stack: Stack, topics: Topics, begun: Begun, order: list[str]
 ) -> None:
-    running = start_cli("producer", "replay", str(sample), "--rate", "5", env=topics.environment)
-    wait_until(lambda: running.process.poll() is not None or len(read_all(stack, topics.input)) >= 5, what="5 posts")
+    running = begun(rate=10)
     with stopped(stack):
         time.sleep(2)  # nothing to wait for: the point is that nothing happens
     assert running.wait() == 0, running.output
-    order = [post.post_id for post in posts(open_dataset(sample))]
     assert sorted(record.key.decode() for record in read_all(stack, topics.input)) == sorted(order)
 
 

@@ -65,11 +65,10 @@ def test_existing_topics_say_how_they_differ_and_stay_as_they_are(
 
 
 def test_an_output_that_does_not_fit_ends_it_before_anything_is_created(
-    stack: Stack, names: dict[str, str], run_cli: RunCli
+    stack: Stack, names: dict[str, str], run_cli: RunCli, admin: KafkaAdminClient
 ) -> None:
     posts, labels, dead_letters = names.values()
-    with KafkaAdminClient(bootstrap_servers=stack.broker.address) as admin:
-        admin.create_topics({labels: {"num_partitions": 2, "replication_factor": 1}}, wait_for_metadata=True)
+    admin.create_topics({labels: {"num_partitions": 2, "replication_factor": 1}}, wait_for_metadata=True)
     refused = run_cli("producer", "topics", env=names)
     assert refused.returncode == 1
     assert refused.stderr.splitlines() == [

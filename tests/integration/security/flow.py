@@ -2,13 +2,12 @@
 
 import re
 import subprocess
-import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.conftest import ROOT, clean_environment
+from tests.conftest import clean_environment, run_to_end
 from tests.integration.security.secured import PASSWORD, REDIS_PASSWORD, Right, Secured, user_of
 from tests.wire import picture
 
@@ -40,7 +39,7 @@ class Flow:
             "popularity": ("consumer", "popularity"),
             "verify": ("consumer", "verify"),
             "recount": ("consumer", "recount"),
-            "export": ("tests.integration.consumer.export.held", "finish", "0", "-", "-o", str(self.folder / "labels")),
+            "export": ("consumer", "export", "-o", str(self.folder / "labels")),
             "evaluate popularity": (
                 *("consumer", "evaluate", "popularity", "--from-topic", "--heat-maps", "0"),
                 *("-o", str(self.folder / "popularity.html")),
@@ -54,14 +53,7 @@ class Flow:
     def run(self, role: str, *flags: str, **changes: str) -> subprocess.CompletedProcess[str]:
         """The role's command to its end, as its own user; whatever comes of it, no secret is in what it writes."""
         changed = {f"PLACESTREAM_{name}": value for name, value in changes.items()}
-        ended = subprocess.run(
-            [sys.executable, "-m", *self.commands()[role], *flags],
-            env=self.environment(role) | changed,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        ended = run_to_end(self.folder, self.environment(role) | changed, *self.commands()[role], *flags)
         written = ended.stdout + ended.stderr
         assert not any(secret in written for secret in (PASSWORD, REDIS_PASSWORD, "hunter2")), written
         assert "Traceback" not in written, written

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 import consumer.label
-from consumer.dead_letter import (
-    ADDED as NAMES,
-)
+from consumer import dead_letter
 from consumer.dead_letter import (
     LEFT_OUT,
     MAX_KEY,
@@ -61,35 +59,23 @@ def added(headers: list[tuple[str, bytes]]) -> dict[str, bytes]:
     return dict(headers[-len(ADDED) :])
 
 
-@pytest.mark.parametrize("case", ["first", "replayed"])
+@pytest.mark.parametrize("case", ["first", "replayed", "too_large", "rest"])
 def test_the_golden_dead_letters_are_written_byte_for_byte(case: str) -> None:
     expected = golden("dead_letter")[case]
     original = expected["record"]
-    read = SimpleNamespace(
-        topic=original["topic"],
-        partition=original["partition"],
-        offset=original["offset"],
-        key=original["key"].encode(),
-        value=base64.b64decode(original["value"]),
-        headers=[(name, value.encode()) for name, value in original["headers"]],
-    )
-    key, value, headers = written(read, DeadLetter(expected["reason"], expected["error"], expected["message"]))
-    assert (key, value) == (read.key, read.value)
-    assert [[name, text.decode()] for name, text in headers] == expected["headers"]
+    key, value = original["key"] and original["key"].encode(), base64.b64decode(original["value"])
+    headers = [(name, text.encode()) for name, text in original["headers"]]
+    if "left_out" in expected:
+        letter = DeadLetter.without(LeftOut(**expected["left_out"]))
+    else:
+        letter = DeadLetter(expected["reason"], expected["error"], expected["message"])
 
+    read = SimpleNamespace(**original | {"key": key, "value": value or None, "headers": headers})
 
-@pytest.mark.parametrize("case", ["too_large", "rest"])
-def test_the_golden_dead_letters_that_are_not_whole_say_what_they_do_without(case: str) -> None:
-    expected = golden("dead_letter")[case]
-    original = expected["record"]
-    key = original["key"] and original["key"].encode()
-    read = record(key, None, [(n, v.encode()) for n, v in original["headers"]], offset=original["offset"])
-    left_out = LeftOut(**expected["left_out"])
+    sent_key, sent_value, sent_headers = to_record(read, letter, "placestream", expected.get("topic_id", ""))
 
-    key, value, headers = to_record(read, DeadLetter.without(left_out), "placestream", expected["topic_id"])
-
-    assert [[name, text.decode()] for name, text in headers] == expected["headers"]
-    assert (key, value or b"") == (read.key, base64.b64decode(original["value"]))
+    assert [[name, text.decode()] for name, text in sent_headers] == expected["headers"]
+    assert (sent_key, sent_value or b"") == (key, value)
 
 
 def test_what_is_too_large_is_left_out_and_a_long_key_has_its_hash() -> None:
@@ -148,7 +134,7 @@ def test_what_was_left_out_before_is_not_said_of_a_letter_that_is_whole_again() 
 
     assert not said.keys() & set(LEFT_OUT.values())
     assert said["placestream-source-topic-id"] == b"new"
-    assert said.keys() <= NAMES
+    assert said.keys() <= dead_letter.ADDED
 
 
 @pytest.mark.parametrize("topic_id", ["ours", ""])

@@ -15,6 +15,7 @@ import consumer.health
 from consumer.health import MOST_CONNECTIONS, Health, serve
 from producer.base.errors import CommandError
 from tests.conftest import wait_until
+from tests.unit.consumer.clock import Clock
 
 Address = str
 
@@ -26,14 +27,6 @@ def get(address: Address, path: str) -> tuple[int, str]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode()
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from consumer.classify.decision import Decision
 from consumer.classify.label import Label, Ranking
 from consumer.labeled_post import LabeledPost, SourceRecord
 from producer.post import Post
-from tests.labels import golden, labeled, labeled_value
+from tests.labels import golden, labeled
 
 TOP = (("bridge", 0.83), ("viaduct", 0.06), ("river", 0.0312), ("skyscraper", 0.02), ("tower", 0.0106))
 CREATED_AT = datetime(2017, 3, 29, 2, 30, 13, 147000, UTC)
@@ -141,8 +141,3 @@ def test_what_would_spoil_the_counters_is_no_labelled_post(changes: dict[str, An
 def test_what_is_no_json_object_is_no_labelled_post(value: bytes) -> None:
     with pytest.raises(ValidationError):
         LabeledPost.model_validate_json(value)
-
-
-def test_the_builder_of_these_tests_leaves_the_rest_as_it_is() -> None:
-    assert labeled_value(city="x") == golden("labeled_post")["value"] | {"city": "x"}
-    assert "city" not in labeled_value(city=...)

@@ -1,12 +1,13 @@
 """The rules and what they ask for: which series an expression names."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import yaml
 from prometheus_client import CollectorRegistry
 
+from consumer.metrics import CountMetrics, LabelMetrics
 from tests.unit.deploy.compose import ROOT
 
 FOLDER = ROOT / "deploy" / "prometheus"
@@ -37,7 +38,17 @@ def selectors(expression: str) -> set[str]:
     return set(SELECTOR.findall(expression))
 
 
-def names_of(registry: CollectorRegistry) -> set[str]:
-    """Every name that is exposed, those of a histogram's parts included."""
+def unknown(expressions: Iterable[str]) -> set[str]:
+    """The series that these name and that no role exposes, as a part of a histogram or whole, and no rule records."""
+    label, count = CollectorRegistry(), CollectorRegistry()
+    LabelMetrics(label)
+    CountMetrics(count)
     parts = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
-    return {family.name + part for family in registry.collect() for part in parts[family.type]}
+    exposed = {
+        family.name + part
+        for registry in (label, count)
+        for family in registry.collect()
+        for part in parts[family.type]
+    }
+    asked = {selector.split("{")[0] for expression in expressions for selector in selectors(expression)}
+    return asked - exposed - set(rules("record"))

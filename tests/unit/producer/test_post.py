@@ -2,17 +2,16 @@ import base64
 import json
 import unicodedata
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from producer.post import MAX_CITY, BadRecord, Headers, Post, check_city, format_time, parse_time
+from tests.labels import golden
 
 PICTURE = b"\xff\xd8\xff\xe0 a picture"
 CITY = ("city", b"newyork")
 JSON = ("content-type", b"application/json")
-GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 def binary(*headers: tuple[str, bytes], key: bytes | None = b"17", value: bytes | None = PICTURE) -> Post:
@@ -264,7 +263,7 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 
 def golden_post() -> Post:
-    picture = base64.b64decode(json.loads((GOLDEN / "post_binary.json").read_text())["value"])
+    picture = base64.b64decode(golden("post_binary")["value"])
     return Post(
         "1480879485913200243",
         "newyork",
@@ -275,24 +274,19 @@ def golden_post() -> Post:
 
 
 def test_the_binary_form_on_the_wire_is_the_golden_one() -> None:
-    golden = json.loads((GOLDEN / "post_binary.json").read_text())
+    expected = golden("post_binary")
     key, value, headers = golden_post().to_record()
-    assert key.decode() == golden["key"]
-    assert base64.b64encode(value).decode() == golden["value"]
-    assert [[name, content.decode()] for name, content in headers] == golden["headers"]
-    read = Post.from_record(
-        golden["key"].encode(),
-        base64.b64decode(golden["value"]),
-        [(name, content.encode()) for name, content in golden["headers"]],
-    )
-    assert read == golden_post()
+    assert key.decode() == expected["key"]
+    assert base64.b64encode(value).decode() == expected["value"]
+    assert [[name, content.decode()] for name, content in headers] == expected["headers"]
+    assert Post.from_record(key, value, headers) == golden_post()
 
 
 def test_the_json_form_of_the_golden_file_reads_as_the_same_post() -> None:
-    golden = json.loads((GOLDEN / "post_json.json").read_text())
-    headers = [(name, content.encode()) for name, content in golden["headers"]]
-    for key in (None, golden["key"].encode()):
-        assert Post.from_record(key, json.dumps(golden["value"]).encode(), headers) == golden_post()
+    expected = golden("post_json")
+    headers = [(name, content.encode()) for name, content in expected["headers"]]
+    for key in (None, expected["key"].encode()):
+        assert Post.from_record(key, json.dumps(expected["value"]).encode(), headers) == golden_post()
 
 
 def assert_one_clean_line(message: str) -> None:

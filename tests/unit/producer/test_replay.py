@@ -29,12 +29,10 @@ from tests.unit.producer.tree import put
 class Ack:
     """A send's future whose answer is given by the test."""
 
-    def __init__(self, error: BaseException | None = None, done: bool = True) -> None:
-        self.exception = error
-        self.is_done = done
+    def __init__(self) -> None:
+        self.exception: BaseException | None = None
+        self.is_done = False
         self.answered = threading.Event()
-        if done:
-            self.answered.set()
 
     def get(self, timeout: float | None = None) -> None:
         if not self.answered.wait(timeout):
@@ -42,10 +40,10 @@ class Ack:
         if self.exception:
             raise self.exception
 
-    def answer(self, error: BaseException | None = None) -> None:
-        self.exception = error
-        self.is_done = True
+    def answer(self, error: BaseException | None = None) -> "Ack":
+        self.exception, self.is_done = error, True
         self.answered.set()
+        return self
 
 
 class Broker:
@@ -61,10 +59,10 @@ class Broker:
     def send(self, post: Post) -> Ack:
         self.taken.append(post.post_id)
         if self.hold:
-            self.held[post.post_id] = Ack(done=False)
+            self.held[post.post_id] = Ack()
             self.most_held = max(self.most_held, sum(not ack.is_done for ack in self.held.values()))
             return self.held[post.post_id]
-        return Ack(self.errors.get(post.post_id))
+        return Ack().answer(self.errors.get(post.post_id))
 
 
 def posts(number: int, size: int = 10) -> Iterator[Post | Refused]:
@@ -79,12 +77,8 @@ def test_every_post_is_sent_in_order() -> None:
 
 
 def test_what_cannot_be_sent_is_counted_and_named(caplog: pytest.LogCaptureFixture) -> None:
-    def mixed() -> Iterator[Post | Refused]:
-        yield from posts(3)
-        yield Refused("bad", "bad.jpg: is empty")
-        yield Refused(None, "line 7: no post")
-
-    tally = replay(mixed(), Broker().send, threading.Event())
+    mixed = [*posts(3), Refused("bad", "bad.jpg: is empty"), Refused(None, "line 7: no post")]
+    tally = replay(iter(mixed), Broker().send, threading.Event())
     assert tally == Tally(sent=3, failed=2, sent_bytes=30, last="bad")
     assert [record.getMessage() for record in caplog.records] == [
         "failed: bad.jpg: is empty",
@@ -293,7 +287,6 @@ def test_without_a_terminal_a_line_comes_now_and_then(
         ["x", "--ids", "twitter"],
         ["x", "--max-request-size", "1"],
         ["x", "--delivery-timeout", "0"],
-        ["x", "--input-topic", "posts-dlt"],
     ],
 )
 def test_wrong_settings_are_wrong_usage(argv: list[str]) -> None:

@@ -1,6 +1,7 @@
 """Small datasets for the tests of the loaders."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from producer.dataset.entry import Entry, Refused
@@ -9,6 +10,8 @@ from producer.post import Post
 
 JPEG = b"\xff\xd8\xff\xe0 picture "
 ENOUGH = 1024 * 1024
+OLD_ID, MADE = "1480879485913200243", datetime(2017, 3, 29, 2, 30, 13, 147000, UTC)
+"""An ID of Instagram's, and the moment that it tells."""
 
 
 def put(path: Path, content: bytes | str = JPEG) -> Path:

@@ -53,15 +53,12 @@
     });
   }
 
-  function showsNoPlace() {
-    const again = of(data.posts[at]).none;
-    change(again ? "no mark" : "shows no place", (mark) => Object.assign(mark, empty(), { none: !again }));
+  function instead(what, said) { // of every other mark
+    const again = of(data.posts[at])[what];
+    change(again ? "no mark" : said, (mark) => Object.assign(mark, empty(), { [what]: !again }));
   }
-
-  function cannotTell() {
-    const again = of(data.posts[at]).unsure;
-    change(again ? "no mark" : "cannot tell", (mark) => Object.assign(mark, empty(), { unsure: !again }));
-  }
+  const showsNoPlace = () => instead("none", "shows no place");
+  const cannotTell = () => instead("unsure", "cannot tell");
 
   function addTruth(category) {
     change(`it shows: ${readable.get(category)}`, (mark, post) => {

@@ -1,46 +1,26 @@
 """The benchmark measures what it says, leaves nothing behind, and asserts no time."""
 
 import json
-from contextlib import closing
 from pathlib import Path
 
 from kafka import KafkaAdminClient
 
-from deploy.local.stack import Stack
 from tests import marks
-from tests.conftest import RunCli
+from tests.conftest import PATIENCE, RunCli
+
+SMALL = ("--posts", "16", "--repeats", "1")
+EVERY_PART = (
+    *("--parts", "model,null,age,scaling,processes", "--model", "ViT-S-32-alt", "--null-posts", "200"),
+    *("--process-posts", "16", "--batch-size", "8", "--partitions", "2", "--load-seconds", "2"),
+)
+"""With a small model: four processes load it."""
 
 
-def test_every_part_is_measured_and_no_topic_is_left(stack: Stack, run_cli: RunCli, tmp_path: Path) -> None:
+def test_every_part_is_measured_and_no_topic_is_left(run_cli: RunCli, tmp_path: Path, admin: KafkaAdminClient) -> None:
     file, chart = tmp_path / "figures.json", tmp_path / "chart.png"
 
-    ended = run_cli(
-        "consumer",
-        "benchmark",
-        "--parts",
-        "model,null,age,scaling,processes",
-        "--encoder",
-        "conse",
-        "--posts",
-        "16",
-        "--null-posts",
-        "200",
-        "--process-posts",
-        "16",
-        "--repeats",
-        "1",
-        "--batch-size",
-        "8",
-        "--partitions",
-        "2",
-        "--load-seconds",
-        "2",
-        "--json",
-        str(file),
-        "--plot",
-        str(chart),
-        timeout=580,
-    )
+    flags = (*SMALL, *EVERY_PART, "--json", str(file), "--plot", str(chart))
+    ended = run_cli("consumer", "benchmark", *flags, timeout=2 * PATIENCE)
 
     assert ended.returncode == 0, ended.stderr
     figures = json.loads(file.read_text())
@@ -67,32 +47,16 @@ def test_every_part_is_measured_and_no_topic_is_left(stack: Stack, run_cli: RunC
     assert 0 < figures["facts"]["age of a post, p50 seconds"] <= figures["facts"]["age of a post, p99 seconds"]
     assert figures["facts"]["a lone post, seconds"] > 0
     assert chart.stat().st_size > 1000
-    with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as admin:
-        assert [topic for topic in admin.list_topics() if "benchmark" in topic] == []
+    assert [topic for topic in admin.list_topics() if "benchmark" in topic] == []
 
 
 @marks.openvino
-def test_another_engine_is_compared_with_torch(stack: Stack, run_cli: RunCli, tmp_path: Path) -> None:
+def test_another_engine_is_compared_with_torch(run_cli: RunCli, tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
 
-    ended = run_cli(
-        "consumer",
-        "benchmark",
-        "--parts",
-        "model",
-        "--encoder",
-        "conse",
-        "--engine",
-        "openvino",
-        "--posts",
-        "16",
-        "--repeats",
-        "1",
-        "--json",
-        str(file),
-        env={"XDG_CACHE_HOME": str(tmp_path / "cache")},
-        timeout=300,
-    )
+    other = ("--parts", "model", "--encoder", "conse", "--engine", "openvino")
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    ended = run_cli("consumer", "benchmark", *SMALL, *other, "--json", str(file), env=cache)
 
     assert ended.returncode == 0, ended.stderr
     figures = json.loads(file.read_text())
@@ -115,10 +79,8 @@ def test_without_a_broker_it_is_one_line(run_cli: RunCli) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_processes_that_cannot_load_their_model_are_one_line(stack: Stack, run_cli: RunCli) -> None:
-    ended = run_cli(
-        "consumer", "benchmark", "--parts", "processes", "--posts", "8", "--repeats", "1", "--pretrained", "nowhere"
-    )
+def test_processes_that_cannot_load_their_model_are_one_line(run_cli: RunCli) -> None:
+    ended = run_cli("consumer", "benchmark", *SMALL, "--parts", "processes", "--pretrained", "nowhere")
 
     assert ended.returncode == 1
     assert "PRETRAINED nowhere: neither a file nor a tag" in ended.stderr.strip().splitlines()[-1]

@@ -10,7 +10,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from playwright.sync_api import Page, expect
 
 from consumer.board.events import CARDS
-from consumer.board.explain import readable
+from consumer.classify.places import readable
 from deploy.local.stack import Stack
 from tests.conftest import wait_until
 from tests.integration.consumer.board.conftest import BOTH, KEEP, Board, wait_for_pictures

@@ -1,14 +1,16 @@
 """A labelled topic and its counters: write labels, count, look at every key."""
 
+import io
 import os
 import subprocess
 import urllib.request
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Sequence
+from contextlib import closing, redirect_stdout
 from dataclasses import dataclass, field
 from itertools import count as numbers
 from threading import Event
 from typing import Any
+from unittest import mock
 
 import pytest
 import redis
@@ -31,6 +33,8 @@ from tests.wire import write
 
 CITIES = ("newyork", "sydney", "london", "são paulo")
 PLACES = ("bridge", "coast", "temple/east_asia", None)
+NAMED = ("bootstrap_servers", "redis_url", "output_topic", "counter_prefix")
+"""Settings of every command here."""
 
 
 def some_posts(number: int, first: int = 0) -> list[LabeledPost]:
@@ -59,6 +63,23 @@ def write_unreadable(stack: Stack, topic: str) -> None:
     with segment.open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"\xff")
+
+
+def keys_below(client: redis.Redis, prefix: str) -> dict[str, Any]:
+    """Every key below the prefix, without it -> what it holds."""
+    readers: dict[str, Any] = {
+        "hash": client.hgetall,
+        "set": lambda key: sorted(client.smembers(key)),
+        "string": client.get,
+    }
+    keys = client.scan_iter(match=f"{prefix}:*", count=1000)
+    return {key.removeprefix(f"{prefix}:"): readers[str(client.type(key))](key) for key in keys}
+
+
+def counted(client: redis.Redis, prefix: str) -> int:
+    """Posts in the counters below the prefix."""
+    stamps: list[str] = client.hvals(f"{prefix}:stamps")  # type: ignore[assignment]
+    return sum(map(int, stamps))
 
 
 @dataclass(slots=True)
@@ -104,14 +125,8 @@ class Counting:
     @property
     def settings(self) -> CountSettings:
         """Those of the commands."""
-        return CountSettings.model_validate(
-            {
-                "bootstrap_servers": self.stack.broker.address,
-                "redis_url": self.stack.redis.url,
-                "output_topic": self.topics.output,
-                "counter_prefix": self.prefix,
-            }
-        )
+        env = self.stack.environment | self.env
+        return CountSettings.model_validate({name: env[f"PLACESTREAM_{name.upper()}"] for name in NAMED})
 
     def count_here(self) -> CountMetrics:
         """`count --stop-at-end` in this process, whose constants a test may change."""
@@ -122,6 +137,13 @@ class Counting:
             count(reader, store, zones, metrics, Health(HEALTH_LIMIT), Event())
         return metrics
 
+    def here(self, command: str) -> tuple[int, str]:
+        """`recount` or `verify` in this process, whose constants a test may change: exit code and output."""
+        env, module = self.stack.environment | self.env, {"recount": recount, "verify": verify}[command]
+        flags = [f"--{name.replace('_', '-')}={env[f'PLACESTREAM_{name.upper()}']}" for name in NAMED]
+        with mock.patch.object(module, "setup"), redirect_stdout(io.StringIO()) as said:  # the log is pytest's
+            return module.main(flags), said.getvalue()
+
     @property
     def env(self) -> dict[str, str]:
         names = {"PLACESTREAM_COUNTER_PREFIX": self.prefix, "PLACESTREAM_METRICS_PORT": "0"}
@@ -129,30 +151,20 @@ class Counting:
 
     def all_keys(self) -> dict[str, Any]:
         """Every key below the prefix, without it -> what it holds."""
-        found = {}
-        for key in self.redis.scan_iter(match=f"{self.prefix}:*", count=1000):
-            readers: dict[str, Any] = {
-                "hash": self.redis.hgetall,
-                "set": self.redis.smembers,
-                "string": self.redis.get,
-            }
-            held = readers[str(self.redis.type(key))](key)
-            found[key.removeprefix(f"{self.prefix}:")] = sorted(held) if isinstance(held, set) else held
-        return found
+        return keys_below(self.redis, self.prefix)
 
     def counted(self) -> int:
         """Posts in the counters."""
-        stamps: dict[str, str] = self.redis.hgetall(f"{self.prefix}:stamps")  # type: ignore[assignment]
-        return sum(map(int, stamps.values()))
+        return counted(self.redis, self.prefix)
 
     def wait_for(self, posts: int) -> None:
         wait_until(lambda: self.counted() == posts, what=f"{posts} posts in the counters")
 
-    def assert_equal_to_a_recount(self, posts: int) -> None:
-        """The counters are of so many posts, and equal the topic by `verify`."""
-        verified = self.run("verify")
-        assert verified.returncode == 0, verified.stdout + verified.stderr
-        assert f"the counters equal the {posts:,} labelled posts" in verified.stdout
+    def assert_equal_to_a_recount(self, posts: int | None = None) -> None:
+        """The counters equal the topic by `verify`, and are of so many posts."""
+        code, said = self.here("verify")
+        assert code == 0, said
+        assert posts is None or f"the counters equal the {posts:,} labelled posts" in said
 
 
 @pytest.fixture
@@ -167,26 +179,15 @@ def counting(
     return Counting(stack, topics, redis_client, counter_prefix, run_cli, start_cli)
 
 
-@pytest.fixture
-def here(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], int]:
-    """Runs `recount` or `verify` in this process, whose constants a test may change."""
-    modules: dict[str, Any] = {"recount": recount, "verify": verify}
-    for module in modules.values():
-        monkeypatch.setattr(module, "setup", lambda settings: None)  # the log is pytest's
-
-    def run(command: str) -> int:
-        addresses = {"bootstrap-servers": counting.stack.broker.address, "redis-url": counting.stack.redis.url}
-        names = {"output-topic": counting.topics.output, "counter-prefix": counting.prefix}
-        return int(modules[command].main([f"--{flag}={value}" for flag, value in (addresses | names).items()]))
-
-    return run
+def address(counter: Background) -> str:
+    """Where a running `count` answers over HTTP."""
+    counter.wait_for_output("/metrics")
+    return counter.output.split("address=")[1].split("/metrics")[0]
 
 
 def ask(counter: Background, path: str) -> tuple[int, str]:
     """What a running `count` answers over HTTP."""
-    counter.wait_for_output("address=http://")
-    address = counter.output.split("address=")[1].split("/metrics")[0]
-    with urllib.request.urlopen(f"{address}{path}", timeout=30) as answer:
+    with urllib.request.urlopen(f"{address(counter)}{path}", timeout=30) as answer:
         return answer.status, answer.read().decode()
 
 

@@ -1,6 +1,5 @@
 """More cities than keep their name: whoever counts, in whatever chunks, from wherever, counts the same."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Thread
 from typing import Any
@@ -15,8 +14,6 @@ from tests.conftest import wait_until
 from tests.integration.consumer.count.conftest import Counting, metric, records
 from tests.labels import labeled
 from tests.wire import write
-
-Here = Callable[[str], int]
 
 
 @pytest.fixture(autouse=True)
@@ -60,27 +57,27 @@ def test_the_first_cities_of_each_partition_keep_their_name_and_the_rest_is_coun
     assert metrics.capped._value.get() == 4
 
 
-def assert_a_recount_changes_nothing(counting: Counting, here: Here) -> dict[str, Any]:
+def assert_a_recount_changes_nothing(counting: Counting) -> dict[str, Any]:
     """All keys, which are the same before and after."""
     counted = counting.all_keys()
-    assert here("recount") == 0
+    assert counting.here("recount")[0] == 0
     recounted = counting.all_keys()
     assert recounted.pop("recounted")
     assert recounted == counted
     return counted
 
 
-def test_count_recount_and_verify_agree_wherever_count_was_stopped(counting: Counting, here: Here) -> None:
+def test_count_recount_and_verify_agree_wherever_count_was_stopped(counting: Counting) -> None:
     for _ in range(4):
         write_cities(counting, 30)
         counting.count_here()
-        assert here("verify") == 0
-    counted = assert_a_recount_changes_nothing(counting, here)
+        counting.assert_equal_to_a_recount()
+    counted = assert_a_recount_changes_nothing(counting)
     assert "_other" in counted["cities"]
     assert len(counted["known:0"]) == len(counted["known:1"]) == 3
 
 
-def test_a_redis_that_goes_back_knows_the_cities_of_then(counting: Counting, here: Here) -> None:
+def test_a_redis_that_goes_back_knows_the_cities_of_then(counting: Counting) -> None:
     write_cities(counting, 8)
     counting.count_here()
     snapshot = {key: counting.redis.dump(key) for key in counting.redis.scan_iter(match=f"{counting.prefix}:*")}
@@ -90,7 +87,7 @@ def test_a_redis_that_goes_back_knows_the_cities_of_then(counting: Counting, her
     for key, held in snapshot.items():
         counting.redis.restore(key, 0, held)  # type: ignore[arg-type]
     counting.count_here()
-    assert here("verify") == 0
+    counting.assert_equal_to_a_recount()
 
 
 def as_an_earlier_version(counting: Counting, known_keys: dict[str, Any]) -> None:
@@ -102,7 +99,7 @@ def as_an_earlier_version(counting: Counting, known_keys: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize("knew", [False, True], ids=["never counted so", "rolled back and forth"])
 def test_counters_that_an_earlier_version_has_counted_on_go_on_as_if_it_had_known(
-    counting: Counting, here: Here, knew: bool, caplog: pytest.LogCaptureFixture
+    counting: Counting, knew: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It has the same cities here: none is beyond the cap yet."""
     caplog.set_level("INFO")
@@ -112,7 +109,7 @@ def test_counters_that_an_earlier_version_has_counted_on_go_on_as_if_it_had_know
     write(counting.stack, counting.topics.output, records(labeled(city=city) for city in ("c", "d", "a", "b") * 5))
     counting.count_here()
     as_an_earlier_version(counting, known_then if knew else {})
-    assert here("verify") == 0  # what it counted is right; what is not known yet is no difference
+    counting.assert_equal_to_a_recount()  # what it counted is right; what is not known yet is no difference
     write_cities(counting, 30)
 
     posts = counting.counted()
@@ -121,26 +118,26 @@ def test_counters_that_an_earlier_version_has_counted_on_go_on_as_if_it_had_know
     assert metrics.counted._value.get() == 30
     assert metrics.lag.labels("0")._value.get() == 0
     assert "reading once which cities came first" in caplog.text
-    assert here("verify") == 0
-    assert_a_recount_changes_nothing(counting, here)
+    counting.assert_equal_to_a_recount()
+    assert_a_recount_changes_nothing(counting)
 
 
 def test_what_an_earlier_version_counted_beyond_the_cap_is_found_and_recounted(
-    counting: Counting, here: Here, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_cities(counting, 60)
     with monkeypatch.context() as patch:
         patch.setattr(known, "MOST", 1_000_000)
         counting.count_here()
     as_an_earlier_version(counting, {})
-    assert here("verify") == 1
-    assert "counters differ" in capsys.readouterr().out
-    assert here("recount") == 0
-    assert here("verify") == 0
+    code, said = counting.here("verify")
+    assert (code, "counters differ" in said) == (1, True)
+    assert counting.here("recount")[0] == 0
+    counting.assert_equal_to_a_recount()
 
 
 def test_reading_again_which_cities_came_first_goes_on_where_it_was_killed(
-    counting: Counting, monkeypatch: pytest.MonkeyPatch, here: Here
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_cities(counting, 60)
     counting.count_here()
@@ -159,29 +156,26 @@ def test_reading_again_which_cities_came_first_goes_on_where_it_was_killed(
         counting.count_here()
     marks = {field.rpartition(":")[2]: int(mark) for field, mark in counting.all_keys()["known"].items()}
     assert 0 < sum(marks.values()) <= 14 < 60
-    assert here("verify") == 0
+    counting.assert_equal_to_a_recount()
     write_cities(counting, 20, 60)
     counting.count_here()
     assert counting.counted() == 80
-    assert here("verify") == 0
+    counting.assert_equal_to_a_recount()
 
 
-def test_a_known_city_that_was_changed_by_hand_is_found(
-    counting: Counting, here: Here, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_known_city_that_was_changed_by_hand_is_found(counting: Counting) -> None:
     write_cities(counting, 30)
     counting.count_here()
     counting.redis.hset(f"{counting.prefix}:known:0", "atlantis", 3)
-    assert here("verify") == 1
-    assert "known:0 atlantis: Redis has 3, the topic 0" in capsys.readouterr().out
+    code, said = counting.here("verify")
+    assert (code, "known:0 atlantis: Redis has 3, the topic 0" in said) == (1, True)
 
 
-def test_a_topic_that_lost_its_beginning_is_read_from_what_is_left(counting: Counting) -> None:
+def test_a_topic_that_lost_its_beginning_is_read_from_what_is_left(counting: Counting, admin: KafkaAdminClient) -> None:
     write_cities(counting, 40)
     counting.count_here()
     as_an_earlier_version(counting, {})
-    with KafkaAdminClient(bootstrap_servers=counting.stack.broker.address) as admin:
-        admin.delete_records({TopicPartition(counting.topics.output, 0): 12})
+    admin.delete_records({TopicPartition(counting.topics.output, 0): 12})
     write_cities(counting, 20, 40)
     metrics = counting.count_here()
     assert counting.counted() == 60
@@ -189,7 +183,7 @@ def test_a_topic_that_lost_its_beginning_is_read_from_what_is_left(counting: Cou
 
 
 def test_verify_is_right_while_more_cities_are_counted_than_it_reads_at_once(
-    counting: Counting, here: Here, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(known, "MOST", 1_000)
     monkeypatch.setattr(snapshot, "SLICE", 5)
@@ -208,8 +202,9 @@ def test_verify_is_right_while_more_cities_are_counted_than_it_reads_at_once(
         verified: set[str] = set()
         while len(verified) < 5:  # at so many different moments
             wait_until(lambda: counting.counted() > len(verified) * 50, what="more is counted")
-            assert here("verify") == 0, capsys.readouterr().out
-            verified.add(capsys.readouterr().out)
+            code, said = counting.here("verify")
+            assert code == 0, said
+            verified.add(said)
     finally:
         stop.set()
         writer.join()

@@ -7,17 +7,24 @@ from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.admin import NewTopic
 from prometheus_client import CollectorRegistry
 
 from consumer.count.read import Reader
 from consumer.kafka import read_to_end
 from consumer.metrics import CountMetrics
 from deploy.local.redis_server import RedisServer, find_server
-from tests.conftest import Background, wait_until
-from tests.integration.consumer.count.conftest import Counting, ask, metric, records, some_posts, write_unreadable
+from tests.conftest import wait_until
+from tests.integration.consumer.count.conftest import (
+    Counting,
+    address,
+    ask,
+    metric,
+    records,
+    some_posts,
+    write_unreadable,
+)
 from tests.labels import labeled
-from tests.wire import write
+from tests.wire import recreate, write
 
 
 def test_two_counts_at_once_count_every_post_once(counting: Counting) -> None:
@@ -159,10 +166,9 @@ def test_an_end_that_others_have_passed_moves_nothing_back(counting: Counting) -
         assert not reader.stands_at({0: 4, 1: 8})
 
 
-def test_what_expired_uncounted_is_shown_once(counting: Counting) -> None:
+def test_what_expired_uncounted_is_shown_once(counting: Counting, admin: KafkaAdminClient) -> None:
     counting.write(20)  # ten in each partition
-    with KafkaAdminClient(bootstrap_servers=counting.stack.broker.address) as admin:
-        admin.delete_records({TopicPartition(counting.topics.output, 0): 7})
+    admin.delete_records({TopicPartition(counting.topics.output, 0): 7})
     metrics = CountMetrics(CollectorRegistry())
     with closing(Reader(counting.settings, metrics)) as reader:
         for _ in range(2):
@@ -214,17 +220,14 @@ def one_line(output: str, command: str = "count") -> str:
     return line
 
 
-def test_a_topic_created_anew_is_not_counted_into_the_old_counters(counting: Counting) -> None:
+def test_a_topic_created_anew_is_not_counted_into_the_old_counters(counting: Counting, admin: KafkaAdminClient) -> None:
     topic = counting.topics.output
     counting.write(10)
     running = counting.start()
     counting.wait_for(10)
     assert running.end() == 0
     keys = counting.all_keys()
-    with KafkaAdminClient(bootstrap_servers=counting.stack.broker.address) as admin:
-        admin.delete_topics([topic])
-        wait_until(lambda: topic not in admin.list_topics(), what="deleted")
-        wait_until(lambda: created(admin, topic), what="created anew")
+    recreate(admin, topic)
     counting.write(4)
 
     refused = counting.run("count", "--stop-at-end")
@@ -236,23 +239,18 @@ def test_a_topic_created_anew_is_not_counted_into_the_old_counters(counting: Cou
     assert "the counters are of another" in one_line(verified.stderr, "verify")
     assert counting.all_keys() == keys
 
-    assert counting.run("recount").returncode == 0
+    assert counting.here("recount")[0] == 0
     counting.assert_equal_to_a_recount(4)
 
 
-def created(admin: KafkaAdminClient, topic: str) -> bool:
-    if topic not in admin.list_topics():
-        admin.create_topics([NewTopic(topic, 2, 1)], raise_errors=False)
-    return topic in admin.list_topics()
-
-
-def test_a_topic_that_does_not_exist_is_one_line_and_none_is_created(counting: Counting) -> None:
+def test_a_topic_that_does_not_exist_is_one_line_and_none_is_created(
+    counting: Counting, admin: KafkaAdminClient
+) -> None:
     name = f"mistyped-{uuid.uuid4().hex[:8]}"
     refused = counting.run("count", PLACESTREAM_OUTPUT_TOPIC=name)
     assert refused.returncode == 1
     assert one_line(refused.stderr).startswith(f"python -m consumer count: topic {name} does not exist")
-    with KafkaAdminClient(bootstrap_servers=counting.stack.broker.address) as admin:
-        assert name not in admin.list_topics()
+    assert name not in admin.list_topics()
 
 
 @pytest.mark.parametrize(
@@ -293,14 +291,7 @@ def test_no_broker_is_one_line(counting: Counting) -> None:
 
 def test_a_busy_metrics_port_is_one_line(counting: Counting) -> None:
     counter = counting.start()
-    port = listening_port(counter)
+    port = address(counter).rpartition(":")[2]
     refused = counting.run("count", "--metrics-port", port)
     assert refused.returncode == 1
     assert f"cannot serve metrics at 127.0.0.1:{port} (METRICS_HOST, METRICS_PORT" in one_line(refused.stderr)
-
-
-def listening_port(counter: Background) -> str:
-    counter.wait_for_output("/metrics")
-    found = re.search(r"address=http://127\.0\.0\.1:(\d+)/metrics", counter.output)
-    assert found
-    return found.group(1)

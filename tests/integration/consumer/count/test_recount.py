@@ -62,7 +62,7 @@ def test_what_an_interrupted_recount_left_is_removed(counting: Counting) -> None
     counting.redis.hset(f"{counting.prefix}:rebuild:offsets", f"{counting.topics.output}:0", 1)
     counting.redis.sadd(f"{counting.prefix}:rebuild:cities", "newyork")
     counting.redis.hset(f"{counting.prefix}:rebuild:posts:newyork", "bridge", 1)
-    assert counting.run("recount").returncode == 0
+    assert counting.here("recount")[0] == 0
     assert not [key for key in counting.all_keys() if key.startswith("rebuild")]
     counting.assert_equal_to_a_recount(4)
 
@@ -78,34 +78,34 @@ def another_runs_to_its_end(counting: Counting) -> None:
 @pytest.mark.parametrize("other", [another_begins, another_runs_to_its_end])
 def test_a_recount_whose_counters_another_took_changes_nothing(
     counting: Counting,
-    here: Callable[[str], int],
     monkeypatch: pytest.MonkeyPatch,
     other: Callable[[Counting], None],
 ) -> None:
     counting.write(20)
-    assert counting.run("count", "--stop-at-end").returncode == 0
+    counting.count_here()
     read_whole = Reader.read_whole
 
     def read_whole_then_other(reader: Reader, until: Mapping[int, int], doing: str) -> Iterator[Chunk]:
         yield from read_whole(reader, until, doing)
         other(counting)  # all is rebuilt, nothing is switched yet
 
-    monkeypatch.setattr(Reader, "read_whole", read_whole_then_other)
-
-    with pytest.raises(CommandError, match="^nothing was changed: another recount writes to .* one at a time$"):
-        here("recount")
+    with monkeypatch.context() as patch:
+        patch.setattr(Reader, "read_whole", read_whole_then_other)
+        with pytest.raises(CommandError, match="^nothing was changed: another recount writes to .* one at a time$"):
+            counting.here("recount")
 
     assert not [key for key in counting.all_keys() if key.startswith("rebuild")]
     counting.assert_equal_to_a_recount(20)
 
 
-def test_a_topic_that_lost_its_beginning_is_recounted_only_by_force(counting: Counting) -> None:
+def test_a_topic_that_lost_its_beginning_is_recounted_only_by_force(
+    counting: Counting, admin: KafkaAdminClient
+) -> None:
     topic = counting.topics.output
     counting.write(20)
-    assert counting.run("count", "--stop-at-end").returncode == 0
+    counting.count_here()
     keys = counting.all_keys()
-    with KafkaAdminClient(bootstrap_servers=counting.stack.broker.address) as admin:
-        admin.delete_records({TopicPartition(topic, 1): 4})
+    admin.delete_records({TopicPartition(topic, 1): 4})
 
     refused = counting.run("recount")
     assert refused.returncode == 1
@@ -124,13 +124,14 @@ def test_a_topic_that_lost_its_beginning_is_recounted_only_by_force(counting: Co
     counting.assert_equal_to_a_recount(16)
 
 
-def test_posts_that_expired_uncounted_are_passed_over_with_a_warning(counting: Counting) -> None:
+def test_posts_that_expired_uncounted_are_passed_over_with_a_warning(
+    counting: Counting, admin: KafkaAdminClient
+) -> None:
     topic = counting.topics.output
     counting.write(10)
-    assert counting.run("count", "--stop-at-end").returncode == 0
+    counting.count_here()
     counting.write(20)
-    with KafkaAdminClient(bootstrap_servers=counting.stack.broker.address) as admin:
-        admin.delete_records({TopicPartition(topic, 0): 12})
+    admin.delete_records({TopicPartition(topic, 0): 12})
     done = counting.run("count", "--stop-at-end", "--log-format", "json")
     assert done.returncode == 0, done.stderr
     warnings = [line for line in map(json.loads, done.stderr.splitlines()) if "expired" in line["message"]]
@@ -165,7 +166,7 @@ def test_count_does_not_wait_for_records_that_the_topic_has_lost(counting: Count
 
 def test_popularity_prints_what_was_counted(counting: Counting) -> None:
     counting.write(80)
-    assert counting.run("count", "--stop-at-end").returncode == 0
+    counting.count_here()
     table = counting.run("popularity", "--city", "newyork")
     assert table.returncode == 0, table.stderr
     assert table.stdout.startswith("newyork: 20 posts, 15 classified, 5 not classified")

@@ -1,7 +1,8 @@
 import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from consumer.count.switch import AnotherRecount, Rebuild
 from consumer.count.zones import load_zones
 from producer.base.errors import CommandError
 from tests.conftest import wait_until
+from tests.integration.consumer.count.conftest import keys_below
 from tests.labels import labeled
 
 ZONES = load_zones()
@@ -24,7 +26,7 @@ LIVE: dict[str, Any] = {
     "offsets": {"labels:0": "1"},
     "topic": "id-1",
     "known": {"id-1:0": "1"},
-    "cities": {"newyork"},
+    "cities": ["newyork"],
     "stamps": {STAMP: "1"},
     "posts:newyork": {"bridge": "1"},
     "sentiment:newyork": {"bridge": "4215", "bridge:sq": "17766225", "bridge:n": "1"},
@@ -42,25 +44,12 @@ def store(redis_client: redis.Redis, counter_prefix: str) -> Store:
     return Store(redis_client, counter_prefix, "labels", "id-1")
 
 
-class Keys:
-    def __init__(self, client: redis.Redis, prefix: str) -> None:
-        self._client, self._prefix = client, prefix
-
-    def __call__(self) -> dict[str, Any]:
-        readers: dict[str, Any] = {
-            "hash": self._client.hgetall,
-            "set": self._client.smembers,
-            "string": self._client.get,
-        }
-        return {
-            key.removeprefix(f"{self._prefix}:"): readers[str(self._client.type(key))](key)
-            for key in self._client.scan_iter(match=f"{self._prefix}:*")
-        }
+Keys = Callable[[], dict[str, Any]]
 
 
 @pytest.fixture
 def keys(redis_client: redis.Redis, counter_prefix: str) -> Keys:
-    return Keys(redis_client, counter_prefix)
+    return partial(keys_below, redis_client, counter_prefix)
 
 
 def test_the_first_tally_is_applied_to_an_empty_redis(store: Store, keys: Keys) -> None:
@@ -77,7 +66,7 @@ def test_a_tally_is_added_where_the_last_one_ended(store: Store, keys: Keys) -> 
     after = keys()
     assert after["sentiment:sydney"] == {"bridge": "-5000", "bridge:sq": "25000000", "bridge:n": "1"}
     assert after["stamps"] == {STAMP: "2"}
-    assert after["cities"] == {"newyork", "sydney"}
+    assert after["cities"] == ["newyork", "sydney"]
     assert after["posts:newyork"] == LIVE["posts:newyork"]
 
 
@@ -175,23 +164,8 @@ def test_what_is_rebuilt_is_forgotten_whole_while_another_recount_adds_to_it(
     stack: Any, redis_client: redis.Redis, counter_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(switch, "STEP", 7)
-    stop = threading.Event()
-    prefix = Rebuild(redis_client, counter_prefix).prefix
-
-    def keep_counting() -> None:
-        client = redis.Redis.from_url(stack.redis.url, decode_responses=True)
-        writer, offset = Store(client, prefix, "labels", "id-1"), 0
-        while not stop.is_set():
-            try:
-                applied = writer.apply(one(city=f"city {offset % 100}"), {0: offset or None}, {0: offset + 1}) is None
-            except TopicChanged:  # it is being forgotten
-                applied = False
-            offset = offset + 1 if applied else 0
-
-    thread = threading.Thread(target=keep_counting)
-    thread.start()
-    try:
-        forgotten = 0
+    prefix, forgotten = Rebuild(redis_client, counter_prefix).prefix, 0
+    with counting_on(stack, prefix):
         while forgotten < 100:
             counters = Counters.read(redis_client, prefix)
             posts = sum(number for fields in counters.posts.values() for number in fields.values())
@@ -199,30 +173,41 @@ def test_what_is_rebuilt_is_forgotten_whole_while_another_recount_adds_to_it(
             if counters.offsets:
                 Rebuild(redis_client, counter_prefix).begin()
                 forgotten += 1
-    finally:
-        stop.set()
-        thread.join()
 
 
 @contextmanager
-def counting_on(stack: Any, prefix: str) -> Iterator[None]:
-    """One post after the other of a hundred cities is counted meanwhile."""
+def meanwhile(stack: Any, step: Callable[[redis.Redis], None]) -> Iterator[None]:
+    """Take this step again and again beside the block."""
     stop = threading.Event()
 
-    def keep_counting() -> None:
-        client = redis.Redis.from_url(stack.redis.url, decode_responses=True)
-        writer, offset = Store(client, prefix, "labels", "id-1"), 0
-        while not stop.is_set():
-            assert writer.apply(one(city=f"city {offset % 100}"), {0: offset or None}, {0: offset + 1}) is None
-            offset += 1
+    def go_on() -> None:
+        with redis.Redis.from_url(stack.redis.url, decode_responses=True) as client:
+            while not stop.is_set():
+                step(client)
 
-    thread = threading.Thread(target=keep_counting)
+    thread = threading.Thread(target=go_on)
     thread.start()
     try:
         yield
     finally:
         stop.set()
         thread.join()
+
+
+def counting_on(stack: Any, prefix: str) -> AbstractContextManager[None]:
+    """One post after the other of a hundred cities is counted meanwhile; from the first, where all is forgotten."""
+    offset = 0
+
+    def count_one(client: redis.Redis) -> None:
+        nonlocal offset
+        tally, writer = one(city=f"city {offset % 100}"), Store(client, prefix, "labels", "id-1")
+        try:
+            applied = writer.apply(tally, {0: offset or None}, {0: offset + 1}) is None
+        except TopicChanged:  # it is being forgotten
+            applied = False
+        offset = offset + 1 if applied else 0
+
+    return meanwhile(stack, count_one)
 
 
 def test_everything_that_is_read_is_of_one_moment(stack: Any, redis_client: redis.Redis, counter_prefix: str) -> None:
@@ -269,26 +254,17 @@ def test_a_reader_sees_the_counters_of_before_or_after_a_recount_and_never_a_mix
         assert writer.apply(counted, {0: None}, {0: 40}) is None
         rebuild.switch(writer, {0: 40})
 
-    stop = threading.Event()
-
-    def keep_replacing() -> None:
-        client = redis.Redis.from_url(stack.redis.url, decode_responses=True)
-        while not stop.is_set():
-            for cities in both:
-                replace(cities, client)
+    def replace_both(client: redis.Redis) -> None:
+        for cities in both:
+            replace(cities, client)
 
     replace(both[1], redis_client)
-    thread = threading.Thread(target=keep_replacing)
-    thread.start()
-    try:
+    with meanwhile(stack, replace_both):
         seen: list[list[str]] = []
         while len({tuple(cities) for cities in seen}) < 2 or len(seen) < 50:
             read = Counters.read(redis_client, counter_prefix)
             assert read.posts in both
             seen.append(sorted(read.posts))
-    finally:
-        stop.set()
-        thread.join()
 
 
 def test_cities_become_known_with_the_offsets_and_are_loaded_with_them(store: Store, keys: Keys) -> None:
@@ -311,7 +287,7 @@ def test_who_knows_other_cities_than_are_stored_is_refused(store: Store, keys: K
 
 
 def test_offsets_that_an_earlier_version_moved_stay_while_what_came_first_is_read_again(
-    store: Store, keys: Keys, redis_client: redis.Redis, counter_prefix: str
+    store: Store, redis_client: redis.Redis, counter_prefix: str
 ) -> None:
     store.apply(one(city="lyon"), {0: None}, {0: 3}, {0: None}, {0: {"lyon": 2}})
     redis_client.hset(f"{counter_prefix}:offsets", "labels:0", 7)

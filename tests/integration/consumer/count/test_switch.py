@@ -2,7 +2,6 @@
 
 import json
 import signal
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -10,10 +9,15 @@ import pytest
 
 from consumer.count import snapshot as module
 from consumer.count.snapshot import Counters, Switching
-from tests.conftest import wait_until
+from tests.conftest import Background, wait_until
 from tests.integration.consumer.count.conftest import Counting
 
-HELD = "tests.integration.consumer.count.held"
+
+def start_held(counting: Counting, number: int, release: Path) -> Background:
+    """A `recount` that handles two cities at a step, held before one of them until the file is there."""
+    held = ("consumer.count.switch:Rebuild.step", str(number), str(release), "consumer", "recount")
+    env = counting.env | {"HOLD_SETS": "consumer.count.switch:STEP=2"}
+    return counting.start_cli("tests.integration.hold", *held, env=env)
 
 
 def is_switching(counting: Counting) -> bool:
@@ -21,17 +25,17 @@ def is_switching(counting: Counting) -> bool:
 
 
 def test_a_recount_killed_before_any_step_of_its_switch_is_finished_by_the_next(
-    counting: Counting, here: Callable[[str], int], tmp_path: Path
+    counting: Counting, tmp_path: Path
 ) -> None:
     counting.write(80)
-    assert counting.run("count", "--stop-at-end").returncode == 0
+    counting.count_here()
     right = counting.all_keys()
     held_while_switching = 0
     for number in count(1):
         counting.redis.sadd(f"{counting.prefix}:cities", *(f"atlantis {n}" for n in range(3)))  # it has to go
         for n in range(3):
             counting.redis.hset(f"{counting.prefix}:posts:atlantis {n}", "bridge", 1)
-        recount = counting.start_cli(HELD, str(number), str(tmp_path / "never"), env=counting.env)
+        recount = start_held(counting, number, tmp_path / "never")
         wait_until(lambda: recount.process.poll() is not None or "held" in recount.output, what="its end, or the step")  # noqa: B023
         if "held" not in recount.output:
             break
@@ -43,7 +47,7 @@ def test_a_recount_killed_before_any_step_of_its_switch_is_finished_by_the_next(
                 Counters.read(counting.redis, counting.prefix, patience=0)
         else:
             assert "posts:atlantis 2" in counting.all_keys()  # nothing has changed yet
-        assert here("recount") == 0
+        assert counting.here("recount")[0] == 0
         keys = counting.all_keys()
         assert keys.pop("recounted")
         assert keys == right
@@ -52,13 +56,11 @@ def test_a_recount_killed_before_any_step_of_its_switch_is_finished_by_the_next(
     counting.assert_equal_to_a_recount(80)
 
 
-def test_count_waits_for_a_recount_that_puts_its_counters_in_place(
-    counting: Counting, here: Callable[[str], int], tmp_path: Path
-) -> None:
+def test_count_waits_for_a_recount_that_puts_its_counters_in_place(counting: Counting, tmp_path: Path) -> None:
     counting.write(40)
-    assert counting.run("count", "--stop-at-end").returncode == 0
+    counting.count_here()
     release = tmp_path / "release"
-    recount = counting.start_cli(HELD, "3", str(release), env=counting.env)  # forgotten, begun, not gone on with
+    recount = start_held(counting, 3, release)  # forgotten, begun, not gone on with
     recount.wait_for_output("held")
     assert is_switching(counting)
     counter = counting.start()
@@ -89,16 +91,14 @@ def test_who_waits_for_a_recount_that_was_killed_ends_with_one_line(
             waits()
 
 
-def test_rebuilt_counters_that_are_gone_are_rebuilt_and_put_in_place(
-    counting: Counting, here: Callable[[str], int]
-) -> None:
+def test_rebuilt_counters_that_are_gone_are_rebuilt_and_put_in_place(counting: Counting) -> None:
     """As a `recount` of an earlier version leaves it, that was killed when it began where another had been killed."""
     counting.write(20)
     counting.count_here()
     right = counting.all_keys()
     counting.redis.set(f"{counting.prefix}:topic", f"switching:{right['topic']}")
     counting.redis.delete(f"{counting.prefix}:offsets")
-    assert here("recount") == 0
+    assert counting.here("recount")[0] == 0
     keys = counting.all_keys()
     assert keys.pop("recounted")
     assert keys == right

@@ -6,8 +6,6 @@ from consumer.dead_letter import ATTEMPTS, DeadLetter, to_record
 from tests.conftest import RunCli, Topics
 from tests.unit.consumer.label.records import Record
 
-HELD = "tests.integration.consumer.dead_letters.held"
-
 
 def dead_letter(
     name: str, topic: str, reason: str = "not_an_image", partition: int = 0, attempts: int | None = None

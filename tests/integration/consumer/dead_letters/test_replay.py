@@ -2,6 +2,7 @@
 
 import signal
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -11,13 +12,39 @@ from kafka import KafkaAdminClient, KafkaProducer
 from consumer.dead_letter import ATTEMPTS, PREFIX, REASON
 from deploy.local.stack import Stack
 from producer.topics import describe
-from tests.conftest import RunCli, StartCli, Topics, wait_until
-from tests.integration.consumer.dead_letters.letters import HELD, dead_letter, names, replay
+from tests.conftest import Background, RunCli, StartCli, Topics, wait_until
+from tests.integration.consumer.dead_letters.letters import dead_letter, names, replay
 from tests.wire import post, read_all, write
+
+LETTERS = [f"letter-{number}" for number in range(40)]
+Hold = Callable[..., tuple[Background, Path]]
+
+
+@pytest.fixture
+def hold(topics: Topics, start_cli: StartCli, tmp_path: Path) -> Hold:
+    """Begins a replay in transactions of ten and holds it at the n-th call of a step, until the file is there."""
+
+    def begin(step: str, number: int, *flags: str) -> tuple[Background, Path]:
+        release, env = (
+            tmp_path / "release",
+            topics.environment | {"HOLD_SETS": "consumer.dead_letters.replay:RECORDS=10"},
+        )
+        where = (f"kafka:KafkaProducer.{step}", str(number), str(release))
+        held = start_cli("tests.integration.hold", *where, "consumer", "dead-letters", "replay", *flags, env=env)
+        held.wait_for_output("held")
+        return held, release
+
+    return begin
+
+
+@pytest.fixture
+def letters(stack: Stack, topics: Topics) -> None:
+    """All of `LETTERS` wait."""
+    write(stack, topics.dead_letter, [dead_letter(name, topics.input) for name in LETTERS])
 
 
 def test_a_replay_that_is_killed_again_and_again_neither_loses_nor_doubles(
-    stack: Stack, topics: Topics, start_cli: StartCli, run_cli: RunCli, tmp_path: Path
+    stack: Stack, topics: Topics, run_cli: RunCli, hold: Hold
 ) -> None:
     chosen = [f"chosen-{number}" for number in range(60)]
     others = [f"other-{number}" for number in range(60)]
@@ -36,8 +63,7 @@ def test_a_replay_that_is_killed_again_and_again_neither_loses_nor_doubles(
         ("send", 27, 20, 13),
         ("after_commit_transaction", 1, 30, 13),
     ):
-        held = start_cli(HELD, step, str(number), str(tmp_path / "never"), *flags, env=topics.environment)
-        held.wait_for_output("held")
+        held, _ = hold(step, number, *flags)
 
         def in_the_log(expected: int = committed + aborted) -> bool:
             return len(read_all(stack, topics.input, "read_uncommitted")) == expected
@@ -57,15 +83,16 @@ def test_a_replay_that_is_killed_again_and_again_neither_loses_nor_doubles(
     assert "replayed 0 dead letters" in replay(run_cli, topics)
 
 
+def assert_back_once(stack: Stack, topics: Topics) -> None:
+    assert Counter(names(read_all(stack, topics.input))) == Counter(LETTERS)
+
+
+@pytest.mark.usefixtures("letters")
 @pytest.mark.parametrize(("step", "number"), [("begin_transaction", 2), ("commit_transaction", 2)])
 def test_of_two_replays_the_later_takes_over_and_nothing_is_doubled(
-    stack: Stack, topics: Topics, start_cli: StartCli, run_cli: RunCli, tmp_path: Path, step: str, number: int
+    stack: Stack, topics: Topics, run_cli: RunCli, hold: Hold, step: str, number: int
 ) -> None:
-    letters = [f"letter-{number}" for number in range(40)]
-    write(stack, topics.dead_letter, [dead_letter(name, topics.input) for name in letters])
-    release = tmp_path / "release"
-    first = start_cli(HELD, step, str(number), str(release), env=topics.environment)
-    first.wait_for_output("held")
+    first, release = hold(step, number)
 
     assert "replayed 30 dead letters" in replay(run_cli, topics)
     release.touch()
@@ -74,17 +101,28 @@ def test_of_two_replays_the_later_takes_over_and_nothing_is_doubled(
     assert "another replay of" in first.output
     assert "replayed 10 dead letters" in first.output
     assert "Traceback" not in first.output
-    assert Counter(names(read_all(stack, topics.input))) == Counter(letters)
+    assert_back_once(stack, topics)
 
 
-def test_a_replay_that_is_stopped_ends_its_transaction_and_leaves_the_rest(
-    stack: Stack, topics: Topics, start_cli: StartCli, run_cli: RunCli, tmp_path: Path
+@pytest.mark.usefixtures("letters")
+def test_a_replay_that_is_overtaken_before_it_fences_others_replays_nothing_again(
+    stack: Stack, topics: Topics, run_cli: RunCli, hold: Hold
 ) -> None:
-    letters = [f"letter-{number}" for number in range(40)]
-    write(stack, topics.dead_letter, [dead_letter(name, topics.input) for name in letters])
-    release = tmp_path / "release"
-    stopped = start_cli(HELD, "commit_transaction", "2", str(release), env=topics.environment)
-    stopped.wait_for_output("held")
+    overtaken, release = hold("init_transactions", 1)
+
+    assert "replayed 40 dead letters" in replay(run_cli, topics)
+    release.touch()
+
+    assert overtaken.wait() == 0, overtaken.output
+    assert "replayed 0 dead letters" in overtaken.output
+    assert_back_once(stack, topics)
+
+
+@pytest.mark.usefixtures("letters")
+def test_a_replay_that_is_stopped_ends_its_transaction_and_leaves_the_rest(
+    stack: Stack, topics: Topics, run_cli: RunCli, hold: Hold
+) -> None:
+    stopped, release = hold("commit_transaction", 2)
 
     stopped.process.send_signal(signal.SIGTERM)
     release.touch()
@@ -93,7 +131,7 @@ def test_a_replay_that_is_stopped_ends_its_transaction_and_leaves_the_rest(
     assert "replayed 20 dead letters" in stopped.output
     assert stopped.output.endswith("stopped; run it again for what is left\n")
     assert "replayed 20 dead letters" in replay(run_cli, topics)
-    assert Counter(names(read_all(stack, topics.input))) == Counter(letters)
+    assert_back_once(stack, topics)
 
 
 def test_a_replayed_post_is_labelled_or_comes_again_with_one_attempt_more(
@@ -127,7 +165,9 @@ def test_a_replayed_post_is_labelled_or_comes_again_with_one_attempt_more(
     assert "1 dead letter\n2 more were replayed" in waiting
 
 
-def test_what_does_not_belong_back_is_passed_over_and_said(stack: Stack, topics: Topics, run_cli: RunCli) -> None:
+def test_what_does_not_belong_back_is_passed_over_and_said(
+    stack: Stack, topics: Topics, run_cli: RunCli, admin: KafkaAdminClient
+) -> None:
     write(
         stack,
         topics.dead_letter,
@@ -144,8 +184,7 @@ def test_what_does_not_belong_back_is_passed_over_and_said(stack: Stack, topics:
 
     said = replay(run_cli, topics, "--dry-run")
     assert "would replay 1 dead letter of" in said
-    with KafkaAdminClient(bootstrap_servers=stack.broker.address) as admin:
-        assert not describe(admin, [f"{topics.dead_letter}-replayed"])  # a dry run leaves nothing behind
+    assert not describe(admin, [f"{topics.dead_letter}-replayed"])  # a dry run leaves nothing behind
     assert not read_all(stack, topics.input)
 
     said = replay(run_cli, topics)
@@ -162,9 +201,8 @@ def test_what_does_not_belong_back_is_passed_over_and_said(stack: Stack, topics:
     assert sorted(names(read_all(stack, topics.input))) == ["moved", "third"]
 
 
-def test_a_topic_of_receipts_that_forgets_is_refused(stack: Stack, topics: Topics, run_cli: RunCli) -> None:
-    with KafkaAdminClient(bootstrap_servers=stack.broker.address) as admin:
-        admin.create_topics({f"{topics.dead_letter}-replayed": {"num_partitions": 1, "replication_factor": 1}})
+def test_a_topic_of_receipts_that_forgets_is_refused(topics: Topics, run_cli: RunCli, admin: KafkaAdminClient) -> None:
+    admin.create_topics({f"{topics.dead_letter}-replayed": {"num_partitions": 1, "replication_factor": 1}})
 
     ended = run_cli("consumer", "dead-letters", "replay", env=topics.environment)
 

@@ -56,6 +56,11 @@ def marking(page: Page, folder: Path) -> Page:
     return page
 
 
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
 def empty(folder: Path) -> Sheet:
     return Sheet.read(folder / "sheet.csv", CATEGORIES)
 
@@ -71,8 +76,7 @@ def at_post_with(page: Page, folder: Path, labels: int) -> PostMarks:
     """Go to the first post with so many labels."""
     posts = empty(folder).posts
     number = next(number for number, post in enumerate(posts) if len(post.labels) == labels)
-    for _ in range(number):
-        page.keyboard.press("ArrowRight")
+    press(page, *["ArrowRight"] * number)
     assert page.locator("#where").inner_text().startswith(f"Post {number + 1} of {len(posts)} ")
     return posts[number]
 
@@ -96,8 +100,7 @@ def test_an_untouched_sheet_exports_what_the_empty_csv_is(marking: Page, folder:
 
 def test_marks_by_keys_and_by_mouse_are_exported(marking: Page, folder: Path, tmp_path: Path) -> None:
     post = at_post_with(marking, folder, 3)
-    marking.keyboard.press("1")
-    marking.keyboard.press("Shift+Digit2")
+    press(marking, "1", "Shift+Digit2")
     marking.locator(".label").nth(2).get_by_role("button", name="wrong").click()
     assert "finished" in marking.locator("#where").inner_text()
     row = marks_of(exported(marking, tmp_path / "marks.csv"), post)
@@ -108,31 +111,27 @@ def test_marks_by_keys_and_by_mouse_are_exported(marking: Page, folder: Path, tm
 
 def test_the_same_key_again_and_undo_take_marks_back(marking: Page, folder: Path) -> None:
     post = at_post_with(marking, folder, 3)
-    marking.keyboard.press("1")
-    marking.keyboard.press("w")
+    press(marking, "1", "w")
     assert len(pressed(marking)) == 3
-    marking.keyboard.press("ArrowRight")
-    marking.keyboard.press("u")
+    press(marking, "ArrowRight", "u")
     name = post.labels[0].replace("_", " ").replace("/", " / ")
     assert pressed(marking) == [f"{name} is right"], "undo goes back to the post"
-    marking.keyboard.press("1")
+    press(marking, "1")
     assert pressed(marking) == []
-    marking.keyboard.press("Control+z")
-    marking.keyboard.press("Control+z")
+    press(marking, "Control+z", "Control+z")
     assert pressed(marking) == []
     assert marking.locator("#undo").is_disabled()
 
 
 def test_no_place_and_cannot_tell_exclude_every_other_mark(marking: Page, folder: Path, tmp_path: Path) -> None:
     post = at_post_with(marking, folder, 2)
-    marking.keyboard.press("1")
-    marking.keyboard.press("n")
+    press(marking, "1", "n")
     row = marks_of(exported(marking, tmp_path / "none.csv"), post)
     assert (row.no_place, row.right, row.cannot_tell) == (True, (), False)
-    marking.keyboard.press("c")
+    press(marking, "c")
     row = marks_of(exported(marking, tmp_path / "unsure.csv"), post)
     assert (row.no_place, row.cannot_tell) == (False, True)
-    marking.keyboard.press("2")
+    press(marking, "2")
     row = marks_of(exported(marking, tmp_path / "right.csv"), post)
     assert (row.right, row.no_place, row.cannot_tell) == (post.labels[1:2], False, False)
 
@@ -140,13 +139,13 @@ def test_no_place_and_cannot_tell_exclude_every_other_mark(marking: Page, folder
 def test_true_places_are_searched_in_the_list(marking: Page, folder: Path, tmp_path: Path) -> None:
     post = at_post_with(marking, folder, 2)
     unproposed = next(place for place in CATEGORIES if place not in post.labels and "_" in place)
-    marking.keyboard.press("Shift+Digit1")
+    press(marking, "Shift+Digit1")
     for typed in ("no such place", unproposed.replace("_", " ").upper(), post.labels[0]):
-        marking.keyboard.press("t")
+        press(marking, "t")
         marking.keyboard.type(typed)
-        marking.keyboard.press("Enter")
+        press(marking, "Enter")
         marking.locator("#true").fill("")
-        marking.keyboard.press("Escape")
+        press(marking, "Escape")
     row = marks_of(exported(marking, tmp_path / "marks.csv"), post)
     assert row.true_places == (unproposed, post.labels[0])
     assert (row.right, row.wrong) == (post.labels[:1], ()), "a label that is true is right"
@@ -158,9 +157,7 @@ def test_true_places_are_searched_in_the_list(marking: Page, folder: Path, tmp_p
 def test_marks_survive_a_reload_and_go_on_at_the_next_unfinished_post(
     marking: Page, folder: Path, tmp_path: Path
 ) -> None:
-    marking.keyboard.press("n")
-    marking.keyboard.press("f")
-    marking.keyboard.press("c")
+    press(marking, "n", "f", "c")
     before = exported(marking, tmp_path / "before.csv")
 
     def reloaded() -> bool:
@@ -176,9 +173,7 @@ def test_marks_survive_a_reload_and_go_on_at_the_next_unfinished_post(
 def test_an_exported_csv_is_imported_by_another_browser(
     marking: Page, folder: Path, browser: Browser, tmp_path: Path
 ) -> None:
-    marking.keyboard.press("w" if len(empty(folder).posts[0].labels) > 1 else "1")
-    marking.keyboard.press("ArrowRight")
-    marking.keyboard.press("n")
+    press(marking, "w" if len(empty(folder).posts[0].labels) > 1 else "1", "ArrowRight", "n")
     saved = exported(marking, tmp_path / "marks.csv")
     with browser.new_context(accept_downloads=True) as elsewhere:
         fresh = elsewhere.new_page()
@@ -187,7 +182,7 @@ def test_an_exported_csv_is_imported_by_another_browser(
         fresh.locator("#import").set_input_files(tmp_path / "marks.csv")
         fresh.locator("#said", has_text="loaded the marks of 2 posts").wait_for()
         assert exported(fresh, tmp_path / "again.csv") == saved
-        fresh.keyboard.press("u")
+        press(fresh, "u")
         assert exported(fresh, tmp_path / "undone.csv") == empty(folder)
 
 
@@ -196,15 +191,12 @@ def test_two_halves_are_joined_by_loading_one_after_the_other(
 ) -> None:
     """A row without marks in the file takes nothing back; one with marks replaces what was there."""
     first, second, third = (post.post_id for post in empty(folder).posts[:3])
-    marking.keyboard.press("n")
-    marking.keyboard.press("ArrowRight")
-    marking.keyboard.press("n")
+    press(marking, "n", "ArrowRight", "n")
     exported(marking, tmp_path / "one.csv")
     with browser.new_context(accept_downloads=True) as elsewhere:
         other = elsewhere.new_page()
         other.goto((folder / "index.html").as_uri())
-        for key in ("ArrowRight", "c", "ArrowRight", "n"):
-            other.keyboard.press(key)
+        press(other, "ArrowRight", "c", "ArrowRight", "n")
         exported(other, tmp_path / "two.csv")
     marking.locator("#import").set_input_files(tmp_path / "two.csv")
     marking.locator("#said", has_text="loaded the marks of 2 posts").wait_for()
@@ -223,7 +215,7 @@ def test_two_halves_are_joined_by_loading_one_after_the_other(
 def test_a_file_that_is_no_sheet_of_this_sample_changes_nothing(
     marking: Page, tmp_path: Path, folder: Path, text: str, why: str
 ) -> None:
-    marking.keyboard.press("n")
+    press(marking, "n")
     (tmp_path / "wrong.csv").write_text(text)
     marking.locator("#import").set_input_files(tmp_path / "wrong.csv")
     marking.locator("#notice", has_text=why).wait_for()
@@ -235,15 +227,15 @@ def test_captions_are_text_and_the_picture_can_be_enlarged(marking: Page, folder
     for _ in empty(folder).posts:
         seen.add(marking.locator("#caption").inner_text())
         assert marking.evaluate("document.getElementById('picture').decode().then(() => true)")
-        marking.keyboard.press("ArrowRight")
+        press(marking, "ArrowRight")
     assert NASTY in seen
     assert "no caption" in seen
     assert marking.title().startswith("Which labels are right?")
-    marking.keyboard.press("z")
+    press(marking, "z")
     assert marking.locator("#large").is_visible()
-    marking.keyboard.press("Escape")
+    press(marking, "Escape")
     assert not marking.locator("#large").is_visible()
-    marking.keyboard.press("?")
+    press(marking, "?")
     assert marking.get_by_role("dialog", name="Keys").is_visible()
 
 
@@ -258,7 +250,7 @@ def test_every_control_has_a_name_and_can_be_reached_by_the_tab_key(marking: Pag
     controls = marking.locator("button:visible:enabled, input:visible, a:visible").count()
     names = []
     for _ in range(controls):
-        marking.keyboard.press("Tab")
+        press(marking, "Tab")
         names.append(marking.evaluate(FOCUSED))
     assert "" not in names
     for name in ("Skip to the labels", "Save marks (CSV)", "Load marks", "Enlarge the picture", "What it shows"):
@@ -275,8 +267,7 @@ def test_every_text_can_be_told_from_its_background(
 ) -> None:
     marking.emulate_media(color_scheme=scheme)
     at_post_with(marking, folder, 3)
-    marking.keyboard.press("1")
-    marking.keyboard.press("Shift+Digit2")
+    press(marking, "1", "Shift+Digit2")
     assert marking.evaluate(LOW_CONTRAST) == []
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from consumer.classify.places import PLACES205
 from consumer.evaluate.scores.decide import Decided, Ensemble, decide, image_probabilities, text_probabilities
 from consumer.evaluate.scores.folder import Scores
-from consumer.evaluate.scores.parts import ScorePart, joined
+from consumer.evaluate.scores.parts import ScorePart
 from consumer.evaluate.scores.score import main
 from consumer.labeled_post import LabeledPost
 from deploy.local.stack import Stack
@@ -44,7 +44,8 @@ def test_published_labels_and_scores_agree(stack: Stack, topics: Topics, run_cli
     main([*chosen, "-o", str(tmp_path / "scores"), *model])
 
     scores = Scores.open(tmp_path / "scores")
-    assert sorted(post.post_id for post in published) == sorted(joined(list(scores.parts())).post_ids)
+    scored = [post_id for part in scores.parts() for post_id in part.post_ids]
+    assert sorted(post.post_id for post in published) == sorted(scored)
     assert {(post.encoder, post.places) for post in published} == {(scores.info.encoder, scores.info.places)}
     part = scores.of([post.post_id for post in published])
     decided = decide(Ensemble("conditional", gate=GATE), part, scores.info)

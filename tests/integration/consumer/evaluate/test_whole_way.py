@@ -168,9 +168,3 @@ def test_the_tutorial_s_ten_commands_run_one_after_the_other(
         assert f"experiment {sample.upper()}, seed 0, {len(Sample.open(Path(sample)).posts)} posts" in html
     evaluate("curves", "scores", "a", "-o", "agreement", "--rounds", 100, "--step", 0.2)  # as said beside the seventh
     assert '"measure": "agreement"' in Path("agreement/curves.json").read_text("utf-8")
-
-
-def test_every_command_of_the_way_is_there() -> None:
-    for name, (target, _) in command.COMMANDS.items():
-        module, function = target.split(":")
-        assert callable(getattr(__import__(module, fromlist=[function]), function)), name

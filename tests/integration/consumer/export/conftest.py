@@ -13,11 +13,11 @@ import duckdb
 import pytest
 from kafka import KafkaProducer
 
+from consumer.__main__ import COMMANDS
 from consumer.labeled_post import LabeledPost
 from deploy.local.stack import Stack
 from producer.base.command import run
 from tests.conftest import Background, StartCli, Topics
-from tests.integration.consumer.export.held import COMMANDS
 from tests.labels import labeled
 
 
@@ -55,19 +55,16 @@ class Exporting:
 
     def run(self, *flags: str) -> subprocess.CompletedProcess[str]:
         """The command to its end, in this process: so is a test of several runs over in a second."""
-        named = {name.removeprefix("PLACESTREAM_"): value for name, value in self.topics.environment.items()}
-        settings = {"BOOTSTRAP_SERVERS": self.stack.broker.address} | named
-        where = [f"--{name.lower().replace('_', '-')}={value}" for name, value in settings.items()]
+        where = (f"--bootstrap-servers={self.stack.broker.address}", f"--output-topic={self.topics.output}")
         self.capsys.readouterr()
         code = run("python -m consumer", COMMANDS, ["export", *where, *self.flags(*flags)])
         return subprocess.CompletedProcess([], code, *self.capsys.readouterr())
 
     def start(self, *flags: str, hold: tuple[str, int] = ("finish", 0)) -> Background:
         """The command as a program, held before or after the n-th call of a step until `release` is there."""
-        step = (hold[0], str(hold[1]), str(self.release))
-        return self.start_cli(
-            "tests.integration.consumer.export.held", *step, *self.flags(*flags), env=self.topics.environment
-        )
+        step = (f"consumer.export.write:Unfinished.{hold[0]}", str(hold[1]), str(self.release))
+        export = ("consumer", "export", *self.flags(*flags))
+        return self.start_cli("tests.integration.hold", *step, *export, env=self.topics.environment)
 
     @property
     def release(self) -> Path:

@@ -5,7 +5,6 @@ import json
 import os
 import runpy
 import signal
-from contextlib import closing
 from dataclasses import replace
 
 import pandas as pd
@@ -13,9 +12,9 @@ import pytest
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from tests.conftest import ROOT, wait_until
+from tests.conftest import ROOT
 from tests.integration.consumer.export.conftest import Exporting, posts, transactional
-from tests.wire import write
+from tests.wire import recreate, write
 
 
 def test_each_run_goes_on_where_the_last_one_ended_and_changes_no_file(exporting: Exporting) -> None:
@@ -142,14 +141,10 @@ def test_both_kinds_of_files_have_the_same_rows(exporting: Exporting) -> None:
     assert list(parquet.columns) == list(found[0])
 
 
-def test_a_topic_that_was_created_anew_needs_another_folder(exporting: Exporting) -> None:
+def test_a_topic_that_was_created_anew_needs_another_folder(exporting: Exporting, admin: KafkaAdminClient) -> None:
     exporting.write(0)
     assert exporting.run().returncode == 0
-    with closing(KafkaAdminClient(bootstrap_servers=exporting.stack.broker.address)) as admin:
-        topic = {exporting.topics.output: {"num_partitions": 2, "replication_factor": 1}}
-        admin.delete_topics([exporting.topics.output])
-        wait_until(lambda: not admin.create_topics(topic, raise_errors=False)["topics"][0]["error_code"])
-        admin.wait_for_topics([exporting.topics.output])
+    recreate(admin, exporting.topics.output)
 
     ended = exporting.run()
 
@@ -158,12 +153,11 @@ def test_a_topic_that_was_created_anew_needs_another_folder(exporting: Exporting
     assert "which was created anew since: take another folder" in ended.stderr
 
 
-def test_labels_that_expired_between_two_runs_are_said(exporting: Exporting) -> None:
+def test_labels_that_expired_between_two_runs_are_said(exporting: Exporting, admin: KafkaAdminClient) -> None:
     exporting.write(0)
     assert exporting.run().returncode == 0
     exporting.write(1, 2, 3, 4)
-    with closing(KafkaAdminClient(bootstrap_servers=exporting.stack.broker.address)) as admin:
-        admin.delete_records({TopicPartition(exporting.topics.output, 0): 4})
+    admin.delete_records({TopicPartition(exporting.topics.output, 0): 4})
 
     ended = exporting.run()
 
@@ -173,10 +167,9 @@ def test_labels_that_expired_between_two_runs_are_said(exporting: Exporting) -> 
     assert exporting.files() == ["0:0-1", "0:4-6"]
 
 
-def test_labels_that_expired_before_the_first_run_are_said(exporting: Exporting) -> None:
+def test_labels_that_expired_before_the_first_run_are_said(exporting: Exporting, admin: KafkaAdminClient) -> None:
     exporting.write(0, 1, 2, 3)
-    with closing(KafkaAdminClient(bootstrap_servers=exporting.stack.broker.address)) as admin:
-        admin.delete_records({TopicPartition(exporting.topics.output, 0): 3})
+    admin.delete_records({TopicPartition(exporting.topics.output, 0): 3})
 
     ended = exporting.run()
 

@@ -1,9 +1,7 @@
 """What tests of the worker share: its flags, and what it has labelled."""
 
-from kafka import KafkaAdminClient
-
 from deploy.local.stack import Stack
-from tests.conftest import RunCli, Topics, wait_until
+from tests.conftest import RunCli, Topics
 from tests.wire import read_all
 
 ONCE = ("--stop-at-end", "--metrics-port", "0", "--session-timeout", "6")
@@ -22,16 +20,10 @@ def labelled(stack: Stack, topics: Topics) -> list[str]:
     return sorted(record.key.decode() for record in read_all(stack, topics.output))
 
 
+def came_out(stack: Stack, topics: Topics) -> list[str]:
+    """Ids of all posts that were labelled or are dead letters."""
+    return sorted(r.key.decode() for topic in (topics.output, topics.dead_letter) for r in read_all(stack, topic))
+
+
 def ids(*numbers: int) -> list[str]:
     return sorted(str(number) for number in range(*numbers))
-
-
-def recreate(admin: KafkaAdminClient, topic: str) -> None:
-    """Create the topic as soon as its deletion is through."""
-
-    def created() -> bool:
-        answer = admin.create_topics({topic: {"num_partitions": 2, "replication_factor": 1}}, raise_errors=False)
-        return all(each["error_code"] == 0 for each in answer["topics"])
-
-    wait_until(created, what="the topic created anew")
-    admin.wait_for_topics([topic])

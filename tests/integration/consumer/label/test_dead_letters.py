@@ -14,6 +14,7 @@ from consumer.dead_letter import PREFIX, REASON
 from deploy.local.stack import Stack
 from tests.conftest import RunCli, Topics
 from tests.faults.failing import HUGE, SMALL
+from tests.integration.consumer.label.conftest import ONCE, label
 from tests.wire import picture, post, read_all, write, write_raw
 
 CITY = [("city", b"london")]
@@ -93,11 +94,8 @@ def test_bad_records_die_with_their_reason_and_good_neighbours_are_labelled(
         write_raw(stack, topics.input, key, value, headers)
         write(stack, topics.input, [neighbour])
 
-    ended = run_cli(
-        "tests.light", "--stop-at-end", "--metrics-port", "0", "--max-image-bytes", "500000", env=topics.environment
-    )
+    label(run_cli, topics, "--max-image-bytes", "500000")
 
-    assert ended.returncode == 0, ended.stderr
     labelled = [record.key.decode() for record in read_all(stack, topics.output)]
     assert sorted(labelled) == sorted(GOOD)
     written = {record.offset: record for record in read_all(stack, topics.input) if record.partition == 0}
@@ -124,17 +122,8 @@ def test_a_worker_stops_at_the_breaker_unless_the_fault_is_the_sender_s(
 ) -> None:
     write(stack, topics.input, [(str(number).encode(), value, CITY) for number in range(60)])
 
-    ended = run_cli(
-        "tests.faults.failing",
-        "--stop-at-end",
-        "--metrics-port",
-        "0",
-        "--batch-size",
-        "8",
-        "--breaker-consecutive",
-        "20",
-        env=topics.environment | {"FAULTS_ENCODER": SMALL},
-    )
+    flags = (*ONCE, "--batch-size", "8", "--breaker-consecutive", "20")
+    ended = run_cli("tests.faults.failing", *flags, env=topics.environment | {"FAULTS_ENCODER": SMALL})
 
     is_ours = reason == "encode_failed"
     dead = [dict(record.headers)[REASON].decode() for record in read_all(stack, topics.dead_letter)]
@@ -151,9 +140,8 @@ def test_a_post_whose_label_does_not_fit_its_topic_is_a_dead_letter(
     giant, _, headers = post("x" * 1_200_000)
     write(stack, topics.input, [(giant, picture(), headers), post("small")])
 
-    ended = run_cli("tests.light", "--stop-at-end", "--metrics-port", "0", env=topics.environment)
+    label(run_cli, topics)
 
-    assert ended.returncode == 0, ended.stderr
     assert [record.key for record in read_all(stack, topics.output)] == [b"small"]
     (dead,) = read_all(stack, topics.dead_letter)
     assert dict(dead.headers)[REASON] == b"output_too_large"

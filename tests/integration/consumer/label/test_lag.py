@@ -77,7 +77,7 @@ def test_markers_and_aborted_records_at_the_end_of_a_transactional_input_are_no_
 def test_lag_and_age_grow_while_one_batch_holds_the_worker(stack: Stack, topics: Topics, start_cli: StartCli) -> None:
     worker = start_cli("tests.light", *QUICK, "--batch-size", "1", "--drain-timeout", "1", env=topics.environment)
     worker.wait_for_output(" joined ")
-    assert lags(worker) == gauge(worker, "oldest_waiting_seconds") == {0: 0, 1: 0}
+    wait_until(lambda: lags(worker) == gauge(worker, "oldest_waiting_seconds") == {0: 0, 1: 0}, what="no lag")
 
     write(stack, topics.input, [slow("slow")])
     wait_until(lambda: lags(worker) == {0: 1, 1: 0}, what="the lag of one post")
@@ -93,12 +93,11 @@ def test_lag_and_age_grow_while_one_batch_holds_the_worker(stack: Stack, topics:
 
 def test_after_a_rebalance_only_assigned_partitions_have_gauges(make_topics: MakeTopics, start_cli: StartCli) -> None:
     topics = make_topics(4)
-    env = topics.environment | {"PLACESTREAM_GROUP_ID": topics.input}
     names = ("consumer_lag_records", "oldest_waiting_seconds", "committed_offset")
-    first = start_cli("tests.light", *QUICK, "--replica", "first", env=env)
+    first = start_cli("tests.light", *QUICK, "--replica", "first", env=topics.environment)
     first.wait_for_output(" joined ")
     wait_until(lambda: set(lags(first)) == {0, 1, 2, 3}, what="all partitions")
-    second = start_cli("tests.light", *QUICK, "--replica", "second", env=env)
+    second = start_cli("tests.light", *QUICK, "--replica", "second", env=topics.environment)
     second.wait_for_output(" joined ")
 
     def is_shared() -> bool:
@@ -113,15 +112,17 @@ def test_after_a_rebalance_only_assigned_partitions_have_gauges(make_topics: Mak
 def test_a_held_worker_that_lost_its_partitions_shows_where_the_group_stands(
     stack: Stack, topics: Topics, start_cli: StartCli, tmp_path: Path
 ) -> None:
-    env = topics.environment | {"PLACESTREAM_GROUP_ID": topics.input, "HELD_UNTIL": str(tmp_path / "go on")}
     flags = (*QUICK, "--max-poll-interval", "6")
-    held = start_cli("tests.integration.consumer.label.held", *flags, "--replica", "held", env=env)
+    before_publishing = ("consumer.label.read:Source.check", "1", str(tmp_path / "go on"))
+    held = start_cli(
+        "tests.integration.hold", *before_publishing, "tests.light", *flags, "--replica", "held", env=topics.environment
+    )
     held.wait_for_output(" joined ")
     write(stack, topics.input, [post(str(number)) for number in range(20)])
     held.wait_for_output("held\n")
     wait_until(lambda: lags(held) == {0: 10, 1: 10}, what="all of it waits")
 
-    other = start_cli("tests.light", *QUICK, "--replica", "other", env=env)
+    other = start_cli("tests.light", *QUICK, "--replica", "other", env=topics.environment)
     wait_until(lambda: len(read_all(stack, topics.output)) == 20, what="another one labels its posts")
 
     wait_until(lambda: lags(held) == {0: 0, 1: 0}, what="the held one knows")

@@ -13,25 +13,24 @@ from consumer.label.read import LOOK_EVERY
 from deploy.local.stack import Stack
 from tests.conftest import RunCli, StartCli, Topics, wait_until
 from tests.integration.consumer.count.conftest import metric, write_unreadable
-from tests.integration.consumer.label.conftest import ONCE, ids, labelled, recreate
-from tests.wire import post, write
+from tests.integration.consumer.label.conftest import ONCE, ids, label, labelled
+from tests.wire import post, recreate, write
 
 
 def test_records_that_expired_unread_are_said_counted_once_and_passed(
     stack: Stack, topics: Topics, run_cli: RunCli, admin: KafkaAdminClient
 ) -> None:
     write(stack, topics.input, [post(str(number)) for number in range(20)])
-    assert run_cli("tests.light", *ONCE, env=topics.environment).returncode == 0
+    label(run_cli, topics)
     write(stack, topics.input, [post(str(number)) for number in range(20, 60)])
     admin.delete_records({TopicPartition(topics.input, 0): 25, TopicPartition(topics.input, 1): 10})
 
-    first = run_cli("tests.light", *ONCE, env=topics.environment)
-    second = run_cli("tests.light", *ONCE, env=topics.environment)
+    first = label(run_cli, topics)
+    second = label(run_cli, topics)
 
-    assert first.returncode == second.returncode == 0
-    assert "records expired before they were read" in first.stderr
-    assert "partition=0 committed=10 going_on_at=25 passed=15" in first.stderr
-    assert "expired" not in second.stderr
+    assert "records expired before they were read" in first
+    assert "partition=0 committed=10 going_on_at=25 passed=15" in first
+    assert "expired" not in second
     survivors = [str(n) for n in range(60) if n < 20 or n % 2 == 1 or n >= 50]  # even ones are in partition 0
     assert labelled(stack, topics) == sorted(survivors)
 
@@ -64,7 +63,6 @@ def test_a_topic_created_anew_under_a_busy_worker_is_said_and_read_from_its_begi
     worker = start_cli("tests.light", *ONCE[1:], "--batch-size", "8", env=topics.environment)
     wait_until(lambda: worker.output.count("published") > 3, what="a few batches")
 
-    admin.delete_topics([topics.input])
     recreate(admin, topics.input)
     time.sleep(LOOK_EVERY)  # so that the worker looks at the topic before its next batch: sooner nothing is promised
     new = {f"new-{number}" for number in range(2000)}
@@ -98,7 +96,8 @@ def test_an_input_of_any_codec_is_read(stack: Stack, topics: Topics, run_cli: Ru
             producer.send(topics.input, value, key, headers, partition=number % 2)
         producer.flush(30)
 
-    assert run_cli("tests.light", *ONCE, env=topics.environment).returncode == 0
+    label(run_cli, topics)
+
     assert labelled(stack, topics) == ids(10)
 
 

@@ -10,6 +10,7 @@ from consumer.labeled_post import LabeledPost
 from deploy.local.stack import Stack
 from producer.sample import write_sample
 from tests.conftest import RunCli, Topics
+from tests.integration.consumer.label.conftest import ONCE
 from tests.wire import read_all
 
 
@@ -26,20 +27,10 @@ def test_a_checkpoint_on_disk_labels_posts_through_kafka(
     stack: Stack, topics: Topics, run_cli: RunCli, tmp_path: Path, checkpoint: Path
 ) -> None:
     write_sample(tmp_path / "sample", None)
-    assert (
-        run_cli("producer", "replay", str(tmp_path / "sample"), "--limit", "40", env=topics.environment).returncode == 0
-    )
+    sent = run_cli("producer", "replay", str(tmp_path / "sample"), "--limit", "40", env=topics.environment)
+    assert sent.returncode == 0, sent.stderr
 
-    ended = run_cli(
-        "consumer",
-        "label",
-        "--pretrained",
-        str(checkpoint),
-        "--stop-at-end",
-        "--metrics-port",
-        "0",
-        env=topics.environment,
-    )
+    ended = run_cli("consumer", "label", "--pretrained", str(checkpoint), *ONCE, env=topics.environment)
 
     assert ended.returncode == 0, ended.stderr
     labels = [LabeledPost.model_validate_json(record.value) for record in read_all(stack, topics.output)]

@@ -16,7 +16,7 @@ FLAGS = ("--model", "ViT-S-32-alt", "--pretrained", "random", "--engine", "openv
 def test_a_worker_stops_in_the_middle_and_the_next_one_labels_the_rest(
     stack: Stack, topics: Topics, start_cli: StartCli, tmp_path: Path
 ) -> None:
-    env = topics.environment | {"PLACESTREAM_GROUP_ID": topics.input, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    env = topics.environment | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     write(stack, topics.input, [post(str(number), caption=f"bridge {number}") for number in range(POSTS)])
 
     first = start_cli("consumer", "label", *FLAGS, "--batch-size", "4", "--metrics-port", "0", env=env)

@@ -9,15 +9,10 @@ from kafka.admin import KafkaAdminClient
 
 from deploy.local.stack import Stack
 from tests.conftest import RunCli, Topics
-from tests.integration.consumer.label.conftest import ids, label, recreate
-from tests.wire import configure, post, read_all, write
+from tests.integration.consumer.label.conftest import came_out, ids, label
+from tests.wire import configure, post, recreate, write
 
-GROUP = "placestream"
 BAD = (b"bad", b"not a picture", [("city", b"london")])
-
-
-def came_out(stack: Stack, topics: Topics) -> list[str]:
-    return sorted(r.key.decode() for topic in (topics.output, topics.dead_letter) for r in read_all(stack, topic))
 
 
 @pytest.mark.parametrize("left", [3, None])
@@ -29,10 +24,12 @@ def test_what_the_broker_forgot_is_not_labelled_twice(
     label(run_cli, topics)
     partitions = [TopicPartition(topics.input, number) for number in (0, 1)]
     if left is None:
-        admin.delete_group_offsets(GROUP, partitions)
+        admin.delete_group_offsets(topics.input, partitions)
     else:
-        (committed, _) = (admin.list_group_offsets(GROUP)[GROUP][each] for each in partitions)
-        admin.alter_group_offsets(GROUP, {each: OffsetAndMetadata(left, committed.metadata, -1) for each in partitions})
+        (committed, _) = (admin.list_group_offsets(topics.input)[topics.input][each] for each in partitions)
+        admin.alter_group_offsets(
+            topics.input, {each: OffsetAndMetadata(left, committed.metadata, -1) for each in partitions}
+        )
     write(stack, topics.input, [post(str(number)) for number in range(40, 60)])
 
     again = label(run_cli, topics)
@@ -50,7 +47,7 @@ def test_nothing_is_labelled_twice_where_senders_are_an_hour_ahead_and_date_thei
     configure(stack, topics.input, message_timestamp_type="CreateTime")
     write(stack, topics.input, [post(str(number)) for number in range(20)], dated_ms=int(time.time() + 3500) * 1000)
     label(run_cli, topics)
-    admin.delete_group_offsets(GROUP, [TopicPartition(topics.input, number) for number in (0, 1)])
+    admin.delete_group_offsets(topics.input, [TopicPartition(topics.input, number) for number in (0, 1)])
 
     again = label(run_cli, topics)
 
@@ -73,8 +70,7 @@ def test_the_same_posts_in_a_topic_created_anew_are_labelled_again(
     posts = [*(post(str(number)) for number in range(10)), BAD]
     write(stack, topics.input, posts)
     label(run_cli, topics)
-    admin.delete_topics([topics.input])  # and the broker forgets the group's offsets with it
-    recreate(admin, topics.input)
+    recreate(admin, topics.input)  # and the broker forgets the group's offsets with the old one
     write(stack, topics.input, posts)
 
     label(run_cli, topics)
@@ -94,7 +90,7 @@ def test_what_is_aborted_does_not_hide_what_came_out_before(
             producer.begin_transaction()
             producer.send(topics.output, b"{}", b"aborted", partition=0).get(30)
             producer.abort_transaction()
-    admin.delete_group_offsets(GROUP, [TopicPartition(topics.input, 0)])
+    admin.delete_group_offsets(topics.input, [TopicPartition(topics.input, 0)])
 
     assert "going_on_at=5" in label(run_cli, topics)
     assert came_out(stack, topics) == ids(10)

@@ -7,6 +7,7 @@ from deploy.local.stack import Stack
 from producer.post import Post
 from tests import attacks
 from tests.conftest import RunCli, Topics
+from tests.integration.consumer.label.conftest import label
 from tests.wire import picture, post, read_all, write
 
 SLOW = attacks.jpeg_of_many_scans(90, 7_000)
@@ -21,12 +22,6 @@ ATTACKS = {
     "tags": (attacks.tiff_of_many_tags(60_000), "image_too_large"),
     "slow": (SLOW, "decode_failed"),
 }
-
-
-def label(run_cli: RunCli, topics: Topics, *flags: str) -> str:
-    ended = run_cli("tests.light", "--stop-at-end", "--metrics-port", "0", *flags, env=topics.environment)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stderr
 
 
 def test_pictures_that_are_dear_to_decode_die_and_their_neighbours_are_labelled(

@@ -14,8 +14,8 @@ from deploy.local.stack import Stack
 from tests.batches import Header, batch, bomb, hash_of_zeros, pack, produce, record, sized, varint
 from tests.conftest import RunCli, Topics
 from tests.integration.consumer.dead_letters.letters import replay
-from tests.integration.consumer.label.conftest import label, labelled, recreate
-from tests.wire import configure, picture, post, read_all, write
+from tests.integration.consumer.label.conftest import label, labelled
+from tests.wire import configure, picture, post, read_all, recreate, write
 
 CITY: Sequence[Header] = [(b"city", b"london")]
 LIMIT = 1_000_000
@@ -60,7 +60,7 @@ def test_a_bomb_is_a_dead_letter_without_its_value_once_and_its_neighbours_are_l
     assert (dead.key, dead.value, dead.headers[0]) == (b"bomb", None, ("city", b"london"))
     assert left_out(dead) == {"value_bytes": str(SIZE), "value_sha256": hash_of_zeros(SIZE)}
     assert (said(dead)[REASON], said(dead)[f"{PREFIX}stage"]) == ("record_too_large", "read")
-    assert said(dead)[SOURCE] == f"/placestream/placestream/{small.input}/0/1"
+    assert said(dead)[SOURCE] == f"/placestream/{small.input}/{small.input}/0/1"
     assert said(dead)[SOURCE_TOPIC_ID] == topic_id_of(admin, small.input)
 
 
@@ -198,7 +198,7 @@ def test_what_the_broker_forgot_of_a_bomb_does_not_come_out_twice(
     culprit: Iterable[bytes] = [varint(len(begin) + SIZE + 1) + begin, bytes(SIZE), varint(0)]
     assert produce(stack, small.input, batch([good(0, "before"), *culprit], 2, "zstd")) == 0
     label(run_cli, small)
-    admin.delete_group_offsets("placestream", [TopicPartition(small.input, 0)])
+    admin.delete_group_offsets(small.input, [TopicPartition(small.input, 0)])
     write(stack, small.input, [post("next")])
 
     again = label(run_cli, small)
@@ -245,7 +245,6 @@ def test_a_replay_refuses_what_it_cannot_fetch_any_more(
     admin.delete_records({TopicPartition(small.input, 0): 1})
     assert f"passed over 1: not the whole post, which is no longer in {small.input}" in replay(run_cli, small)
 
-    admin.delete_topics([small.input])
     recreate(admin, small.input)
     write(stack, small.input, [post("bomb")])
     assert f"the topic {small.input} that had it was deleted" in replay(run_cli, small)

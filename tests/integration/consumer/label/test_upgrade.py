@@ -19,6 +19,7 @@ from deploy.local.stack import Stack
 from tests.conftest import ROOT, Background, MakeTopics, RunCli, StartCli, Topics, wait_until
 from tests.faults.feed import Feed
 from tests.faults.pool import Pool
+from tests.integration.consumer.count.conftest import counted
 from tests.labels import labeled
 from tests.tools import left_out, require
 from tests.wire import post, read_all, write
@@ -64,9 +65,6 @@ def test_a_rolling_upgrade_and_its_rollback_neither_lose_nor_double_a_post(
     def start(name: str, version: Version) -> None:
         pool.start(name, flags=("--batch-deadline", "0.2"), **version)
 
-    def counted() -> int:
-        return sum(map(int, redis_client.hvals(f"{counter_prefix}:stamps")))
-
     with closing(Feed(stack, pool.topics, seed=205, per_second=PER_SECOND, at_least=0)) as feed:
         feed.start()
         for name in ("a", "b"):
@@ -86,7 +84,7 @@ def test_a_rolling_upgrade_and_its_rollback_neither_lose_nor_double_a_post(
 
     labels, dead = (read_all(stack, topic) for topic in (pool.topics.output, pool.topics.dead_letter))
     assert {SOURCE in dict(record.headers) for record in dead} == {False, True}, "both versions wrote dead letters"
-    wait_until(lambda: counted() == len(labels), what="every label counted")
+    wait_until(lambda: counted(redis_client, counter_prefix) == len(labels), what="every label counted")
     before = Counters.read(redis_client, counter_prefix)
     verified = run_cli("consumer", "verify", env=env)
     *missing, last = verified.stdout.splitlines()
@@ -101,25 +99,16 @@ def test_a_rolling_upgrade_and_its_rollback_neither_lose_nor_double_a_post(
 
 
 def test_an_earlier_worker_goes_on_where_one_of_this_version_has_died(
-    stack: Stack, topics: Topics, run_cli: RunCli, earlier: Version
+    stack: Stack, topics: Topics, run_cli: RunCli, earlier: Version, admin: KafkaAdminClient
 ) -> None:
     write(stack, topics.input, [post(str(number)) for number in range(2 * topics.partitions)])
     with closing(KafkaConsumer(bootstrap_servers=stack.broker.address, group_id=topics.input)) as consumer:
         partition = TopicPartition(topics.input, 0)
-        with closing(KafkaAdminClient(bootstrap_servers=stack.broker.address)) as admin:
-            note = Note("member", tries=2, is_trying=True, topic_id=topic_id_of(admin, topics.input))
+        note = Note("member", tries=2, is_trying=True, topic_id=topic_id_of(admin, topics.input))
         consumer.assign([partition])
         consumer.commit({partition: OffsetAndMetadata(1, note.to_metadata(), -1)})
 
-    ended = run_cli(
-        "tests.light",
-        "--stop-at-end",
-        "--metrics-port",
-        "0",
-        "--group-id",
-        topics.input,
-        env=topics.environment | earlier,
-    )
+    ended = run_cli("tests.light", "--stop-at-end", "--metrics-port", "0", env=topics.environment | earlier)
 
     assert ended.returncode == 0, ended.stderr
     labelled = {(record.partition, record.key) for record in read_all(stack, topics.output)}

@@ -1,5 +1,4 @@
 import asyncio
-import io
 import threading
 from concurrent.futures import Future
 from types import SimpleNamespace
@@ -12,12 +11,9 @@ from consumer.board import album as module
 from consumer.board.album import FETCHED_AT_ONCE, Album, Picture
 from consumer.board.fetch import Gone
 from consumer.labeled_post import SourceRecord
+from tests.unit.consumer.classify.photos import encoded
 
-
-def noise(side: int = 100) -> bytes:
-    out = io.BytesIO()
-    Image.effect_noise((side, side), 90).save(out, "JPEG")
-    return out.getvalue()
+NOISE = encoded(Image.effect_noise((100, 100), 90), "JPEG")
 
 
 class Records:
@@ -48,7 +44,7 @@ def album(records: Records, posts: int = 10, size: int = 2**20) -> Album:
 
 
 def test_a_picture_is_fetched_once_and_its_caption_with_it() -> None:
-    records = Records(noise())
+    records = Records(NOISE)
     kept = album(records)
     (first,), (again,) = look(kept, 3), look(kept, 3)
     assert records.asked == [3]
@@ -59,7 +55,7 @@ def test_a_picture_is_fetched_once_and_its_caption_with_it() -> None:
 
 
 def test_no_more_pictures_and_bytes_are_kept_than_allowed() -> None:
-    records = Records(noise())
+    records = Records(NOISE)
     by_number = album(records, posts=3)
     look(by_number, 1, 2, 3, 1, 4)
     records.asked.clear()
@@ -76,7 +72,7 @@ def test_no_more_pictures_and_bytes_are_kept_than_allowed() -> None:
 @pytest.mark.parametrize(("post_id", "topic"), [("another", "posts"), ("5", "salaries")])
 def test_what_is_no_longer_the_posts_own_record_is_not_shown(post_id: str, topic: str) -> None:
     with pytest.raises(Gone):
-        look(album(Records(noise())), 5, post_id=post_id, topic=topic)
+        look(album(Records(NOISE)), 5, post_id=post_id, topic=topic)
 
 
 def test_a_picture_that_cannot_be_read_is_none_and_not_fetched_again() -> None:

@@ -14,20 +14,9 @@ def ranking(*top: tuple[str, float]) -> dict[str, Any]:
 
 
 def both(image: dict[str, Any], text: dict[str, Any], top: list[Any], **changes: Any) -> Any:
-    return labeled(
-        **(
-            {
-                "place": top[0][0],
-                "confidence": top[0][1],
-                "decided_by": "ensemble",
-                "image": image,
-                "text": text,
-                "top": top,
-                "decision": CONDITIONAL,
-            }
-            | changes
-        )
-    )
+    place, confidence = top[0]
+    whole = {"place": place, "confidence": confidence, "decided_by": "ensemble", "decision": CONDITIONAL}
+    return labeled(**(whole | {"image": image, "text": text, "top": top} | changes))
 
 
 def split(post: LabeledPost) -> tuple[float, float]:
@@ -86,12 +75,8 @@ def test_words_say_what_decided_and_how_it_ended() -> None:
     post = both(ranking(("alley", 0.5)), ranking(("yard", 0.7)), [["yard", 0.45]])
     assert "its best place is alley with 0.50, not above the gate of 0.6" in why(post)[0]
     assert "weighted 0.8 to 0.8" in why(post)[0]
-    always = both(
-        ranking(("alley", 0.5)),
-        ranking(("yard", 0.7)),
-        [["yard", 0.45]],
-        decision=CONDITIONAL | {"ensemble": "ensemble"},
-    )
+    together = CONDITIONAL | {"ensemble": "ensemble"}
+    always = both(ranking(("alley", 0.5)), ranking(("yard", 0.7)), [["yard", 0.45]], decision=together)
     assert "always decide together" in why(always)[0]
 
 

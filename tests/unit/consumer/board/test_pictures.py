@@ -6,12 +6,7 @@ from PIL import Image
 
 from consumer.board.pictures import LIMITS, SIDE, small_jpeg
 from consumer.classify.pictures.decode import PictureError
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    out = io.BytesIO()
-    image.save(out, kind, **options)
-    return out.getvalue()
+from tests.unit.consumer.classify.photos import encoded
 
 
 def shown(data: bytes) -> Image.Image:
@@ -76,11 +71,6 @@ def test_what_is_too_large_is_refused_before_it_is_decoded(monkeypatch: pytest.M
 
     monkeypatch.setattr(Image.Image, "load", decode)
     with pytest.raises(PictureError, match="pixels"):
-        small_jpeg(encoded_without_load(8_000, 8_000))
+        small_jpeg(b"P6 8000 8000 255\n")  # the header of a PPM alone
     with pytest.raises(PictureError, match="bytes"):
         small_jpeg(bytes(LIMITS.max_bytes + 1))
-
-
-def encoded_without_load(width: int, height: int) -> bytes:
-    """A PPM of which there is the header alone."""
-    return f"P6 {width} {height} 255\n".encode()

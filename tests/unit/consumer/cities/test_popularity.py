@@ -17,29 +17,17 @@ from consumer.cities import popularity
 from consumer.cities.corrected import correct, judge
 from consumer.cities.figures import ENOUGH, CityReport, PlaceReport, distances, mood, reports
 from consumer.cities.popularity import Counted
-from consumer.count.counters import tally
 from consumer.count.figures import week
 from consumer.count.snapshot import Counters
-from consumer.count.zones import load_zones
 from consumer.evaluate.marks.marks import Sheet
 from consumer.evaluate.samples.folder import Sample, write_sample
 from consumer.evaluate.scores.decide import ENSEMBLES, decide
 from consumer.evaluate.scores.folder import Scores
 from producer.base.errors import CommandError, UsageError
-from tests.labels import labeled
+from tests.labels import counted, counters
 from tests.unit.consumer.evaluate.simulated import CATEGORIES, simulate
 
 STAMP = "simulated|ten@0123abcd|ensemble weights=0.8/0.8 gate=0.6 threshold=0.5"
-
-
-def counters(posts: dict[str, dict[str, int]], **changes: Any) -> Counters:
-    stamps = {"e|p|conditional weights=0.8/0.8 gate=0.6 threshold=0.3": 1}
-    rest: dict[str, Any] = {"sentiment": {}, "hours": {}, "days": {}, "stamps": stamps, "offsets": {}, "topic_id": "x"}
-    return Counters(posts=posts, **(rest | changes))
-
-
-def counted(*posts: dict[str, Any]) -> Counters:
-    return Counters.of(tally((labeled(**post) for post in posts), load_zones()), "x")
 
 
 def of_place(found: list[CityReport], city: str, place: str) -> PlaceReport:
@@ -260,12 +248,8 @@ def test_the_page_names_denominators_and_what_was_not_classified(write: Write) -
     assert "Independent posts." in html
     rows = {(row["city"], row["place"]): row for row in write.table("places.csv")}
     coast = rows["sydney", "coast"]
-    assert (coast["posts"], coast["of_all"], coast["of_classified"], coast["not_classified"]) == (
-        "30",
-        "100",
-        "40",
-        "60",
-    )
+    counts = [coast[column] for column in ("posts", "of_all", "of_classified", "not_classified")]
+    assert counts == ["30", "100", "40", "60"]
     assert (float(coast["bound_low"]), float(coast["bound_high"])) == (0.3, 0.9)
     assert coast["sentiment_mean"] == ""
     assert [row["known_local_time"] for row in write.table("cities.csv")] == ["0", "0", "0"]

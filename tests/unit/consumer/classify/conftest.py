@@ -1,17 +1,15 @@
-"""Encoders for the tests: a fake one whose mind is easy to read, and the real ones, loaded once."""
+"""Encoders for the tests: a light one whose mind is easy to read, and the real ones, loaded once."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import open_clip
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from consumer.classify.encoders.conse import Conse
 from consumer.classify.encoders.open_clip import OpenClip
+from tests.light import LightEncoder
 
 TEXT_TOWER = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
 TINY = {
@@ -33,48 +31,9 @@ TINY_MODELS = {
 }
 
 
-class ColourEncoder:
-    """Sees the mean colour of a picture, reads the words red, green and blue, and counts what it is asked."""
-
-    name = "colours"
-    image_logit_scale = 10.0
-    text_logit_scale = 10.0
-    default_threshold = 0.5
-    default_templates: tuple[str, ...] = ("a photo of {wording}",)
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.batches: list[int] = []
-
-    def prepare(self, levels: torch.Tensor) -> torch.Tensor:
-        return levels.float().mean((1, 2))
-
-    def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
-        self.batches.append(len(prepared))
-        return _unit(np.stack([one.numpy().reshape(3) for one in prepared]))
-
-    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        self.texts.extend(texts)
-        return self.encode_prompts(texts)
-
-    def encode_prompts(self, prompts: Sequence[str]) -> NDArray[np.float32]:
-        return _unit(np.array([[word in prompt for word in ("red", "green", "blue")] for prompt in prompts]))
-
-    def token_counts(self, texts: Sequence[str]) -> list[int]:
-        return [len(text.split()) for text in texts]
-
-    def as_published(self) -> "ColourEncoder":
-        return self
-
-
-def _unit(vectors: NDArray[np.generic]) -> NDArray[np.float32]:
-    vectors = vectors.astype(np.float32) + 1e-3
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
-
-
 @pytest.fixture
-def colours() -> ColourEncoder:
-    return ColourEncoder()
+def light() -> LightEncoder:
+    return LightEncoder()
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.classify.classifier import Classifier, Decoded
+from consumer.classify.decision import Decision
 from producer.post import Post
-from tests.light import LightEncoder
+from tests.light import PLACES, LightEncoder
 from tests.wire import picture
 
 
@@ -18,16 +19,19 @@ class Failing(LightEncoder):
     def __init__(self, refuses: Callable[[Sequence[torch.Tensor]], bool], error: Exception) -> None:
         super().__init__()
         self.refuses, self.error = refuses, error
-        self.sizes: list[int] = []
 
     def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[Any]:
-        self.sizes.append(len(prepared))
+        vectors = super().encode_images(prepared)
         if self.refuses(prepared):
             raise self.error
-        return super().encode_images(prepared)
+        return vectors
 
 
 OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB")
+
+
+def classifier(encoder: LightEncoder) -> Classifier:
+    return Classifier(encoder, PLACES, Decision(threshold=0.4))
 
 
 def decoded(classifier: Classifier, *colours: str) -> list[Decoded]:

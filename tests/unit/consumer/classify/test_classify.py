@@ -6,20 +6,15 @@ import pytest
 from consumer.classify import classify as command
 from consumer.classify import factory
 from consumer.classify.classify import main
-from consumer.classify.settings import ClassifySettings
 from producer.base.errors import UsageError
-from tests.unit.consumer.classify.conftest import ColourEncoder
+from tests.light import LightEncoder
 from tests.unit.consumer.classify.photos import plain
 
 
 @pytest.fixture(autouse=True)
 def files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder with pictures and a label set of colours; the encoder sees nothing but colours."""
-
-    def choose(_: ClassifySettings, device: str) -> ColourEncoder:
-        return ColourEncoder()
-
-    monkeypatch.setattr(factory, "_encoder", choose)
+    monkeypatch.setattr(factory, "_encoder", lambda settings, device: LightEncoder())
     monkeypatch.chdir(tmp_path)
     for colour in ("red", "grey", "blue"):
         (tmp_path / f"{colour}.png").write_bytes(plain(colour))

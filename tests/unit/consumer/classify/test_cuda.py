@@ -1,7 +1,5 @@
 """On a CUDA device; where there is none these are the only tests that are left out."""
 
-import io
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +9,7 @@ from consumer.classify.compute.engine import Precision
 from consumer.classify.encoders.open_clip import OpenClip
 from consumer.classify.pictures.decode import PictureLimits, decode
 from consumer.classify.pictures.levels import levels, plain_jpeg
-from tests.unit.consumer.classify.photos import photo
+from tests.unit.consumer.classify.photos import encoded, photo
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
@@ -41,12 +39,11 @@ def test_vectors_are_the_cpus(vit_b_32: OpenClip, precision: Precision, least: f
 
 
 def test_jpegs_decoded_on_the_gpu_are_nearly_pillows() -> None:
-    buffer = io.BytesIO()
-    photo(320, 240).save(buffer, "JPEG", quality=90)
-    decoded = plain_jpeg(buffer.getvalue(), PictureLimits(), nvjpeg.decoder("cuda"))
+    jpeg = encoded(photo(320, 240), "JPEG", quality=90)
+    decoded = plain_jpeg(jpeg, PictureLimits(), nvjpeg.decoder("cuda"))
     assert decoded is not None
     assert decoded.is_cuda
-    own = levels(decode(buffer.getvalue(), PictureLimits())).int()
+    own = levels(decode(jpeg, PictureLimits())).int()
     assert (decoded.cpu().int() - own).abs().float().mean() < 2
     gpu = OpenClip("ViT-B-32", "random", "cuda")
     apart = gpu.prepare(decoded).cpu().int() - gpu.prepare(decoded.cpu()).int()

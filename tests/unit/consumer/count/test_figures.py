@@ -4,21 +4,12 @@ from typing import Any
 import pytest
 from scipy.stats import binomtest
 
-from consumer.count.counters import tally
 from consumer.count.figures import CityFigures, Share, popularity
-from consumer.count.snapshot import Counters
-from consumer.count.zones import load_zones
-from tests.labels import labeled
-
-
-def counters(**changes: Any) -> Counters:
-    of_cities = ("posts", "sentiment", "hours", "days")
-    empty: dict[str, Any] = {kind: {} for kind in (*of_cities, "stamps", "offsets")} | {"topic_id": "x"}
-    return Counters(**(empty | changes))
+from tests.labels import counted, counters
 
 
 def of_posts(*posts: dict[str, Any]) -> list[CityFigures]:
-    return list(popularity(Counters.of(tally((labeled(**post) for post in posts), load_zones()), "x")))
+    return list(popularity(counted(*posts)))
 
 
 @pytest.mark.parametrize(
@@ -64,14 +55,8 @@ def test_a_share_of_nothing_is_not_a_number() -> None:
 
 
 def test_the_quotient_is_the_share_here_by_the_share_everywhere() -> None:
-    newyork, sydney = popularity(
-        counters(
-            posts={
-                "sydney": {"coast": 3, "bridge": 1, "_not_classified": 96},
-                "newyork": {"bridge": 3, "tower": 1},
-            }
-        )
-    )
+    posts = {"sydney": {"coast": 3, "bridge": 1, "_not_classified": 96}, "newyork": {"bridge": 3, "tower": 1}}
+    newyork, sydney = popularity(counters(posts))
     assert {figures.place: figures.quotient for figures in sydney.places} == {
         "coast": pytest.approx((3 / 4) / (3 / 8)),
         "bridge": pytest.approx((1 / 4) / (4 / 8)),
@@ -161,4 +146,4 @@ def test_cities_come_by_name() -> None:
 
 
 def test_nothing_counted_is_nothing() -> None:
-    assert list(popularity(counters())) == []
+    assert list(popularity(counters({}))) == []

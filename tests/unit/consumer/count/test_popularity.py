@@ -7,11 +7,9 @@ from typing import Any
 import pytest
 
 from consumer.count import popularity as report
-from consumer.count.counters import tally
 from consumer.count.snapshot import Counters
-from consumer.count.zones import load_zones
 from producer.base.errors import CommandError, UsageError
-from tests.labels import labeled
+from tests.labels import counted
 
 LONGEST = "apartment_building/outdoor"
 
@@ -31,8 +29,7 @@ class Say:
         monkeypatch.setattr("consumer.count.connect.connect_redis", lambda *arguments: None)
 
     def __call__(self, posts: list[dict[str, Any]], *flags: str) -> tuple[str, str]:
-        counters = Counters.of(tally((labeled(**post) for post in posts), load_zones()), "x")
-        self._monkeypatch.setattr(Counters, "read", lambda *arguments: counters)
+        self._monkeypatch.setattr(Counters, "read", lambda *arguments: counted(*posts))
         assert report.main(list(flags)) == 0
         out, err = self._capsys.readouterr()
         return out, err

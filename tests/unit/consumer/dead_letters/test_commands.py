@@ -1,24 +1,10 @@
 """What `dead-letters` says of wrong usage: one line, the right exit code, no traceback."""
 
-import logging
-import signal
-from collections.abc import Iterator
-
 import pytest
 
 from consumer.dead_letters.commands import main
 
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Put back the signal and log handlers that commands set for their process."""
-    signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    handlers, level = list(logging.root.handlers), logging.root.level
-    yield
-    for number, handler in signals.items():
-        signal.signal(number, handler)
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
+pytestmark = pytest.mark.usefixtures("as_before")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ of each place given what was seen: the confidences are calibrated.
 """
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,15 +13,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pyarrow import parquet
 
 from consumer.evaluate.marks.marks import PostMarks, Sheet, model_name
 from consumer.evaluate.marks.truth import Judged, Truth, truth_of
 from consumer.evaluate.samples.folder import Kind, Sample, SampledPost, Stratum, write_sample
 from consumer.evaluate.scores.decide import ENSEMBLES, IMAGE, Ensemble, decide
 from consumer.evaluate.scores.folder import Scores
-from consumer.evaluate.scores.parts import ScorePart, to_table
+from consumer.evaluate.scores.parts import ScorePart, from_table, to_table
 from consumer.evaluate.stats.intervals import Bootstrap, Strata
+from consumer.evaluate.stats.measure import Measure
+from tests.unit.consumer.evaluate.made_up import write_folder
 
 CATEGORIES = (
     "bridge",
@@ -115,28 +115,22 @@ def write_scores(
         np.where(has_text[:, None], _cosines(true, text_skill, chance), np.float32(np.nan)),
         has_text,
     )
-    folder.mkdir(parents=True)
-    ids_sha256 = hashlib.sha256("\n".join(sorted(part.post_ids)).encode()).hexdigest()
-    stamp = {"encoder": encoder, "places": places, "ids_sha256": ids_sha256}
-    for number, rows in enumerate(np.array_split(np.arange(posts), 2)):
-        parquet.write_table(to_table(part.take(rows.tolist()), stamp), folder / f"part-{number:05d}.parquet")
-    described = {
-        "version": 1,
-        "encoder": encoder,
-        "places": places,
-        "categories": CATEGORIES,
-        "synonyms": SYNONYMS,
-        "image_logit_scale": SCALE,
-        "text_logit_scale": SCALE,
-        "threshold": 0.5,
-        "dataset": {
-            "path": str((folder.parent / "dataset").resolve()),
-            "posts": posts,
-            "ids_sha256": ids_sha256,
-        },
-        "complete": True,
-    }
-    (folder / "scores.json").write_text(json.dumps(described))
+    ids, half = part.post_ids, (posts + 1) // 2
+    table = to_table(part)
+    write_folder(
+        folder,
+        (from_table(table[:half]), from_table(table[half:])),
+        CATEGORIES,
+        posts,
+        encoder=encoder,
+        places=places,
+        synonyms=SYNONYMS,
+        image_logit_scale=SCALE,
+        text_logit_scale=SCALE,
+        threshold=0.5,
+        path=str((folder.parent / "dataset").resolve()),
+        ids_sha256=hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest(),
+    )
     return Scores.open(folder)
 
 
@@ -225,6 +219,16 @@ def judged(
     """Labels by hand: a confidence (nan: undecided) and 1, 0 or -1 for right, wrong or unjudged; raw is scaled."""
     of = np.array(confidence)
     return Judged(ensemble, of, of * scale, np.array(verdict, np.int8))
+
+
+Inputs = tuple[Sequence[Judged], Strata, Bootstrap, Measure, dict[str, NDArray[np.bool_]]]
+
+
+def inputs(*answers: Judged, strata: Strata | None = None, rounds: int = 100) -> Inputs:
+    """What a table of curves is computed from: these answers, by default of a sample of a whole dataset."""
+    posts = len(answers[0].verdict)
+    strata = strata or everyone(posts)
+    return answers, strata, Bootstrap.within(strata, rounds, 1), "accuracy", {"all": np.ones(posts, np.bool_)}
 
 
 def everyone(posts: int) -> Strata:

@@ -5,15 +5,6 @@ import pytest
 from consumer.evaluate import commands as command
 from producer.base.errors import CommandError
 
-
-def test_every_sub_command_is_there(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in command.COMMANDS:
-        with pytest.raises(SystemExit) as ended:
-            command.main([name, "--help"])
-        assert ended.value.code == 0
-        assert f"evaluate {name}" in capsys.readouterr().out
-
-
 FILES = {
     "score": ("dataset", "scores.json, part-00000.parquet …, and failed.csv"),
     "prelabel": ("dataset and a checkpoint", "CSV post_id,place,probability"),

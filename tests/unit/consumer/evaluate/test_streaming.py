@@ -1,51 +1,35 @@
 """Everything streams: whoever goes through all scores holds a part of them at a time, and what is kept of each post."""
 
-import json
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pyarrow import parquet
 
 from consumer.evaluate.curves.dilution import dilution
 from consumer.evaluate.curves.savings import savings
 from consumer.evaluate.samples import counts, sample_a, sample_b, sample_c
 from consumer.evaluate.scores.decide import ENSEMBLES
 from consumer.evaluate.scores.folder import Scores
-from consumer.evaluate.scores.parts import ScorePart, part_name, to_table
+from tests.unit.consumer.evaluate.made_up import made_up, write_folder
 
 PLACES, PART_POSTS, FEW, MANY = 100, 64, 4, 40
 OF_A_POST = 2 * 4 * PLACES
 """Bytes of its cosines: what a command that kept all scores would hold of each further post, at least."""
 
 
-def write_folder(folder: Path, parts: int) -> Path:
+def written(folder: Path, parts: int) -> Path:
     """A score folder of so many parts, and pre-labels of its posts; every post has a caption."""
-    folder.mkdir()
     chance = np.random.default_rng(1)
-    categories = tuple(f"place_{number}" for number in range(PLACES))
-    every = np.ones(PART_POSTS, np.bool_)
+    categories = [f"place_{number}" for number in range(PLACES)]
     ids = [f"post{number:06d}" for number in range(parts * PART_POSTS)]
-    for number in range(parts):
-        image, text = chance.normal(size=(2, PART_POSTS, PLACES)).astype(np.float32)
-        here = ids[number * PART_POSTS : (number + 1) * PART_POSTS]
-        part = ScorePart(here, ["rome"] * PART_POSTS, [None] * PART_POSTS, every.astype(np.int32), image, text, every)
-        parquet.write_table(to_table(part), folder / part_name(number))
-    described = {
-        "version": 1,
-        "encoder": "made up",
-        "places": "100@0",
-        "categories": categories,
-        "synonyms": [categories[:2]],
-        "image_logit_scale": 1,
-        "text_logit_scale": 1,
-        "threshold": 0.5,
-        "complete": True,
-        "dataset": {"path": "/data", "posts": len(ids), "ids_sha256": "ab"},
-    }
-    (folder / "scores.json").write_text(json.dumps(described))
+    made = (
+        made_up(image, text, ids[at : at + PART_POSTS])
+        for at in range(0, len(ids), PART_POSTS)
+        for image, text in [chance.normal(size=(2, PART_POSTS, PLACES))]
+    )
+    write_folder(folder, made, categories, len(ids), synonyms=[categories[:2]])
     rows = (f"{post_id},{categories[number % 10]}\n" for number, post_id in enumerate(ids))
     (folder / "prelabels.csv").write_text("post_id,place\n" + "".join(rows))
     return folder
@@ -55,7 +39,7 @@ def write_folder(folder: Path, parts: int) -> Path:
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """One of few parts and one of many."""
     here = tmp_path_factory.mktemp("streaming")
-    return write_folder(here / "few", FEW), write_folder(here / "many", MANY)
+    return written(here / "few", FEW), written(here / "many", MANY)
 
 
 def draw_a(scores: Path, output: Path) -> None:

@@ -1,7 +1,6 @@
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -109,6 +108,6 @@ def test_a_wrong_setting_is_named(tmp_path: Path, flags: list[str], named: str) 
         settings(tmp_path, *flags)
 
 
-def test_a_folder_is_needed(monkeypatch: Any) -> None:
+def test_a_folder_is_needed() -> None:
     with pytest.raises(UsageError, match="FOLDER"):
         load(ExportSettings, "x", [])

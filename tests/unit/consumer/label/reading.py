@@ -1,6 +1,7 @@
 """Stage `read` on a broker, in a group and at a time that obey a test; and a watchdog that says what it guards."""
 
 import contextlib
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from consumer.label.group import Reassigned
 from consumer.label.read import Source
 from consumer.label.settings import LabelSettings
 from consumer.metrics import LabelMetrics
+from tests.unit.consumer.clock import Clock
 from tests.unit.consumer.label.records import Record, record
 
 PATIENCE = 100
@@ -122,15 +124,6 @@ class Outputs:
         return {tp: offset for tp, offset in self.after.items() if offset > committed.get(tp, offset)}
 
 
-class Clock:
-    """Time that passes when the test says so."""
-
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 class Line:
     """A source whose group has given it partition 0, or what the test says."""
 
@@ -172,19 +165,20 @@ class Line:
         """Read so many records, short of a batch: the oldest batch in flight is done, and they stay for the next."""
         whole = self.broker.logs[at(0)]
         self.broker.logs[at(0)] = whole[: self.consumer.positions[at(0)] + number]
-        assert self.source.next_batch(DoneAfterOnePoll()) is None
+        assert self.source.next_batch(InFlight(polls=1)) is None
         self.broker.logs[at(0)] = whole
 
 
-class DoneAfterOnePoll:
-    """A batch in flight."""
+class InFlight:
+    """A batch in flight, done after so many polls; of a hanging model never."""
 
-    def __init__(self) -> None:
-        self.asked = 0
+    def __init__(self, polls: float = math.inf) -> None:
+        self.polls, self.asked = polls, 0
 
     def done(self) -> bool:
         self.asked += 1
-        return self.asked > 1
+        assert self.asked < PATIENCE, "the loop has no turn to see that the model hangs"
+        return self.asked > self.polls
 
 
 def places(batch: Batch) -> list[tuple[int, int]]:

@@ -18,17 +18,13 @@ from consumer.label.batch import Batch
 from consumer.label.encode import Inference, Labeled, label_batch
 from consumer.metrics import LabelMetrics
 from tests.light import PLACES, LightEncoder
-from tests.unit.consumer.classify.failing import OUT_OF_MEMORY, Failing, decoded, is_green
+from tests.unit.consumer.classify.failing import OUT_OF_MEMORY, Failing, classifier, decoded, is_green
 from tests.unit.consumer.label.records import Record, record
 from tests.wire import picture
 
 
 def batch_of(*records: Record) -> Batch:
     return Batch(records, {}, ConsumerGroupMetadata("g", 1), "size")
-
-
-def classifier(encoder: LightEncoder) -> Classifier:
-    return Classifier(encoder, PLACES, Decision(threshold=0.4))
 
 
 def places(outcomes: Sequence[Labeled | DeadLetter]) -> list[str | None]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -15,16 +14,9 @@ from consumer.kafka.lag import Behind
 from consumer.label import lag
 from consumer.label.lag import Lag, Waiting
 from consumer.metrics import LabelMetrics
+from tests.unit.consumer.clock import Clock
 
 GIVES, STUCK = TopicPartition("posts", 0), TopicPartition("posts", 1)
-
-
-@dataclass
-class Clock:
-    now: float = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 class Line:

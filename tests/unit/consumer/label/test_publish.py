@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
@@ -15,17 +16,6 @@ from consumer.label.settings import LabelSettings
 from tests.unit.consumer.label.records import record
 
 
-class Sent:
-    """The future of a send that has ended."""
-
-    def __init__(self, error: Exception | None) -> None:
-        self.error = error
-
-    def get(self, timeout: float) -> None:
-        if self.error:
-            raise self.error
-
-
 class LosingProducer:
     """As kafka-python's: it commits happily what is left of a transaction that has lost a record."""
 
@@ -36,9 +26,9 @@ class LosingProducer:
     def begin_transaction(self) -> None:
         self.steps.append("begin")
 
-    def send(self, topic: str, value: bytes, key: bytes, headers: Any, partition: int) -> Sent:
+    def send(self, topic: str, value: bytes, key: bytes, headers: Any, partition: int) -> Mock:
         self.steps.append(f"send {key.decode()}")
-        return Sent(KafkaTimeoutError("expired") if key in self.lost else None)
+        return Mock(**{"get.side_effect": KafkaTimeoutError("expired") if key in self.lost else None})
 
     def send_offsets_to_transaction(self, offsets: Any, group: ConsumerGroupMetadata) -> None:
         self.steps.append(f"offsets of generation {group.generation_id}")

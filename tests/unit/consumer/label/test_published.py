@@ -14,42 +14,31 @@ from consumer.label import published
 from consumer.label.published import Published
 from consumer.label.settings import LabelSettings
 from consumer.origin import SOURCE_TOPIC_ID
+from tests.unit.consumer.label.records import Record
 
-NOW = 1_780_000_000_000
+NOW = 1_700_000_000_000
 """When each post entered, in ms since 1970."""
 TOPIC_ID = "c0ffee"
 POSTS, LABELS, DEAD = (TopicPartition(topic, 0) for topic in ("posts", "labeled-posts", "posts-dlt"))
 
 
-@dataclass(frozen=True)
-class Found:
-    """A record as kafka-python's consumer returns it."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    headers: list[tuple[str, bytes]]
-    timestamp: int = NOW
-
-
-def label(offset: int, of: int, group: str = "placestream", topic_id: str = TOPIC_ID) -> Found:
+def label(offset: int, of: int, group: str = "placestream", topic_id: str = TOPIC_ID) -> Record:
     headers = [("ce_source", f"/placestream/{group}".encode()), ("ce_id", f"posts/0/{of}".encode())]
     if topic_id:
         headers.append((SOURCE_TOPIC_ID, topic_id.encode()))
-    return Found("labeled-posts", 0, offset, str(of).encode(), headers)
+    return Record("labeled-posts", 0, offset, str(of).encode(), b"", headers, NOW)
 
 
-def dead_letter(offset: int, of: int) -> Found:
+def dead_letter(offset: int, of: int) -> Record:
     source = f"/placestream/placestream/posts/0/{of}".encode()
-    return Found("posts-dlt", 0, offset, str(of).encode(), [("placestream-source", source)])
+    return Record("posts-dlt", 0, offset, str(of).encode(), b"", [("placestream-source", source)])
 
 
 @dataclass
 class Log:
     """One partition of every topic, and a consumer of them that counts what it reads; a poll takes a second."""
 
-    records: dict[TopicPartition, list[Found]] = field(default_factory=dict)
+    records: dict[TopicPartition, list[Record]] = field(default_factory=dict)
     ends: dict[TopicPartition, int] = field(default_factory=lambda: {POSTS: 10_000, LABELS: 0, DEAD: 0})
     now: float = 0.0
     at_once: int = 10_000
@@ -57,7 +46,7 @@ class Log:
     positions: dict[TopicPartition, int] = field(default_factory=dict)
     key_of: Callable[[int], bytes | None] = lambda offset: str(offset).encode()
 
-    def put(self, *records: Found, end: int) -> None:
+    def put(self, *records: Record, end: int) -> None:
         output = TopicPartition(records[0].topic, 0)
         self.records.setdefault(output, []).extend(records)
         self.ends[output] = end
@@ -87,7 +76,7 @@ class Log:
             stop = min(self.ends[partition], start + self.at_once)
             self.positions[partition] = stop
             if partition == POSTS:
-                found[partition] = [Found("posts", 0, start, self.key_of(start), [])]
+                found[partition] = [Record("posts", 0, start, self.key_of(start), b"")]
                 continue
             self.read += [(partition.topic, offset) for offset in range(start, stop)]
             found[partition] = [each for each in self.records.get(partition, []) if start <= each.offset < stop]

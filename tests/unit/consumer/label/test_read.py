@@ -1,24 +1,15 @@
 """Stage `read` against a consumer whose group changes on command: what it hands out, and what it must drop."""
 
+from unittest.mock import Mock
+
 import pytest
 from kafka import OffsetAndMetadata, TopicPartition
+from kafka.errors import CommitFailedError, RebalanceInProgressError
 
 from consumer.label.group import Reassigned
 from consumer.label.read import POLL_LIMIT
-from tests.unit.consumer.label.reading import PATIENCE, Limits, Line, at, places
+from tests.unit.consumer.label.reading import InFlight, Limits, Line, at, places
 from tests.unit.consumer.label.records import record
-
-
-class NeverDone:
-    """A batch in flight of which the model hangs."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def done(self) -> bool:
-        self.asked += 1
-        assert self.asked < PATIENCE, "the loop has no turn to see that the model hangs"
-        return False
 
 
 @pytest.fixture
@@ -39,7 +30,7 @@ def test_a_batch_has_its_records_and_the_offset_behind_them(line: Line) -> None:
 def test_the_loop_has_its_turn_while_the_model_is_busy_and_nothing_comes(line: Line) -> None:
     line.broker.logs[at(0)].clear()
 
-    assert line.source.next_batch(NeverDone()) is None
+    assert line.source.next_batch(InFlight()) is None
 
 
 def test_what_is_collected_stays_for_the_next_batch(line: Line) -> None:
@@ -177,8 +168,9 @@ def test_with_stop_at_end_the_end_of_a_topic_created_anew_is_asked_for_again(mon
     assert line.source.is_at_end()
 
 
-def test_what_others_commit_while_it_looks_is_no_offset_of_an_earlier_topic(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Line(monkeypatch)
+def test_what_others_commit_while_it_looks_is_no_offset_of_an_earlier_topic(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ask = line.consumer.committed
 
     def others_go_on(partition: TopicPartition, metadata: bool, timeout_ms: int) -> OffsetAndMetadata | None:
@@ -193,8 +185,7 @@ def test_what_others_commit_while_it_looks_is_no_offset_of_an_earlier_topic(monk
     assert line.consumer.positions[at(0)] == 11
 
 
-def test_a_broker_that_forgets_what_this_worker_committed_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Line(monkeypatch)
+def test_a_broker_that_forgets_what_this_worker_committed_is_not_believed(line: Line) -> None:
     batch = line.batch()
     line.broker.committed.update(batch.offsets)
     line.source.record_commit(batch)
@@ -205,10 +196,7 @@ def test_a_broker_that_forgets_what_this_worker_committed_is_not_believed(monkey
     assert line.consumer.positions[at(0)] == 4
 
 
-def test_a_broker_that_forgets_where_a_partition_stood_when_it_came_is_not_believed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    line = Line(monkeypatch)
+def test_a_broker_that_forgets_where_a_partition_stood_when_it_came_is_not_believed(line: Line) -> None:
     line.broker.committed[at(1)] = OffsetAndMetadata(6, "", -1)
     line.consumer.give(1)
     line.source.resync()  # nothing is published since
@@ -221,9 +209,8 @@ def test_a_broker_that_forgets_where_a_partition_stood_when_it_came_is_not_belie
 
 @pytest.mark.parametrize("committed", [OffsetAndMetadata(2, "", -1), None])
 def test_a_partition_goes_on_after_what_came_out_whatever_the_broker_says(
-    monkeypatch: pytest.MonkeyPatch, committed: OffsetAndMetadata | None
+    line: Line, committed: OffsetAndMetadata | None
 ) -> None:
-    line = Line(monkeypatch)
     line.source._published.after = {at(1): 7}  # type: ignore[attr-defined]  # of the worker that had it before
     line.consumer.give(1)
     line.broker.committed = {} if committed is None else {at(1): committed}
@@ -233,8 +220,7 @@ def test_a_partition_goes_on_after_what_came_out_whatever_the_broker_says(
     assert line.consumer.positions[at(1)] == 7
 
 
-def test_what_came_out_of_a_topic_since_deleted_says_nothing_of_its_successor(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Line(monkeypatch)
+def test_what_came_out_of_a_topic_since_deleted_says_nothing_of_its_successor(line: Line) -> None:
     line.broker.committed[at(0)] = OffsetAndMetadata(2, "topic_id=an older one", -1)
     line.source._published.after = {at(0): 7}  # type: ignore[attr-defined]
 
@@ -243,12 +229,24 @@ def test_what_came_out_of_a_topic_since_deleted_says_nothing_of_its_successor(mo
     assert line.consumer.positions[at(0)] == 0
 
 
-def test_a_poll_happens_within_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    reading, limits = Line(monkeypatch), Limits()
-    monkeypatch.setattr(reading.source, "_watchdog", limits)
-    seen: list[tuple[float, str] | None] = []
-    reading.consumer.during_poll.append(lambda: seen.append(limits.guarding))
+@pytest.mark.parametrize("refusal", [CommitFailedError, RebalanceInProgressError])
+def test_a_group_that_moves_on_while_it_looks_is_joined_again_by_the_next_poll(
+    line: Line, monkeypatch: pytest.MonkeyPatch, refusal: type[Exception]
+) -> None:
+    monkeypatch.setattr(line.consumer, "commit", Mock(side_effect=refusal))
+    line.source.resync()
+    line.consumer.during_poll.append(lambda: line.consumer.give(0))
 
-    reading.batch()
+    with pytest.raises(Reassigned):
+        line.source.next_batch(None)
+
+
+def test_a_poll_happens_within_a_limit(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = Limits()
+    monkeypatch.setattr(line.source, "_watchdog", limits)
+    seen: list[tuple[float, str] | None] = []
+    line.consumer.during_poll.append(lambda: seen.append(limits.guarding))
+
+    line.batch()
 
     assert seen == [(POLL_LIMIT, "reading records")]

@@ -1,5 +1,4 @@
 import logging
-from collections.abc import Iterator
 
 import pytest
 from pydantic import Field, SecretStr
@@ -15,19 +14,12 @@ class Settings(LogSettings):
     missing: SecretStr | None = Field(None, description="none")
 
 
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    root, handlers, level = logging.getLogger(), logging.getLogger().handlers[:], logging.getLogger().level
-    logging.getLogger("kafka").setLevel(logging.NOTSET)  # a command that ran in this process may have silenced it
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
+@pytest.mark.usefixtures("as_before")
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_no_line_has_a_secret_whoever_writes_it(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
     setup(Settings.model_validate({"log_format": log_format, "log_level": "debug"}))
     log = logging.getLogger("kafka.admin")
+    log.setLevel(logging.DEBUG)  # a command that ran in this process may have silenced it
 
     log.debug("configuration: %s", {"sasl_plain_password": "hünter'2"})
     log.debug("SaslAuthenticateRequest(auth_bytes=%r)", "\0user\0hünter'2".encode())

@@ -1,18 +1,14 @@
 import itertools
 import os
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from unittest.mock import Mock, create_autospec
 
 import pytest
 
 from producer.base.errors import CommandError, UsageError
 from producer.dataset.entry import Entry, Refused
 from producer.dataset.open import entries_after, open_dataset
-from tests.unit.producer.tree import ENOUGH, JPEG, ids, posts, put
-
-OLD_ID = "1480879485913200243"
-MADE = datetime(2017, 3, 29, 2, 30, 13, 147000, UTC)
+from tests.unit.producer.tree import ENOUGH, JPEG, MADE, OLD_ID, ids, only_entries, posts, put
 
 
 @pytest.fixture
@@ -75,19 +71,8 @@ def test_the_splits_of_a_city_are_one_city(tmp_path: Path, captions_are_split: b
 
 
 def test_every_usual_ending_is_a_picture_and_hidden_files_are_not(tmp_path: Path) -> None:
-    for name in (
-        "a.jpg",
-        "b.JPEG",
-        "c.png",
-        "d.WebP",
-        "e.gif",
-        "f.bmp",
-        "._a.jpg",
-        ".b.jpg",
-        "Thumbs.db",
-        "g.txt",
-        "h",
-    ):
+    pictures = ("a.jpg", "b.JPEG", "c.png", "d.WebP", "e.gif", "f.bmp")
+    for name in (*pictures, "._a.jpg", ".b.jpg", "Thumbs.db", "g.txt", "h"):
         put(tmp_path / name)
     assert ids(open_dataset(tmp_path)) == ["a", "b", "c", "d", "e", "f"]
 
@@ -196,8 +181,7 @@ def test_going_on_after_an_id_begins_with_the_next(instacities: Path) -> None:
 )
 def test_a_picture_that_cannot_be_sent_is_named(tmp_path: Path, content: bytes, limit: int, reason: str) -> None:
     put(tmp_path / "1.jpg", content)
-    (entry,) = open_dataset(tmp_path).entries()
-    assert isinstance(entry, Entry)
+    (entry,) = only_entries(open_dataset(tmp_path).entries())
     with pytest.raises(Refused) as refused:
         entry.read(limit)
     assert refused.value.post_id == "1"
@@ -208,18 +192,16 @@ def test_a_picture_that_vanished_or_was_never_a_file_is_named(tmp_path: Path) ->
     put(tmp_path / "1.jpg")
     os.mkfifo(tmp_path / "2.jpg")
     (tmp_path / "3.jpg").symlink_to("nowhere")
-    entries = list(open_dataset(tmp_path).entries())
+    entries = only_entries(open_dataset(tmp_path).entries())
     (tmp_path / "1.jpg").unlink()
     for entry in entries:
-        assert isinstance(entry, Entry)
         with pytest.raises(Refused, match="there is no picture|is not a file"):
             entry.read(ENOUGH)
 
 
 def test_a_name_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
     put(tmp_path / os.fsdecode(b"caf\xe9.jpg"))
-    (entry,) = open_dataset(tmp_path).entries()
-    assert isinstance(entry, Entry)
+    (entry,) = only_entries(open_dataset(tmp_path).entries())
     with pytest.raises(Refused, match="is not UTF-8") as refused:
         entry.read(ENOUGH)
     refused.value.reason.encode()
@@ -241,27 +223,17 @@ def test_a_big_dataset_is_read_as_it_is_used(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "dataset" / "captions").mkdir()
     dataset = open_dataset(tmp_path / "dataset")
 
-    opened: list[str] = []
-    listed: list[str] = []
-    really_open, really_scan = Path.open, os.scandir
-
-    def watched_open(path: Path, *args: Any, **options: Any) -> Any:
-        opened.append(str(path))
-        return really_open(path, *args, **options)
-
-    def watched_scan(path: Path) -> Any:
-        listed.append(str(path))
-        return really_scan(path)
-
-    monkeypatch.setattr(Path, "open", watched_open)
-    monkeypatch.setattr(os, "scandir", watched_scan)
+    opened, listed = create_autospec(Path.open, side_effect=Path.open), Mock(side_effect=os.scandir)
+    monkeypatch.setattr(Path, "open", opened)
+    monkeypatch.setattr(os, "scandir", listed)
 
     entries = dataset.entries()
-    assert opened == listed == []
+    assert not opened.called
+    assert not listed.called
     first = [entry.read(ENOUGH) for entry in itertools.islice(entries, 10) if isinstance(entry, Entry)]
-    assert len(first) == len(opened) == 10
-    assert listed == [str(tmp_path / "dataset" / "img" / "a")]
+    assert len(first) == opened.call_count == 10
+    assert [Path(call.args[0]) for call in listed.call_args_list] == [tmp_path / "dataset" / "img" / "a"]
 
     assert sum(1 for _ in entries) == 2990
-    assert len(opened) == 10, "going through entries reads no file"
-    assert len(listed) == 3
+    assert opened.call_count == 10, "going through entries reads no file"
+    assert listed.call_count == 3

@@ -12,7 +12,6 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from consumer.classify.classifier import Classifier
@@ -31,18 +30,11 @@ from producer.base.settings import load
 from producer.photographs import PHOTOGRAPHS
 from producer.post import Post
 from tests import marks
+from tests.unit.consumer.classify.captions import CAPTIONS, cosines
 from tests.unit.consumer.classify.photos import encoded, photo
 
 pytestmark = [pytest.mark.slow, marks.openvino]
 
-CAPTIONS = (
-    "the bridge at noon",
-    "!",
-    "",
-    "Too hot, too crowded, and my feet hurt. The temple is closed on Mondays 😡",
-    "a " * 200,  # longer than the tower
-    "湖の上のお寺 🙏",
-)
 LEVEL = {"fp32": 1.0001, "bf16": 1.05, "int8": 1.2}
 """By what factor one of a tiny model's five likeliest places is likelier than another, and rounding may swap them."""
 COSINE = {"fp32": 0.99999, "bf16": 0.999, "int8": 0.998}
@@ -83,10 +75,6 @@ def in_openvino(model: str = "tiny", precision: Precision = "fp32", calibration:
 def seen(posts: list[Post]) -> Calibration:
     """What int8 is fitted to."""
     return Calibration(tuple(post.picture for post in posts), PictureLimits(), "0123abcd")
-
-
-def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray((left * right).sum(axis=1))
 
 
 def tower(encode: Callable[[torch.Tensor], torch.Tensor] = torch.nn.Linear(4, 3).eval()) -> Tower:  # noqa: B008
@@ -149,12 +137,6 @@ def test_a_text_costs_what_its_length_costs(tiny_models: tuple[str, ...], monkey
     encoder.encode_texts(["the bridge at noon", "!"])
     encoder.encode_texts(["the bridge at noon", "a " * 200])
     assert [call.args[0].shape for call in text_tower.call_args_list] == [(2, 6), (1, 6), (1, 77)]
-
-
-def test_the_name_says_what_computed_a_label(tiny_models: tuple[str, ...]) -> None:
-    assert OpenClip("tiny", "random").name == "open_clip/tiny/random"
-    assert in_openvino().name == "open_clip/tiny/random+openvino-fp32"
-    assert in_openvino(precision="bf16").name == "open_clip/tiny/random+openvino-bf16"
 
 
 @marks.int8
@@ -239,30 +221,24 @@ def test_a_conversion_is_made_once_for_all_precisions(
     in_openvino(precision="bf16")
 
 
-def _truncate(folder: Path) -> None:
-    os.truncate(folder / "tower.bin", 10)
-
-
 def _flip_a_bit(folder: Path) -> None:
     content = bytearray((folder / "tower.bin").read_bytes())
     content[5] ^= 64
     (folder / "tower.bin").write_bytes(content)
 
 
-def _lose_the_graph(folder: Path) -> None:
-    (folder / "tower.xml").unlink()
-
-
-def _lose_the_sums(folder: Path) -> None:
-    (folder / CHECKSUMS).unlink()
-
-
-def _no_sums(folder: Path) -> None:
-    (folder / CHECKSUMS).write_text("hello\n")
-
-
-@pytest.mark.parametrize("damage", [_truncate, _flip_a_bit, _lose_the_graph, _lose_the_sums, _no_sums])
-def test_a_broken_conversion_is_made_again(own_cache: Path, damage: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: os.truncate(folder / "tower.bin", 10),
+        _flip_a_bit,
+        lambda folder: (folder / "tower.xml").unlink(),
+        lambda folder: (folder / CHECKSUMS).unlink(),
+        lambda folder: (folder / CHECKSUMS).write_text("hello\n"),
+    ],
+    ids=["truncated", "a bit flipped", "no graph", "no sums", "sums that are none"],
+)
+def test_a_broken_conversion_is_made_again(own_cache: Path, damage: Callable[[Path], object]) -> None:
     linear = tower()
     before = engine.in_openvino(linear, "fp32", "linear")(linear.example)
     (folder,) = own_cache.iterdir()

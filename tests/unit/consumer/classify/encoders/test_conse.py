@@ -102,16 +102,13 @@ def test_clear_places_are_classified(classifier: Classifier) -> None:
     assert min(temple.confidence, cup.confidence) > 0.6
 
 
-@pytest.mark.parametrize(
-    "name", ["chelsea.png", "cell.png", "coins.png", "page.png", "grass.png", "moon.png", "retina.jpg"]
-)
-def test_what_is_no_place_is_not_classified(classifier: Classifier, name: str) -> None:
-    assert classifier.classify([skimage(name)])[0].place is None
+FACE = Post("1", "x", photograph("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg"))
+NO_PLACES = ("chelsea.png", "cell.png", "coins.png", "page.png", "grass.png", "moon.png", "retina.jpg")
 
 
-def test_a_face_is_not_classified(classifier: Classifier) -> None:
-    portrait = photograph("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg")
-    assert classifier.classify([Post("1", "x", portrait)])[0].place is None
+@pytest.mark.parametrize("post", [FACE, *map(skimage, NO_PLACES)], ids=["a face", *NO_PLACES])
+def test_what_is_no_place_is_not_classified(classifier: Classifier, post: Post) -> None:
+    assert classifier.classify([post])[0].place is None
 
 
 def test_a_caption_that_names_its_place_decides_where_the_picture_cannot(classifier: Classifier) -> None:

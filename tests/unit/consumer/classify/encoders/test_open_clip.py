@@ -13,18 +13,8 @@ from consumer.classify.encoders import open_clip as module
 from consumer.classify.encoders.open_clip import OpenClip, Preprocessing, imagenet_class_names
 from consumer.classify.pictures.levels import levels
 from producer.base.errors import CommandError
+from tests.unit.consumer.classify.captions import CAPTIONS, cosines
 from tests.unit.consumer.classify.photos import photo
-
-CAPTIONS = (
-    "the bridge at noon",
-    "!",
-    "",
-    "Too hot, too crowded, and my feet hurt. The temple is closed on Mondays 😡",
-    "a " * 200,  # longer than the tower
-    "湖の上のお寺 🙏",
-    "مرحبا",
-    "a\0b",
-)
 
 
 def own_texts(encoder: OpenClip, captions: tuple[str, ...]) -> NDArray[np.float32]:
@@ -34,10 +24,6 @@ def own_texts(encoder: OpenClip, captions: tuple[str, ...]) -> NDArray[np.float3
             encoder.as_published()._model.encode_text(encoder._tokenizer(list(captions)), normalize=True).numpy()
         )
     return vectors
-
-
-def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray((left * right).sum(axis=1))
 
 
 def test_pictures_are_encoded_as_open_clip_does(vit_b_32: OpenClip) -> None:
@@ -168,38 +154,26 @@ def test_a_checkpoint_is_loaded(tiny_models: tuple[str, ...], tmp_path: Path, wr
     assert np.abs(encoder.encode_texts(CAPTIONS) - own).max() < 1e-4
 
 
-def _text(path: Path) -> None:
-    path.write_text("hello")
-
-
-def _nothing(path: Path) -> None:
-    path.touch()
-
-
-def _folder(path: Path) -> None:
-    path.mkdir()
-
-
-def _tensor(path: Path) -> None:
-    torch.save(torch.zeros(3), path)
-
-
-def _other_names(path: Path) -> None:
-    torch.save({"weight": torch.zeros(3)}, path)
-
-
-def _other_shapes(path: Path) -> None:
-    torch.save(open_clip.create_model("tiny", embed_dim=16).state_dict(), path)
-
-
 def _half(path: Path) -> None:
     torch.save(open_clip.create_model("tiny").state_dict(), path)
     path.write_bytes(path.read_bytes()[:100_000])
 
 
-@pytest.mark.parametrize("make", [_text, _nothing, _folder, _tensor, _other_names, _other_shapes, _half])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.write_text("hello"),
+        Path.touch,
+        Path.mkdir,
+        lambda path: torch.save(torch.zeros(3), path),
+        lambda path: torch.save({"weight": torch.zeros(3)}, path),
+        lambda path: torch.save(open_clip.create_model("tiny", embed_dim=16).state_dict(), path),
+        _half,
+    ],
+    ids=["text", "nothing", "a folder", "a tensor", "other names", "other shapes", "half of it"],
+)
 def test_what_is_no_checkpoint_of_the_model_is_one_line(
-    tiny_models: tuple[str, ...], tmp_path: Path, make: Callable[[Path], None]
+    tiny_models: tuple[str, ...], tmp_path: Path, make: Callable[[Path], object]
 ) -> None:
     make(tmp_path / "a.pt")
     with pytest.raises(CommandError) as caught:

@@ -31,6 +31,13 @@ LIMITS = PictureLimits()
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 
 
+def turned(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010E] = "a description"
+    return exif
+
+
 @pytest.mark.parametrize("picture_format", [*FORMATS, "MPO"])  # telephones write MPO: a JPEG with a second one inside
 def test_the_usual_formats_become_rgb(picture_format: str) -> None:
     picture = decode(encoded(photo(), picture_format), LIMITS)
@@ -82,9 +89,7 @@ def test_transparency_becomes_white() -> None:
 
 
 def test_exif_rotation_is_applied() -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    assert decode(encoded(photo(64, 48), "JPEG", exif=exif), LIMITS).shape == (64, 48, 3)
+    assert decode(encoded(photo(64, 48), "JPEG", exif=turned(6)), LIMITS).shape == (64, 48, 3)
 
 
 def test_broken_exif_does_not_cost_the_picture() -> None:
@@ -212,7 +217,7 @@ def test_decompression_bombs_are_too_large(side: int) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_no_damage_raises_anything_but_a_picture_error(picture_format: str) -> None:
     rng = random.Random(205)
-    options = {"exif": _exif()} if picture_format in ("JPEG", "PNG", "WEBP", "TIFF") else {}
+    options = {"exif": turned(3)} if picture_format in ("JPEG", "PNG", "WEBP", "TIFF") else {}
     data = encoded(photo(40, 30), picture_format, **options)
     for _ in range(150):
         damaged = bytearray(data[: rng.randrange(len(data))] if rng.random() < 0.4 else data)
@@ -223,13 +228,6 @@ def test_no_damage_raises_anything_but_a_picture_error(picture_format: str) -> N
                 damaged[where] = rng.randrange(256)
         with suppress(PictureError):
             assert decode(bytes(damaged), PictureLimits(max_pixels=100_000)).shape[2] == 3
-
-
-def _exif() -> Image.Exif:
-    exif = Image.Exif()
-    exif[0x0112] = 3
-    exif[0x010E] = "a description"
-    return exif
 
 
 def fast(data: bytes) -> torch.Tensor:
@@ -244,12 +242,6 @@ def test_another_decoder_gets_usual_jpegs(mode: str) -> None:
     assert (tuple(found.shape), int(found.max())) == ((3, 48, 64), 0)
 
 
-def rotated() -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return encoded(photo(), "JPEG", exif=exif)
-
-
 @pytest.mark.parametrize(
     "data",
     [
@@ -258,7 +250,7 @@ def rotated() -> bytes:
         encoded(photo().convert("CMYK"), "JPEG"),
         encoded(photo(), "JPEG")[:-100],
         encoded(photo(8, 8 * MAX_ELONGATION + 8), "JPEG"),
-        rotated(),
+        encoded(photo(), "JPEG", exif=turned(6)),
         b"\xff\xd8\xff\xe0" + bytes(50) + b"\xff\xd9",
     ],
     ids=["png", "progressive", "cmyk", "truncated", "long", "rotated", "broken"],

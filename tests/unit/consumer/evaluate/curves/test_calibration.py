@@ -6,22 +6,14 @@ import pytest
 from sklearn.calibration import calibration_curve
 
 from consumer.evaluate.curves.calibration import BINS, RELIABILITY, reliability
-from consumer.evaluate.stats.intervals import Bootstrap, Strata
-from tests.unit.consumer.evaluate.simulated import Opened, everyone, judged, opened, simulate
+from consumer.evaluate.stats.intervals import Strata
+from tests.unit.consumer.evaluate.simulated import Opened, inputs, judged
 
 NAN = float("nan")
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Opened:
-    """All 1,000 posts of a simulated dataset, calibrated where the picture decides."""
-    return opened(simulate(tmp_path_factory.mktemp("c"), "c"))
-
-
 def test_ece_by_hand_and_its_diagram_by_scikit_learn(whole: Opened) -> None:
-    diagrams, errors = reliability(
-        whole.answers, whole.strata, whole.bootstrap, "accuracy", {"all": np.ones(1_000, np.bool_)}
-    )
+    diagrams, errors = reliability(*inputs(*whole.answers, rounds=200))
     assert tuple(diagrams.columns) == RELIABILITY
     for answer, error in zip(whole.answers, errors, strict=True):
         decided = [n for n in range(1_000) if not math.isnan(answer.confidence[n])]
@@ -47,7 +39,7 @@ def test_ece_by_hand_and_its_diagram_by_scikit_learn(whole: Opened) -> None:
 
 def test_a_calibrated_model_has_a_small_error_and_an_averaged_one_a_large(whole: Opened) -> None:
     """The picture's confidences are calibrated by construction; the mean of two distributions is too modest."""
-    _, errors = reliability(whole.answers, whole.strata, whole.bootstrap, "accuracy", {"all": np.ones(1_000, np.bool_)})
+    _, errors = reliability(*inputs(*whole.answers))
     ece = {error.ensemble: error.ece for error in errors}
     noise = math.sqrt(2 / math.pi) * math.sqrt(0.25 / (1_000 / BINS))  # mean of |normal| of a bin's accuracy, at most
     assert ece["OnlyImg"] < 1.5 * noise
@@ -56,9 +48,7 @@ def test_a_calibrated_model_has_a_small_error_and_an_averaged_one_a_large(whole:
 
 def test_unjudged_and_undecided_posts_are_in_no_bin() -> None:
     answer = judged([*np.linspace(0.1, 0.9, 30).tolist(), 0.5, NAN], [*[1, 0] * 15, -1, -1])
-    diagrams, errors = reliability(
-        [answer], everyone(32), Bootstrap.within(everyone(32), 100, 1), "accuracy", {"all": np.ones(32, np.bool_)}
-    )
+    diagrams, errors = reliability(*inputs(answer))
     assert diagrams["posts"].tolist() == [2] * 15
     assert errors[0].posts == 30
 
@@ -66,9 +56,7 @@ def test_unjudged_and_undecided_posts_are_in_no_bin() -> None:
 def test_stratum_weights_are_in_the_error() -> None:
     strata = Strata(("bar", "sky"), np.array([0] * 15 + [1] * 15), np.array([900.0, 100.0]))
     answer = judged([0.5] * 30, [1] * 15 + [0] * 15)
-    _, errors = reliability(
-        [answer], strata, Bootstrap.within(strata, 100, 1), "accuracy", {"all": np.ones(30, np.bool_)}
-    )
+    _, errors = reliability(*inputs(answer, strata=strata))
     assert {error.weighting: error.ece for error in errors} == {
         "balanced": pytest.approx(0),
         "frequency": pytest.approx(0.9 - 0.5),
@@ -76,12 +64,6 @@ def test_stratum_weights_are_in_the_error() -> None:
 
 
 def test_nothing_judged_has_no_diagram() -> None:
-    diagrams, errors = reliability(
-        [judged([0.5, 0.6], [-1, -1])],
-        everyone(2),
-        Bootstrap.within(everyone(2), 100, 1),
-        "accuracy",
-        {"all": np.ones(2, np.bool_)},
-    )
+    diagrams, errors = reliability(*inputs(judged([0.5, 0.6], [-1, -1])))
     assert diagrams.empty
     assert errors == []

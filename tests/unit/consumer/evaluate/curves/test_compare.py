@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest
 
 from consumer.evaluate.curves import compare
-from consumer.evaluate.curves.compare import COMPARED, Model
+from consumer.evaluate.curves.compare import COMPARED
 from consumer.evaluate.marks.marks import Sheet
 from consumer.evaluate.marks.truth import Judged, truth_of
 from consumer.evaluate.samples.folder import Sample
@@ -48,7 +48,7 @@ def arguments(experiment: Simulated, *names: str, marks: str = "pooled.csv") -> 
 
 def two(one: Judged, other: Judged, coverage: float = 0.5) -> pd.DataFrame:
     posts = len(one.verdict)
-    models = [Model("a", one), Model("b", other)]
+    models = {"a": one, "b": other}
     bootstrap = Bootstrap.within(everyone(posts), 100, 1)
     return compare.compare(models, everyone(posts), bootstrap, [f"{number:03d}" for number in range(posts)], coverage)
 
@@ -172,5 +172,3 @@ def test_two_folders_at_least_and_a_known_ensemble(experiment: Simulated) -> Non
         compare.main(arguments(experiment, "scores"))
     with pytest.raises(UsageError, match="ENSEMBLE"):
         compare.main([*arguments(experiment, "scores", "better"), "--ensemble", "majority"])
-    assert compare.ensemble_of("OnlyImg").kind == "only-image"
-    assert compare.ensemble_of("ensemble:1,0.5").weights == (1, 0.5)

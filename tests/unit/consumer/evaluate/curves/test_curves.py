@@ -14,7 +14,7 @@ from consumer.evaluate.samples.folder import Sample
 from consumer.evaluate.scores.decide import ENSEMBLES, parse
 from consumer.evaluate.scores.folder import Scores
 from producer.base.command import run
-from producer.base.errors import CommandError, UsageError
+from producer.base.errors import UsageError
 from producer.base.settings import load
 from tests.unit.consumer.evaluate.simulated import Simulated, simulate
 
@@ -30,14 +30,8 @@ COLUMNS = {
 }
 CHEAP = ("--rounds", "100", "--step", "0.1")
 FURTHER = (
-    "--accuracy",
-    "0.6",
-    "--coverage",
-    "0.5",
-    "--ensemble",
-    "conditional:0.8,0.5:0.6",
-    "--ensemble",
-    "ensemble:1,1",
+    *("--accuracy", "0.6", "--coverage", "0.5"),
+    *("--ensemble", "conditional:0.8,0.5:0.6", "--ensemble", "ensemble:1,1"),
 )
 
 
@@ -56,6 +50,10 @@ def written(experiment: Simulated) -> Path:
 def arguments(experiment: Simulated, output: Path, *flags: str) -> list[str]:
     folders = [str(experiment.scores), str(experiment.sample)]
     return [*folders, "--marks", str(experiment.sheet), "-o", str(output), *CHEAP, *flags]
+
+
+def settings(*flags: str) -> CurvesSettings:
+    return load(CurvesSettings, "curves", ["scores", "sample", "-o", "out", *flags])
 
 
 def summary(folder: Path) -> dict[str, Any]:
@@ -223,7 +221,7 @@ def test_scores_of_other_posts_are_one_line(
 def test_labels_that_the_sheet_did_not_propose_are_warned_of(experiment: Simulated) -> None:
     scores, sample = Scores.open(experiment.scores), Sample.open(experiment.sample)
     truth = truth_of(sample, experiment.sheet, False, scores.info.categories)
-    usual = load(CurvesSettings, "curves", ["s", "t", "-o", "u"]).all_ensembles()
+    usual = settings().all_ensembles()
     assert curves.not_proposed(scores, truth, usual) is None, "a sure caption's labels are others', too"
     other = replace(scores, info=replace(scores.info, encoder="other"))
     assert "did not propose the labels of other with ten@0123abcd:" in (curves.not_proposed(other, truth, usual) or "")
@@ -251,27 +249,17 @@ def test_a_folder_of_something_else_is_left_alone(
 )
 def test_wrong_settings_are_named(flags: tuple[str, ...], says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        load(CurvesSettings, "curves", ["scores", "sample", "-o", "out", *flags])
+        settings(*flags)
 
 
 def test_ensembles_may_be_given_together_or_one_by_one() -> None:
-    once = load(CurvesSettings, "curves", ["s", "t", "-o", "u", "--ensemble", "ensemble:1,1,conditional:0.8,0.5:0.7"])
-    twice = load(
-        CurvesSettings,
-        "curves",
-        ["s", "t", "-o", "u", "--ensemble", "ensemble:1,1", "--ensemble", "conditional:0.8,0.5:0.7"],
-    )
+    once = settings("--ensemble", "ensemble:1,1,conditional:0.8,0.5:0.7")
+    twice = settings("--ensemble", "ensemble:1,1", "--ensemble", "conditional:0.8,0.5:0.7")
     names = [ensemble.name for ensemble in once.all_ensembles()]
     assert names[-2:] == ["Img x 1 + Text x 1", "conditional 0.8/0.5 (> 0.7)"]
-    assert names == [ensemble.name for ensemble in twice.all_ensembles()]
+    assert once.all_ensembles() == twice.all_ensembles()
 
 
 def test_the_workers_own_ensemble_in_the_environment_is_one_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLACESTREAM_ENSEMBLE", "conditional")
-    settings = load(CurvesSettings, "curves", ["s", "t", "-o", "u"])
-    assert len(settings.all_ensembles()) == len(ENSEMBLES) + 1  # it is among the talk's
-
-
-def test_no_sample_is_one_line(experiment: Simulated, tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="is no sample folder"):
-        curves.main(arguments(replace(experiment, sample=tmp_path), tmp_path / "out"))
+    assert len(settings().all_ensembles()) == len(ENSEMBLES) + 1  # it is among the talk's

@@ -6,29 +6,23 @@ from consumer.evaluate.curves.denoising import DENOISING, auroc, denoising
 from consumer.evaluate.curves.thresholds import grid
 from consumer.evaluate.marks.marks import PostMarks
 from consumer.evaluate.stats.intervals import Bootstrap, Strata
-from tests.unit.consumer.evaluate.simulated import Opened, everyone, judged, opened, simulate
+from tests.unit.consumer.evaluate.simulated import Opened, everyone, judged
 
 GRIDS = {"normalised": grid(1.0, 0.1)}
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Opened:
-    """1,000 simulated posts, of which a fifth shows no place."""
-    return opened(simulate(tmp_path_factory.mktemp("c"), "c", no_place=0.2))
 
 
 def mark(no_place: bool = False, cannot_tell: bool = False, wrong: bool = True) -> PostMarks:
     return PostMarks("1", "london", None, None, ("bar",), (), ("bar",) if wrong else (), (), no_place, cannot_tell)
 
 
-def test_shares_by_hand_and_auroc_by_scikit_learn(whole: Opened) -> None:
-    table, separations = denoising(whole.answers, whole.truth.posts, whole.strata, whole.bootstrap, GRIDS)  # type: ignore[arg-type]
+def test_shares_by_hand_and_auroc_by_scikit_learn(partly: Opened) -> None:
+    table, separations = denoising(partly.answers, partly.truth.posts, partly.strata, partly.bootstrap, GRIDS)  # type: ignore[arg-type]
     assert tuple(table.columns) == DENOISING
-    nothing = [n for n, post in enumerate(whole.truth.posts) if post.no_place]
-    places = [n for n, post in enumerate(whole.truth.posts) if not post.no_place]
-    for answer, separation in zip(whole.answers, separations, strict=True):
+    nothing = [n for n, post in enumerate(partly.truth.posts) if post.no_place]
+    places = [n for n, post in enumerate(partly.truth.posts) if not post.no_place]
+    for answer, separation in zip(partly.answers, separations, strict=True):
         confidence = [-1.0 if np.isnan(each) else float(each) for each in answer.confidence]
-        expected = roc_auc_score([post.no_place for post in whole.truth.posts], [-each for each in confidence])
+        expected = roc_auc_score([post.no_place for post in partly.truth.posts], [-each for each in confidence])
         assert separation.auroc == pytest.approx(expected)
         assert separation.low < separation.auroc < separation.high
         assert (separation.no_place, separation.places) == (len(nothing), len(places))
@@ -40,7 +34,7 @@ def test_shares_by_hand_and_auroc_by_scikit_learn(whole: Opened) -> None:
     assert separations[0].auroc > 0.6  # the simulated model is less sure where there is nothing to see
 
 
-def test_the_rounds_of_the_auroc_are_scikit_learns(whole: Opened) -> None:
+def test_the_rounds_of_the_auroc_are_scikit_learns(partly: Opened) -> None:
     """One round that draws every post once is the figure itself, ties included."""
     scores = np.array([0.1, 0.4, 0.4, 0.8, 0.4, 0.9])
     nothing = np.array([True, True, True, False, False, False])

@@ -8,16 +8,10 @@ from sklearn.metrics import accuracy_score
 from statsmodels.stats.proportion import proportion_confint
 
 from consumer.evaluate.curves.risk import COVERAGE, RISK, Ranking, at_coverage, aurc, coverage_table, risk_table
-from consumer.evaluate.stats.intervals import Bootstrap, Strata
-from tests.unit.consumer.evaluate.simulated import Opened, everyone, judged, opened, simulate
+from consumer.evaluate.stats.intervals import Strata
+from tests.unit.consumer.evaluate.simulated import Opened, inputs, judged
 
 NAN = float("nan")
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Opened:
-    """All 1,000 posts of a simulated dataset."""
-    return opened(simulate(tmp_path_factory.mktemp("c"), "c"))
 
 
 def area(confidence: list[float], wrong: list[int], weights: list[float] | None = None) -> float:
@@ -31,9 +25,7 @@ def by_hand(wrong: list[int]) -> float:
 
 
 def test_aurc_by_hand_on_the_simulated_posts(whole: Opened) -> None:
-    table = risk_table(
-        whole.answers, whole.strata, whole.bootstrap, "accuracy", {"all": np.ones(1_000, np.bool_)}
-    ).set_index("ensemble")
+    table = risk_table(*inputs(*whole.answers)).set_index("ensemble")
     assert list(table.reset_index().columns.sort_values()) == sorted(RISK)
     for answer in whole.answers:
         decided = [n for n in range(1_000) if not math.isnan(answer.confidence[n])]
@@ -67,9 +59,7 @@ def test_a_post_that_counts_twice_is_as_good_as_two() -> None:
 
 def test_the_unjudged_are_bounds_of_the_area() -> None:
     answer = judged([0.9, 0.8, 0.7, NAN], [1, -1, 0, -1])
-    row = risk_table(
-        [answer], everyone(4), Bootstrap.within(everyone(4), 100, 1), "accuracy", {"all": np.ones(4, np.bool_)}
-    ).iloc[0]
+    row = risk_table(*inputs(answer)).iloc[0]
     assert row["posts"] == 2
     assert row["aurc"] == pytest.approx(by_hand([0, 1]))
     assert (row["aurc_low"], row["aurc_high"]) == (pytest.approx(by_hand([0, 0, 1])), pytest.approx(by_hand([0, 1, 1])))
@@ -83,9 +73,7 @@ def test_weights_follow_the_classes_frequency() -> None:
 
 def test_equal_coverage_is_the_accuracy_of_the_most_confident(whole: Opened) -> None:
     coverages = np.array([0.1, 0.5, 1.0])
-    table = coverage_table(
-        whole.answers, whole.strata, whole.bootstrap, "accuracy", {"all": np.ones(1_000, np.bool_)}, coverages
-    )
+    table = coverage_table(*inputs(*whole.answers), coverages)
     assert tuple(table.columns) == COVERAGE
     for answer in whole.answers:
         found = table[table["ensemble"] == answer.ensemble.name].set_index("coverage")
@@ -106,10 +94,8 @@ def test_where_all_are_right_the_interval_is_wilsons_of_the_effective_number() -
     """The first half of the most confident is right, then comes a wrong one; the bootstrap sees no spread before it."""
     answer = judged(np.linspace(1, 0.1, 20).tolist(), [1] * 10 + [0] + [1] * 8 + [-1])
     strata = Strata(("bar", "sky"), np.array([0] * 15 + [1] * 5), np.array([150.0, 50.0]))
-    groups = {"all": np.ones(20, np.bool_)}
-    table = coverage_table(
-        [answer], strata, Bootstrap.within(strata, 200, 1), "accuracy", groups, np.array([0.5, 1])
-    ).set_index(["weighting", "coverage"])
+    of = inputs(answer, strata=strata, rounds=200)
+    table = coverage_table(*of, np.array([0.5, 1])).set_index(["weighting", "coverage"])
     expected = binomtest(10, 10).proportion_ci(method="wilson")
     row = table.loc[("frequency", 0.5)]  # ten posts of weight 1
     assert row["accuracy"] == 1
@@ -117,17 +103,14 @@ def test_where_all_are_right_the_interval_is_wilsons_of_the_effective_number() -
     row = table.loc[("balanced", 0.5)]  # 15 posts of weight 2/3, the 11th of which is wrong
     assert row["accuracy"] == pytest.approx(14 / 15)
     assert row["ci_low"] < row["accuracy"]
-    few = coverage_table([answer], strata, Bootstrap.within(strata, 200, 1), "accuracy", groups, np.array([0.05]))
-    row = few.set_index("weighting").loc["balanced"]  # a post and a half
+    row = coverage_table(*of, np.array([0.05])).set_index("weighting").loc["balanced"]  # a post and a half
     assert [row["ci_low"], row["ci_high"]] == pytest.approx(proportion_confint(1.5, 1.5, method="wilson"))
 
 
 def test_an_area_without_a_wrong_label_has_no_interval() -> None:
     for verdict in (1, 0):
         answer = judged([0.9, 0.8, 0.7], [verdict] * 3)
-        (row,) = risk_table(
-            [answer], everyone(3), Bootstrap.within(everyone(3), 100, 1), "accuracy", {"all": np.ones(3, np.bool_)}
-        ).to_dict("records")
+        (row,) = risk_table(*inputs(answer)).to_dict("records")
         assert row["aurc"] == 1 - verdict
         assert math.isnan(row["ci_low"])
         assert math.isnan(row["ci_high"])

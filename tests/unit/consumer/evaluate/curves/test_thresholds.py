@@ -7,7 +7,6 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score
 
-from consumer.classify.decision import softmax
 from consumer.evaluate.curves.thresholds import (
     CURVES,
     LEAST,
@@ -22,16 +21,10 @@ from consumer.evaluate.curves.thresholds import (
 from consumer.evaluate.marks.truth import Judged
 from consumer.evaluate.scores.decide import ENSEMBLES
 from consumer.evaluate.stats.intervals import Bootstrap, Strata
-from tests.unit.consumer.evaluate.simulated import CATEGORIES, SCALE, Opened, everyone, judged, opened, simulate
+from tests.unit.consumer.evaluate.simulated import CATEGORIES, SCALE, Opened, everyone, judged
 
 NORMALISED = {"normalised": grid(1.0, 0.1)}
 NAN = float("nan")
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Opened:
-    """All 1,000 posts of a simulated dataset."""
-    return opened(simulate(tmp_path_factory.mktemp("c"), "c", no_place=0.1))
 
 
 def curves(answers: list[Judged], strata: Strata, rounds: int = 100, **groups: list[bool]) -> pd.DataFrame:
@@ -43,20 +36,20 @@ def test_the_thresholds_are_round_numbers() -> None:
     assert grid(1.6, 0.02)[[0, 7, 20, -1]].tolist() == [0, 0.14, 0.4, 1.6]
 
 
-def test_accuracy_over_thresholds_by_hand_and_by_scikit_learn(whole: Opened) -> None:
+def test_accuracy_over_thresholds_by_hand_and_by_scikit_learn(partly: Opened) -> None:
     """From the cosines and the truth, in plain Python, for the picture and for both weighted 0.8 and 0.2."""
     frame = table(
-        whole.answers,
-        whole.strata,
-        whole.bootstrap,
+        partly.answers,
+        partly.strata,
+        partly.bootstrap,
         "accuracy",
         {"all": np.ones(1_000, np.bool_)},
         {"raw": grid(1.6, 0.1), "normalised": grid(1.0, 0.1)},
     )
-    true = [next(iter(post.right), "") for post in whole.truth.posts]
+    true = [next(iter(post.right), "") for post in partly.truth.posts]
     for name, of_image, of_text in (("OnlyImg", 1.0, 0.0), ("Img x 0.8 + Text x 0.2", 0.8, 0.2)):
         labels, raw, normalised = [], [], []
-        for image, text in zip(whole.part.image.tolist(), whole.part.text.tolist(), strict=True):
+        for image, text in zip(partly.part.image.tolist(), partly.part.text.tolist(), strict=True):
             alone = of_text == 0 or math.isnan(text[0])
             powers = [[math.exp(SCALE * cosine) for cosine in of] for of in (image, [0.0] * 10 if alone else text)]
             i, t = ([power / sum(of) for power in of] for of in powers)
@@ -80,14 +73,6 @@ def test_accuracy_over_thresholds_by_hand_and_by_scikit_learn(whole: Opened) -> 
                     assert math.isnan(row["accuracy"])
 
 
-def test_simulated_confidences_are_calibrated_as_they_claim(whole: Opened) -> None:
-    """The simulation itself: among pictures of a place, the mean probability is the share of right labels."""
-    places = np.array([not post.no_place for post in whole.truth.posts])
-    image = softmax(whole.part.image.astype(np.float64) * SCALE).max(axis=1)[places]
-    right = whole.answers[0].right[places]
-    assert image.mean() == pytest.approx(right.mean(), abs=3 * math.sqrt(0.25 / len(right)))
-
-
 def test_unjudged_labels_are_bounds_and_never_wrong() -> None:
     row = curves([judged([0.9, 0.8, 0.7, 0.3], [1, -1, 0, -1])], everyone(4)).set_index("threshold").loc[0.5]
     assert row[["correct", "incorrect", "unjudged", "not_classified"]].tolist() == [1, 1, 1, 1]
@@ -105,11 +90,6 @@ def test_what_cannot_be_decided_is_not_classified_even_without_a_threshold() -> 
     assert (first["correct"], first["unjudged"], first["not_classified"]) == (1, 0, 2)
     assert first["accuracy"] == 1
     assert first["recovered"] == pytest.approx(1 / 3)
-
-
-def test_a_confidence_at_the_threshold_is_classified() -> None:
-    frame = curves([judged([0.3, 0.29999], [1, 1])], everyone(2)).set_index("threshold")
-    assert frame.loc[0.3, "correct"] == 1
 
 
 def test_posts_without_a_caption_stand_apart() -> None:
@@ -139,21 +119,21 @@ def test_classes_have_wilsons_interval_and_the_whole_both_weightings() -> None:
     assert width == pytest.approx(2 * 1.96 * spread, rel=0.25)
 
 
-def test_a_sample_of_the_whole_dataset_has_the_picture_s_labels_as_classes(whole: Opened) -> None:
-    classes = by_picture(whole.part, whole.scores.info)
-    labels = [CATEGORIES[label] for label in whole.part.image.argmax(axis=1)]
+def test_a_sample_of_the_whole_dataset_has_the_picture_s_labels_as_classes(partly: Opened) -> None:
+    classes = by_picture(partly.part, partly.scores.info)
+    labels = [CATEGORIES[label] for label in partly.part.image.argmax(axis=1)]
     assert [classes.names[of] for of in classes.of] == labels
     assert dict(zip(classes.names, classes.populations.tolist(), strict=True)) == Counter(labels)
     assert classes.populations.tolist() == sorted(classes.populations, reverse=True)
-    groups = {"all": np.ones(1_000, np.bool_), "with_caption": whole.part.has_text}
+    groups = {"all": np.ones(1_000, np.bool_), "with_caption": partly.part.has_text}
     frame = without_threshold(
-        table(whole.answers, whole.strata, whole.bootstrap, "accuracy", groups, NORMALISED, classes)  # type: ignore[arg-type]
+        table(partly.answers, partly.strata, partly.bootstrap, "accuracy", groups, NORMALISED, classes)  # type: ignore[arg-type]
     )
     apart = frame[frame["stratum"] != ""]
     assert set(apart["group"]) == {"all"}
     assert set(apart["weighting"]) == {""}
     row = apart[(apart["ensemble"] == "OnlyImg") & (apart["stratum"] == "harbor")].iloc[0]
-    true = [next(iter(post.right), "") for post in whole.truth.posts]
+    true = [next(iter(post.right), "") for post in partly.truth.posts]
     right = sum(label == place == "harbor" for label, place in zip(labels, true, strict=True))
     wilson = binomtest(right, labels.count("harbor")).proportion_ci(method="wilson")
     assert row[["correct", "incorrect"]].tolist() == [right, labels.count("harbor") - right]
@@ -161,8 +141,8 @@ def test_a_sample_of_the_whole_dataset_has_the_picture_s_labels_as_classes(whole
     assert len(apart) == len(CATEGORIES) * len(ENSEMBLES)
 
 
-def test_every_curve_has_every_column_once(whole: Opened) -> None:
-    frame = curves(whole.answers, whole.strata)
+def test_every_curve_has_every_column_once(partly: Opened) -> None:
+    frame = curves(partly.answers, partly.strata)
     assert tuple(frame.columns) == CURVES
     keys = frame[["scale", "ensemble", "group", "stratum", "weighting", "threshold"]]
     assert not keys.duplicated().any()

@@ -1,63 +1,50 @@
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from consumer.evaluate.marks.truth import Scale
 from consumer.evaluate.pages import drawing
 from consumer.evaluate.report import plots
-from consumer.evaluate.report.plots import LEAST, looks
+from consumer.evaluate.report.axes import looks
+from consumer.evaluate.report.plots import LEAST
+
+SCALES: tuple[tuple[Scale, float], ...] = (("raw", 1.6), ("normalised", 1.0))
 
 
-@pytest.fixture(autouse=True)
-def _figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The figure itself instead of its PNG."""
-    monkeypatch.setattr(plots, "png", lambda figure: figure)
+def found(measure: str = "accuracy", classes: pd.DataFrame | None = None) -> Any:
+    """What is reported on, as far as these figures ask for it."""
+    return SimpleNamespace(measure=measure, classes=classes)
 
 
 def curves(top: float = 1.6, scale: str = "raw", ensembles: tuple[str, ...] = ("OnlyImg", "$a$_b")) -> pd.DataFrame:
     """100 posts of which fewer and fewer are classified."""
-    rows: list[dict[str, Any]] = []
-    for name in ensembles:
-        for threshold in np.round(np.arange(0, top + 1e-9, 0.1), 2):
-            kept = round(100 * max(0.0, 1 - threshold / 1.2))
-            rows.append(
-                {
-                    "measure": "accuracy",
-                    "scale": scale,
-                    "ensemble": name,
-                    "group": "all",
-                    "stratum": "",
-                    "weighting": "balanced",
-                    "threshold": threshold,
-                    "correct": kept // 2,
-                    "incorrect": kept - kept // 2,
-                    "unjudged": 0,
-                    "not_classified": 100 - kept,
-                    "accuracy": 0.5 if kept else np.nan,
-                    "ci_low": 0.4,
-                    "ci_high": 0.6,
-                    "recovered": kept / 100,
-                }
-            )
-    table = pd.DataFrame(rows)
+    threshold = np.round(np.arange(0, top + 1e-9, 0.1), 2)
+    kept = np.round(100 * np.clip(1 - threshold / 1.2, 0, None)).astype(int)
+    constant = {"measure": "accuracy", "scale": scale, "group": "all", "stratum": "", "weighting": "balanced"}
+    posts = {"correct": kept // 2, "incorrect": kept - kept // 2, "unjudged": 0, "not_classified": 100 - kept}
+    accuracy = {"accuracy": np.where(kept, 0.5, np.nan), "ci_low": 0.4, "ci_high": 0.6}
+    each = pd.DataFrame(constant | posts | accuracy | {"threshold": threshold, "recovered": kept / 100})
+    table = pd.concat([each.assign(ensemble=name) for name in ensembles])
     others = [table.assign(group="with_caption"), table.assign(stratum="bridge"), table.assign(weighting="frequency")]
     return pd.concat([table, *(each.assign(accuracy=0.123) for each in others)], ignore_index=True)
 
 
 def test_the_axis_of_raw_scores_runs_to_1_6_and_that_of_confidences_to_1() -> None:
     both = pd.concat([curves(), curves(1.0, "normalised")])
-    for scale, top in (("raw", 1.6), ("normalised", 1.0)):
-        figure: Any = plots.thresholds(both, scale, "accuracy")  # type: ignore[arg-type]
+    for scale, top in SCALES:
+        figure: Any = plots.thresholds(plots.overall(both, scale), found())
         assert [axes.get_xlim() for axes in figure.axes] == [(0, top), (0, top)]
         assert figure.axes[0].get_ylabel() == "accuracy of the classified"
-    agreement: Any = plots.thresholds(both, "raw", "agreement")
+    agreement: Any = plots.thresholds(plots.overall(both, "raw"), found("agreement"))
     assert agreement.axes[0].get_ylabel() == "agreement of the classified"
 
 
 def test_only_the_curves_of_all_classes_and_posts_are_drawn_and_end_where_few_are_left() -> None:
-    figure: Any = plots.thresholds(curves(), "raw", "accuracy")
+    figure: Any = plots.thresholds(plots.overall(curves()), found())
     left, right = figure.axes
     assert len(left.lines) == len(right.lines) == 2
     for line in left.lines:
@@ -68,7 +55,7 @@ def test_only_the_curves_of_all_classes_and_posts_are_drawn_and_end_where_few_ar
 
 
 def test_every_bar_is_the_whole_sample() -> None:
-    figure: Any = plots.counts(curves(), "raw")
+    figure: Any = plots.counts(plots.overall(curves()), found())
     heights: dict[float, float] = {}
     for bar in figure.axes[0].patches:
         middle = round(bar.get_x() + bar.get_width() / 2, 6)
@@ -78,32 +65,31 @@ def test_every_bar_is_the_whole_sample() -> None:
 
 
 def test_ensembles_look_different_and_the_same_in_every_figure() -> None:
-    found = looks(["a", "b", "a", "c"])
-    assert list(found) == ["a", "b", "c"]
-    assert len({look.colour for look in found.values()}) == len({str(look.dashes) for look in found.values()}) == 3
-    assert looks(["a", "b", "c", "d"])["c"] == found["c"]
+    styles = looks(["a", "b", "a", "c"])
+    assert list(styles) == ["a", "b", "c"]
+    assert len({look.colour for look in styles.values()}) == len({str(look.dashes) for look in styles.values()}) == 3
+    assert looks(["a", "b", "c", "d"])["c"] == styles["c"]
 
 
 def test_what_there_is_nothing_of_is_not_drawn() -> None:
-    nothing = curves().iloc[:0]
-    assert plots.thresholds(nothing, "raw", "accuracy") is None
-    assert plots.thresholds(curves(), "normalised", "accuracy") is None
-    assert plots.counts(nothing, "raw") is None
-    assert plots.equal_coverage(nothing, "accuracy") is None
-    assert plots.risk(nothing, nothing) is None
-    assert plots.reliability(nothing, {}, "accuracy") is None
-    assert plots.denoising(nothing, "raw", {}) is None
-    assert plots.classes(curves()[lambda rows: rows["stratum"] == ""], "accuracy") is None
+    nothing = found(classes=curves().iloc[:0])
     diluted = pd.DataFrame({"cluster": [""], "posts": [5], "ensemble": ["OnlyImg"]})
-    assert plots.dilution(diluted) is None
+    nothing.tables = {plot.table: curves().iloc[:0] for plot in plots.PLOTS} | {"top1": curves(), "dilution": diluted}
+    assert list(plots.drawn(nothing)) == []
 
 
-def test_text_between_dollars_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plots, "png", drawing.png)
-    first = plots.thresholds(curves(ensembles=("$\\frac$", "a_b^c")), "raw", "accuracy")
-    assert first is not None
+def test_a_figure_s_docstring_says_what_it_shows_and_how_to_read_it() -> None:
+    for plot in plots.PLOTS:
+        assert plot.alt("agreement").endswith(f". The numbers are in {plot.table}.csv.")
+        assert "{" not in plot.alt("agreement")
+        assert plot.how.endswith(".")
+
+
+def test_text_between_dollars_is_text() -> None:
+    rows = plots.overall(curves(ensembles=("$\\frac$", "a_b^c")))
+    first, again = (drawing.png(plots.thresholds(rows, found())) for _ in range(2))
     assert first.startswith(b"\x89PNG")
-    assert plots.thresholds(curves(ensembles=("$\\frac$", "a_b^c")), "raw", "accuracy") == first
+    assert again == first
 
 
 def test_a_class_without_a_cluster_s_gain_comes_last() -> None:
@@ -116,7 +102,7 @@ def test_a_class_without_a_cluster_s_gain_comes_last() -> None:
             "cluster_probability": [0.5, 0.25, 0.4],
         }
     )
-    figure: Any = plots.dilution(table)
+    figure: Any = plots.dilution(table, found())
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["c, d, e … (5)", "a, b (9)"]
     label, cluster = (line.get_xdata() for line in axes.lines)

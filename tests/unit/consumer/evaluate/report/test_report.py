@@ -17,7 +17,8 @@ from consumer.evaluate.marks.marks import Sheet
 from consumer.evaluate.marks.truth import truth_of
 from consumer.evaluate.report import report
 from consumer.evaluate.report.fates import fates
-from consumer.evaluate.report.report import TABLES, ReportSettings
+from consumer.evaluate.report.found import TABLES, Found
+from consumer.evaluate.report.report import ReportSettings
 from consumer.evaluate.samples.folder import Sample
 from consumer.evaluate.scores.decide import ENSEMBLES, decide
 from consumer.evaluate.scores.folder import Scores
@@ -60,7 +61,7 @@ def write(of: Simulated, path: Path, *flags: str) -> str:
 @pytest.fixture
 def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes seconds."""
-    monkeypatch.setattr(report, "_figures", lambda found: {})
+    monkeypatch.setattr(report, "drawn", lambda found: ())
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,12 @@ def written(of_b: Simulated) -> Path:
     page = of_b.scores.parent / "report.html"
     write(of_b, page)
     return page
+
+
+@pytest.fixture
+def copied(of_b: Simulated, tmp_path: Path) -> Path:
+    """Curves that a test may spoil."""
+    return Path(shutil.copytree(of_b.scores.parent / "curves", tmp_path / "curves"))
 
 
 def text_of(html: str) -> str:
@@ -119,15 +126,13 @@ def test_settings_seeds_model_label_set_fingerprint_and_versions_are_there(writt
 
 
 @pytest.mark.usefixtures("_no_figures")
-def test_the_verdicts_are_those_of_the_curves(of_b: Simulated, tmp_path: Path) -> None:
-    folder = tmp_path / "curves"
-    shutil.copytree(of_b.scores.parent / "curves", folder)
-    summary = json.loads((folder / "curves.json").read_text("utf-8"))
+def test_the_verdicts_are_those_of_the_curves(of_b: Simulated, copied: Path, tmp_path: Path) -> None:
+    summary = json.loads((copied / "curves.json").read_text("utf-8"))
     for finding, verdict in zip(summary["findings"], ("holds", "does not", "cannot tell"), strict=True):
         finding["verdict"] = verdict
     summary["findings"][2] |= {"estimate": None, "low": None, "high": None}
-    (folder / "curves.json").write_text(json.dumps(summary))
-    report.main([str(folder), "--sample", str(of_b.sample), "-o", str(tmp_path / "r.html"), "--no-pictures"])
+    (copied / "curves.json").write_text(json.dumps(summary))
+    report.main([str(copied), "--sample", str(of_b.sample), "-o", str(tmp_path / "r.html"), "--no-pictures"])
     text = text_of((tmp_path / "r.html").read_text("utf-8"))
     assert "✓ holds : ensemble 2 is more accurate from 0.4 on" in text
     assert "✗ does not : it recovers far fewer images" in text
@@ -233,10 +238,6 @@ def test_captions_saved_are_those_of_sure_pictures(of_b: Simulated) -> None:
     assert 0 < found.saved < found.captions
 
 
-def test_a_chosen_threshold_is_shown(written: Path) -> None:
-    assert "coverage ≥ 50 %" in text_of(written.read_text("utf-8"))
-
-
 @pytest.mark.usefixtures("_no_figures")
 def test_what_compare_wrote_is_shown(of_b: Simulated, tmp_path: Path) -> None:
     row = dict.fromkeys(COMPARED, "0") | {"one": "<b>one</b>", "other": "two", "coverage": "", "difference": "-0.05"}
@@ -260,15 +261,9 @@ def broken_summary(folder: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (
-            lambda folder: (folder / "curves.json").unlink(),
-            r"holds no curves \(no curves.json\): evaluate curves writes",
-        ),
+        (lambda folder: (folder / "curves.json").unlink(), "holds no curves .no curves.json.: evaluate curves writes"),
         (lambda folder: (folder / "curves.json").write_text("{"), r"curves.json cannot be read: "),
-        (
-            lambda folder: broken_summary(folder, version=99),
-            "is of version 99; this program reads 2: compute them again",
-        ),
+        (lambda folder: broken_summary(folder, version=99), "is of version 99; this program reads 2: compute them"),
         (lambda folder: broken_summary(folder, sample={"sha256": "0"}), "are the curves of another sample than"),
         (lambda folder: broken_summary(folder, encoder="clip"), "are of clip with ten@0123abcd, .* is of simulated"),
         (lambda folder: broken_summary(folder, measure="agreement"), "show agreement, but --marks would show accuracy"),
@@ -276,13 +271,11 @@ def broken_summary(folder: Path, **changes: Any) -> None:
     ],
 )
 def test_what_does_not_fit_is_one_line(
-    of_b: Simulated, tmp_path: Path, spoil: Callable[[Path], object], message: str
+    of_b: Simulated, copied: Path, tmp_path: Path, spoil: Callable[[Path], object], message: str
 ) -> None:
-    folder = tmp_path / "curves"
-    shutil.copytree(of_b.scores.parent / "curves", folder)
-    spoil(folder)
+    spoil(copied)
     with pytest.raises(CommandError, match=message):
-        report.main([str(folder), "--sample", str(of_b.sample), "-o", str(tmp_path / "r.html"), "--no-pictures"])
+        report.main([str(copied), "--sample", str(of_b.sample), "-o", str(tmp_path / "r.html"), "--no-pictures"])
 
 
 def test_marks_that_changed_since_the_curves_are_refused(of_b: Simulated, tmp_path: Path) -> None:
@@ -296,7 +289,7 @@ def test_marks_that_changed_since_the_curves_are_refused(of_b: Simulated, tmp_pa
         report.main([*argv, "--marks", str(changed)])
     moved = tmp_path / "moved.csv"
     shutil.copy(of_b.sheet, moved)
-    assert report.read(load(ReportSettings, "report", [*argv, "--marks", str(moved)])).measure == "accuracy"
+    assert Found.read(Path(folder), of_b.sample, None, moved, None).measure == "accuracy"
 
 
 def test_wrong_flags_are_one_line(of_b: Simulated) -> None:

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
-from pyarrow import parquet
 
 from consumer.evaluate.samples import sample_a, sample_b, sample_c
 from consumer.evaluate.samples.folder import Sample, SampledPost, Stratum
-from consumer.evaluate.scores.parts import ScorePart, part_name, to_table
+from consumer.evaluate.scores.parts import part_name
 from producer.base.errors import CommandError, UsageError
+from tests.unit.consumer.evaluate.made_up import made_up, write_folder
 
 CATEGORIES = ("abbey", "bridge", "coast", "desert")
 POSTS = ("abbey",) * 50 + ("bridge",) * 30 + ("coast",) * 4
@@ -23,31 +22,12 @@ POSTS = ("abbey",) * 50 + ("bridge",) * 30 + ("coast",) * 4
 
 def write_scores(folder: Path, order: Sequence[int] = range(len(POSTS)), part_posts: int = 20) -> Path:
     """A score folder of these posts in this order."""
-    folder.mkdir()
-    described = {
-        "version": 1,
-        "encoder": "made up",
-        "places": "four@00000000",
-        "categories": CATEGORIES,
-        "synonyms": [],
-        "image_logit_scale": 10,
-        "text_logit_scale": 10,
-        "threshold": 0.9,  # above all confidences: samples know no threshold
-        "dataset": {"path": "/data", "posts": len(order) + 1, "ids_sha256": "ab"},
-        "complete": True,
-    }
-    (folder / "scores.json").write_text(json.dumps(described))
+    image = np.eye(4)[[CATEGORIES.index(POSTS[post]) for post in order]] / 10
+    ids = [f"p{post:02d}" for post in order]
+    starts = range(0, len(order), part_posts)
+    parts = (made_up(image[at : at + part_posts], ids=ids[at : at + part_posts]) for at in starts)
+    write_folder(folder, parts, CATEGORIES, len(order) + 1, threshold=0.9)  # above all: samples know no threshold
     (folder / "failed.csv").write_text("post_id,reason,message\nbroken,not_an_image,x\n")
-    for number in range(0, len(order), part_posts):
-        here = order[number : number + part_posts]
-        image: NDArray[np.float32] = np.zeros((len(here), 4), np.float32)
-        image[range(len(here)), [CATEGORIES.index(POSTS[post]) for post in here]] = 0.1
-        text: NDArray[np.float32] = np.full((len(here), 4), np.nan, np.float32)
-        nothing: NDArray[np.int32] = np.zeros(len(here), np.int32)
-        none: NDArray[np.bool_] = np.zeros(len(here), np.bool_)
-        ids = [f"p{post:02d}" for post in here]
-        part = ScorePart(ids, ["rome"] * len(here), [None] * len(here), nothing, image, text, none)
-        parquet.write_table(to_table(part), folder / part_name(number // part_posts))
     return folder
 
 
@@ -76,7 +56,7 @@ def test_b_draws_from_the_most_frequent_classes_by_hash(scores: Path, tmp_path: 
     sample_b.main([str(scores), "-o", str(tmp_path / "b"), "--classes", "2", "--per-class", "7", "--seed", "5"])
 
     sample = Sample.open(tmp_path / "b")
-    assert (sample.kind, sample.seed, sample.encoder, sample.places) == ("b", 5, "made up", "four@00000000")
+    assert (sample.kind, sample.seed, sample.encoder, sample.places) == ("b", 5, "made up", "places@00000000")
     assert (sample.scores_path, sample.dataset) == (scores.resolve(), Path("/data"))
     assert sample.strata == (Stratum("abbey", 50, 7), Stratum("bridge", 30, 7))
     of_class = {place: {p.post_id for p in sample.posts if p.stratum == place} for place in ("abbey", "bridge")}
@@ -211,8 +191,8 @@ def test_what_is_no_sample_is_one_clear_line(scores: Path, tmp_path: Path) -> No
     described = json.loads((folder / "sample.json").read_text())
     for changes, what in (
         ({"version": 2}, "is of version 2; this program reads 1"),
-        ({"kind": "d"}, "cannot be read: .*kind 'd'"),
-        ({"strata": [{}]}, "cannot be read: KeyError"),
+        ({"kind": "d"}, "cannot be read: .*kind Input should be 'a', 'b' or 'c'"),
+        ({"strata": [{}]}, "cannot be read: .*strata.0.place Field required"),
     ):
         (folder / "sample.json").write_text(json.dumps(described | changes))
         with pytest.raises(CommandError, match=what):

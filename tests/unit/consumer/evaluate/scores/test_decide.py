@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.special import softmax
 
 from consumer.classify.classifier import Classifier
@@ -19,25 +18,17 @@ from consumer.evaluate.scores.decide import (
 )
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
-from producer.base.errors import UsageError
 from tests.light import LightEncoder
+from tests.unit.consumer.evaluate.made_up import made_up
 
 CATEGORIES = tuple(f"place_{number}" for number in range(12))
 INFO = ScoreInfo("made up", "p@0", CATEGORIES, (), 12.0, 9.0, 0.3, Path("/data"), 400, "ab")
 
 
-def part_of(image: NDArray[np.float32], text: NDArray[np.float32]) -> ScorePart:
-    posts = len(image)
-    has_text: NDArray[np.bool_] = np.isfinite(text[:, 0])
-    ids = [str(number) for number in range(posts)]
-    lengths: NDArray[np.int32] = has_text.astype(np.int32)
-    return ScorePart(ids, ["rome"] * posts, [None] * posts, lengths, image, text, has_text)
-
-
 def from_probabilities(image: list[float], text: list[float] | None) -> ScorePart:
     """One post whose probabilities, with these scales, are as given."""
     of_text = np.full(len(image), np.nan) if text is None else np.log(text) / INFO.text_logit_scale
-    return part_of((np.log([image]) / INFO.image_logit_scale).astype(np.float32), np.array([of_text], np.float32))
+    return made_up(np.log([image]) / INFO.image_logit_scale, [of_text])
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +37,7 @@ def part() -> ScorePart:
     image = chance.uniform(-1, 1, (400, 12)) * chance.uniform(0.05, 0.7, (400, 1))
     text = chance.uniform(-1, 1, (400, 12)) * chance.uniform(0.05, 0.7, (400, 1))
     text[chance.random(400) < 0.3] = np.nan
-    return part_of(image.astype(np.float32), text.astype(np.float32))
+    return made_up(image, text)
 
 
 def test_probabilities_are_the_softmax_of_the_scaled_cosines(part: ScorePart) -> None:
@@ -106,17 +97,12 @@ def test_a_caption_below_its_threshold_does_not_speak_alone_either() -> None:
     assert decide(Ensemble("only-text", text_threshold=0.75), three, INFO).label.tolist() == [-1]
 
 
-def test_the_gate_is_open_to_what_exceeds_it_only() -> None:
-    part = part_of(np.zeros((1, 2), np.float32), np.array([[1, 0]], np.float32))  # the picture: exactly 0.5
-
-    assert decide(Ensemble("conditional", gate=0.5), part, INFO).by_image.tolist() == [False]
-    assert decide(Ensemble("conditional", gate=0.4999), part, INFO).by_image.tolist() == [True]
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("only-image", Ensemble("only-image")),
+        ("OnlyImg", Ensemble("only-image")),
+        ("conditional 0.8/0.2", ENSEMBLES[5]),
         ("ensemble:0.8,0.2", ENSEMBLES[3]),
         ("conditional:0.8,0.8", ENSEMBLES[4]),
         ("conditional:0.8,0.5:0.6", Ensemble("conditional", (0.8, 0.5))),
@@ -133,7 +119,7 @@ def test_flags_name_ensembles(text: str, expected: Ensemble) -> None:
     ["", "both", "ensemble:0.8", "ensemble:0,0", "ensemble:-1,2", "conditional:1,1:2", "ensemble:1,nan", "a:b"],
 )
 def test_other_flags_are_one_clear_line(text: str) -> None:
-    with pytest.raises(UsageError, match=r"--ensemble .*for example conditional:0.8,0.5:0.6"):
+    with pytest.raises(ValueError, match=r"--ensemble .*for example conditional:0.8,0.5:0.6"):
         parse(text)
 
 

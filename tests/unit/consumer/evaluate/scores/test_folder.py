@@ -1,31 +1,19 @@
-import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from pyarrow import parquet
 
 from consumer.evaluate.scores.folder import Scores
-from consumer.evaluate.scores.parts import ScorePart, joined, part_name, to_table
+from consumer.evaluate.scores.parts import ScorePart, part_name, to_table
 from producer.base.errors import CommandError
+from tests.unit.consumer.evaluate.made_up import write_folder
 
-INFO: dict[str, Any] = {
-    "version": 1,
-    "encoder": "made up",
-    "places": "three@00000000",
-    "categories": ["abbey", "bridge", "coast"],
-    "synonyms": [["abbey", "bridge"]],
-    "image_logit_scale": 10,
-    "text_logit_scale": 5,
-    "threshold": 0.3,
-    "dataset": {"path": "/data", "posts": 10, "ids_sha256": "ab"},
-    "complete": True,
-}
+CATEGORIES = ("abbey", "bridge", "coast")
 
 
-def made_up(first: int, posts: int) -> ScorePart:
+def some_posts(first: int, posts: int) -> ScorePart:
     chance = np.random.default_rng(first)
     has_text = chance.random(posts) < 0.5
     has_text[0] = True
@@ -45,16 +33,13 @@ def made_up(first: int, posts: int) -> ScorePart:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Ten posts in two parts."""
-    (tmp_path / "scores.json").write_text(json.dumps(INFO))
-    parquet.write_table(to_table(made_up(0, 6)), tmp_path / part_name(0))
-    parquet.write_table(to_table(made_up(6, 4)), tmp_path / part_name(1))
-    return tmp_path
+    return write_folder(tmp_path, (some_posts(0, 6), some_posts(6, 4)), CATEGORIES, 10)
 
 
 def test_parts_come_as_they_were_written(folder: Path) -> None:
     first, second = Scores.open(folder).parts()
 
-    for found, written in ((first, made_up(0, 6)), (second, made_up(6, 4))):
+    for found, written in ((first, some_posts(0, 6)), (second, some_posts(6, 4))):
         assert found.post_ids == written.post_ids
         assert found.cities == written.cities
         assert found.created_at == written.created_at
@@ -77,16 +62,16 @@ def test_a_part_is_a_table_as_the_contract_says(folder: Path) -> None:
         "text": "fixed_size_list<item: float>[3]",
     }
     text = parquet.read_table(folder / part_name(0)).column("text").to_pylist()
-    assert [row is None for row in text] == [not there for there in made_up(0, 6).has_text]
+    assert [row is None for row in text] == [not there for there in some_posts(0, 6).has_text]
 
 
 def test_chosen_posts_come_in_the_order_asked_for(folder: Path) -> None:
     part = Scores.open(folder).of(["p8", "p1", "p6", "p1"])
-    everything = joined([made_up(0, 6), made_up(6, 4)])
+    first, second = some_posts(0, 6), some_posts(6, 4)
 
     assert part.post_ids == ["p8", "p1", "p6", "p1"]
-    np.testing.assert_array_equal(part.image, everything.image[[8, 1, 6, 1]])
-    np.testing.assert_array_equal(part.text, everything.text[[8, 1, 6, 1]])
+    np.testing.assert_array_equal(part.image, np.concatenate([first.image, second.image])[[8, 1, 6, 1]])
+    np.testing.assert_array_equal(part.text, np.concatenate([first.text, second.text])[[8, 1, 6, 1]])
     assert Scores.open(folder).of([]).image.shape == (0, 3)
 
 
@@ -96,8 +81,7 @@ def test_chosen_posts_that_are_not_there_are_named(folder: Path) -> None:
 
 
 def test_failed_posts_count_as_posts(folder: Path) -> None:
-    changed = INFO | {"dataset": INFO["dataset"] | {"posts": 12}}
-    (folder / "scores.json").write_text(json.dumps(changed))
+    write_folder(folder, (), CATEGORIES, 12)
     (folder / "failed.csv").write_text('post_id,reason,message\nx,not_an_image,"a, b"\ny,not_an_image,c\n')
 
     assert Scores.open(folder).info.posts == 12
@@ -111,10 +95,6 @@ def other_columns(path: Path) -> None:
     parquet.write_table(parquet.read_table(path).drop_columns("image"), path)
 
 
-def change(folder: Path, **changes: Any) -> None:
-    (folder / "scores.json").write_text(json.dumps(INFO | changes))
-
-
 def test_what_is_no_whole_score_folder_is_one_clear_line(folder: Path) -> None:
     with pytest.raises(CommandError, match=r"is no score folder \(no scores.json\): .* evaluate score writes one"):
         Scores.open(folder / "nowhere")
@@ -122,9 +102,9 @@ def test_what_is_no_whole_score_folder_is_one_clear_line(folder: Path) -> None:
         ({"complete": False}, "is not complete: run evaluate score again"),
         ({"version": 2}, "is of version 2; this program reads version 1"),
         ({"categories": None}, "scores.json is not whole"),
-        ({"dataset": {"path": "/data"}}, "scores.json is not whole: KeyError.'posts'"),
+        ({"dataset": {"path": "/data"}}, "scores.json is not whole: .*posts Field required"),
     ):
-        change(folder, **changes)
+        write_folder(folder, (), CATEGORIES, 10, **changes)
         with pytest.raises(CommandError, match=what):
             Scores.open(folder)
     (folder / "scores.json").write_text('{"version": 1, "enc')
@@ -150,16 +130,16 @@ def test_a_missing_or_broken_part_is_one_clear_line(folder: Path) -> None:
     ("changed", "what"),
     [
         ({"encoder": "clip"}, r"another model \(clip\) than its folder \(made up\): restore the part, or score again$"),
-        ({"places": "three@11111111"}, r"another label set \(three@11111111\) than its folder \(three@00000000\)"),
+        ({"places": "places@11111111"}, r"another label set \(places@11111111\) than its folder \(places@00000000\)"),
         ({"ids_sha256": "cd"}, r"another dataset or choice of posts \(cd\) than its folder \(ab\)"),
     ],
 )
 def test_a_part_of_another_folder_is_one_clear_line(folder: Path, changed: dict[str, str], what: str) -> None:
     """As many posts, of the same shape: nothing but its stamp tells it apart."""
-    stamp = {"encoder": "made up", "places": "three@00000000", "ids_sha256": "ab"}
-    parquet.write_table(to_table(made_up(6, 4), stamp), folder / part_name(1))
+    stamp = {"encoder": "made up", "places": "places@00000000", "ids_sha256": "ab"}
+    parquet.write_table(to_table(some_posts(6, 4), stamp), folder / part_name(1))
     Scores.open(folder)
-    parquet.write_table(to_table(made_up(6, 4), stamp | changed), folder / part_name(1))
+    parquet.write_table(to_table(some_posts(6, 4), stamp | changed), folder / part_name(1))
     with pytest.raises(CommandError, match=rf"part-00001.parquet is of {what}"):
         Scores.open(folder)
 

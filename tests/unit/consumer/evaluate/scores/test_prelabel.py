@@ -5,17 +5,15 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 from torchvision import transforms
 from torchvision.models import vgg16
 
 from consumer.evaluate.scores.folder import Scores
-from consumer.evaluate.scores.places205_vgg import CAFFE_NAMES, build_vgg16, caffe, imagenet, load_network
+from consumer.evaluate.scores.places205_vgg import CAFFE_NAMES, caffe, load_network
 from consumer.evaluate.scores.prelabel import main, places205
 from producer.base.errors import CommandError, UsageError
 from tests.unit.consumer.evaluate.colours import score, write_dataset
@@ -117,13 +115,8 @@ def test_prefixes_of_names_are_known(prefix: str, dataset: Path, tmp_path: Path)
 
 
 def test_caffe_s_names_of_layers_are_known() -> None:
-    expected = dict(build_vgg16().state_dict())
-    own = {new: old for old, new in CAFFE_NAMES.items()}
-
-    named = {".".join([own[layer], kind]) for layer, _, kind in (name.rpartition(".") for name in expected)}
-
-    assert len(named) == len(expected) == 32
-    assert {"conv1_1.weight", "conv3_3.bias", "conv5_3.weight", "fc6.weight", "fc8.bias"} < named
+    assert len(CAFFE_NAMES) == 16
+    assert {"conv1_1", "conv3_3", "conv5_3", "fc6", "fc8"} < CAFFE_NAMES.keys()
 
 
 @pytest.fixture(scope="module")
@@ -177,19 +170,8 @@ def test_weights_of_1000_outputs_are_one_clear_line(vgg: tuple[Path, nn.Module],
     other = weights | {"classifier.6.weight": torch.zeros(1).expand(1000, 4096)}
     torch.save(other, tmp_path / "imagenet.pt")
 
-    with pytest.raises(CommandError, match=r"classifier.6.weight is \(1000, 4096\), not \(205, 4096\)"):
+    with pytest.raises(CommandError, match=r"no VGG16 with 205 outputs: .*classifier.6.weight: .*\[1000, 4096\]"):
         load_network(tmp_path / "imagenet.pt")
-
-
-def test_pictures_are_prepared_as_pytorch_s_models_are_fed() -> None:
-    levels: NDArray[np.uint8] = np.random.default_rng(0).integers(0, 256, (300, 420, 3), np.uint8)
-    picture = Image.fromarray(levels)
-
-    prepared = imagenet(picture)
-
-    resized = np.asarray(picture.resize((358, 256), Image.Resampling.BILINEAR), np.float32) / 255
-    by_hand = (resized[16:240, 67:291] - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    np.testing.assert_allclose(prepared.permute(1, 2, 0).numpy(), by_hand, atol=1e-5)
 
 
 def test_pictures_are_prepared_as_caffe_s_models_are_fed() -> None:
@@ -212,10 +194,13 @@ def test_pictures_are_prepared_as_caffe_s_models_are_fed() -> None:
     [
         ([1, 2], "is no state dict"),
         ({"epoch": 3}, "is no state dict"),
-        ({"layer1.0.weight": torch.zeros(2)}, r"is no VGG16: it has no features.0.weight \(it has: layer1.0.weight\)"),
-        (colour_weights() | {"features.1.weight": torch.zeros(2)}, "it has also features.1.weight"),
+        (
+            {"layer1.0.weight": torch.zeros(2)},
+            'is no VGG16 .*Missing .*"features.0.weight", .*Unexpected .*"layer1.0.weight"',
+        ),
+        (colour_weights() | {"features.1.weight": torch.zeros(2)}, 'Unexpected .*"features.1.weight"'),
         (colour_weights() | {"module.features.0.bias": torch.zeros(3)}, "it has features.0.bias twice"),
-        (colour_weights() | {"classifier.0.bias": torch.zeros(365)}, r"classifier.0.bias is \(365,\), not \(205,\)"),
+        (colour_weights() | {"classifier.0.bias": torch.zeros(365)}, r"classifier.0.bias: .*\[365\]"),
         (colour_weights() | {"classifier.0.bias": torch.full((205,), torch.nan)}, "gives NaN or infinity"),
         (Small(), "is no checkpoint of weights alone"),
     ],

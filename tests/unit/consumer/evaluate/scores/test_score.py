@@ -19,7 +19,7 @@ from pyarrow import parquet
 
 from consumer.evaluate.scores.decide import ENSEMBLES, decide
 from consumer.evaluate.scores.folder import Scores, read_failed
-from consumer.evaluate.scores.parts import STAMPED, ScorePart, joined
+from consumer.evaluate.scores.parts import STAMPED, ScorePart
 from consumer.evaluate.scores.score import ScoreSettings
 from producer.base.errors import CommandError
 from producer.base.settings import load
@@ -43,7 +43,8 @@ def scored(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Scores:
 
 
 def whole(folder: Path) -> ScorePart:
-    return joined(list(Scores.open(folder).parts()))
+    scores = Scores.open(folder)
+    return scores.of([post_id for part in scores.parts() for post_id in part.post_ids])
 
 
 def has_parts(folder: Path, parts: int) -> bool:
@@ -60,7 +61,7 @@ def assert_the_same(one: ScorePart, other: ScorePart) -> None:
 
 
 def test_every_usable_post_has_its_scores_once_in_the_dataset_s_order(scored: Scores, dataset: Path) -> None:
-    part = joined(list(scored.parts()))
+    part = whole(scored.folder)
 
     expected = [str(entry.post_id) for entry in open_dataset(dataset).entries()]
     assert part.post_ids == [post_id for post_id in expected if post_id not in ("p04", "p11")]
@@ -128,7 +129,7 @@ def test_a_killed_run_goes_on_without_a_doubled_or_missing_post(dataset: Path, s
 
     assert len(list(folder.glob("part-*"))) > 4
     assert Counter(row["post_id"] for row in read_failed(folder)) == {"p04": 1, "p11": 1}
-    assert_the_same(whole(folder), joined(list(scored.parts())))
+    assert_the_same(whole(folder), whole(scored.folder))
     assert 0 < len(encoder.captions) < 20  # the rest only
 
 
