@@ -5,9 +5,11 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-import redis
+from redis.cluster import RedisCluster
+from redis.exceptions import MovedError
 
 from consumer.board.settings import BoardSettings
+from consumer.count.connect import RedisFailure
 from consumer.count.figures import CityFigures, by_posts, city_figures, total, week
 from consumer.count.snapshot import Counters
 from producer.base.errors import CommandError
@@ -107,14 +109,22 @@ class Cities:
     def _read(self) -> Figures:
         where = self._settings.redis_address
         try:
-            counters = Counters.read(self._client, self._settings.counter_prefix, patience=FRESH)
-        except (redis.RedisError, OSError):
+            counters = self._counters()
+        except RedisFailure:
             return Figures(trouble=f"No Redis answers at {where}. This page keeps trying.")
         except CommandError as error:
             return Figures(trouble=f"The counters cannot be read: {error}.")
         if not counters.posts:
             return Figures(trouble=f"Nothing is counted yet at {where}: “python -m consumer count” counts.")
         return Figures.of(counters)
+
+    def _counters(self) -> Counters:
+        prefix = self._settings.counter_prefix
+        try:
+            return Counters.read(self._client, prefix, patience=FRESH)
+        except MovedError:  # it is one node of a cluster
+            self._client = self._settings.redis_client(RedisCluster)
+            return Counters.read(self._client, prefix, patience=FRESH)
 
 
 def step(posts: int, most: int) -> int:

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from threading import Event
 from zoneinfo import ZoneInfo
 
-import redis
 from kafka.errors import KafkaError
 from prometheus_client import REGISTRY
 
 from consumer import __version__
-from consumer.count.connect import connect_redis
+from consumer.count.connect import RedisFailure, connect_redis, may_pass
 from consumer.count.counters import tally
 from consumer.count.known import MOST, OTHER, KnownCities
 from consumer.count.read import Reader
@@ -52,7 +51,7 @@ def main(argv: list[str]) -> int:
     metrics.build_info.labels(__version__).set(1)
     health = Health(HEALTH_LIMIT)
     serve(settings.metrics_host, settings.metrics_port, REGISTRY, health)
-    client = connect_redis(settings, settings.startup_timeout)
+    client = connect_redis(settings, settings.startup_timeout, to_write=True)
     reader = Reader(settings, metrics)
     if settings.stop_at_end:
         reader.stop_at(connect(settings, reader.ends)[1])
@@ -103,6 +102,7 @@ def count(
         health.record_turn()
         try:
             if not in_step:
+                store.check_writable()
                 stand = store.stand()
                 known = KnownCities(zones, stand.first)
                 reader.go_on_from(stand.offsets, stand.known_to)
@@ -112,6 +112,7 @@ def count(
                     break
             chunk = reader.next_chunk()
             if chunk is None:
+                store.check_writable()
                 in_step = reader.stands_at(stored := store.offsets())
                 if not in_step:
                     event(log, logging.WARNING, "Redis stands elsewhere; going on from there", stored=stored)
@@ -143,9 +144,14 @@ def count(
         except Switching as switching:
             in_step = False
             patience.wait(switching)
-        except (redis.RedisError, KafkaError) as error:
-            in_step = False
-            event(log, logging.WARNING, "lost Redis or the broker", why=error, again_in=f"{pause:g}s")
+        except (*RedisFailure, KafkaError) as error:
+            in_step, what = False, "the broker" if isinstance(error, KafkaError) else "Redis"
+            if what == "Redis":
+                if not may_pass(error):
+                    raise CommandError(f"Redis refused, and waiting does not help: {error}") from None
+                health.ready = False
+                store.reconnect()
+            event(log, logging.WARNING, f"lost {what}", why=error, again_in=f"{pause:g}s")
             stop.wait(pause)
             pause = min(pause * 2, 5.0)
     return counted

@@ -2,12 +2,11 @@
 
 import logging
 
-import redis
 from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 from pydantic import Field
 
-from consumer.count.connect import connect_redis
+from consumer.count.connect import RedisFailure, connect_redis, what_helps
 from consumer.count.counters import tally
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
@@ -42,7 +41,7 @@ def main(argv: list[str]) -> int:
     settings = load(RecountSettings, "python -m consumer recount", argv)
     setup(settings)
     zones = load_zones(settings.cities_file)
-    client = connect_redis(settings, settings.startup_timeout)
+    client = connect_redis(settings, settings.startup_timeout, to_write=True)
     reader = Reader(settings, CountMetrics(CollectorRegistry()))
     begins, ends = connect(settings, reader.ends)
     lost = {number: beginning for number, beginning in begins.items() if beginning > 0}
@@ -68,9 +67,9 @@ def main(argv: list[str]) -> int:
         raise CommandError(
             f"nothing was changed: another recount writes to {rebuild.prefix} as well; run one at a time"
         ) from None
-    except (redis.RedisError, KafkaError) as error:
+    except (*RedisFailure, KafkaError) as error:
         undone = "it is not known whether all new counters are in place" if is_switching else "nothing was changed"
-        raise CommandError(f"{undone}: {error}; run it again") from None
+        raise CommandError(f"{undone}: {error}{what_helps(error)}") from None
     finally:
         reader.close()
     print(f"recounted {counted:,} labelled posts of {settings.output_topic} under {settings.counter_prefix}")

@@ -22,7 +22,10 @@ def _check_url(url: SecretStr) -> SecretStr:
     except (ValueError, TypeError):
         good = False
     if not good:
-        raise ValueError("must look like redis://[user:password@]host:port/0 (or rediss:// for TLS)")
+        raise ValueError(
+            "must look like redis://[user:password@]host:port/0 (or rediss:// for TLS); a node of a cluster will do, "
+            "Unix sockets and Sentinel are not supported"
+        )
     return url
 
 
@@ -52,10 +55,14 @@ class RedisSettings(Settings):
         parts = urlsplit(self.redis_url.get_secret_value())
         return f"{parts.hostname}:{parts.port or 6379}"
 
-    def redis_client(self) -> redis.Redis:
-        """A client that decodes to text and never retries by itself: a script may not run twice unseen."""
+    def redis_client(self, kind: type[Any] = redis.Redis) -> redis.Redis:
+        """A client that decodes to text and never retries by itself: a script may not run twice unseen.
+
+        Args:
+            kind: also `RedisCluster`, which can do all that we ask of it.
+        """
         tls: dict[str, Any] = {"ssl_ca_certs": str(self.redis_ssl_cafile)} if self.redis_ssl_cafile else {}
-        return redis.Redis.from_url(
+        client: redis.Redis = kind.from_url(
             self.redis_url.get_secret_value(),
             decode_responses=True,
             socket_timeout=10,
@@ -63,6 +70,7 @@ class RedisSettings(Settings):
             retry=Retry(NoBackoff(), 0),
             **tls,
         )
+        return client
 
 
 class CounterSettings(TopicSettings, RedisSettings, LogSettings):

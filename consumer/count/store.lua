@@ -2,7 +2,8 @@
 -- KEYS: offsets, topic, cities, known, then the hashes that are changed.
 -- ARGV[1]: JSON {topic, from, to, known_from, known_to, first, cities, increments}; numbers are text, for Lua's are
 -- floating point. first: [key, whether it is emptied first, {city: offset}]; increments: [key, field, amount].
--- Returns {"applied"}, {"offsets", field, offset, ...} with what is stored, or {"topic", stored id}.
+-- Returns {"applied"}, {"offsets", field, offset, ...} with what is stored, {"topic", stored id}, or {"orphaned", key}:
+-- counters are there, but no offsets.
 local given = cjson.decode(ARGV[1])
 local stored_topic = redis.call('GET', KEYS[2])
 if stored_topic and stored_topic ~= given.topic then
@@ -21,6 +22,13 @@ if not (stands(KEYS[1], given.from) and stands(KEYS[4], given.known_from)) then
   local all = redis.call('HGETALL', KEYS[1])
   table.insert(all, 1, 'offsets')
   return all
+end
+if redis.call('EXISTS', KEYS[1]) == 0 then -- then there may be no counter either
+  for number, key in ipairs(KEYS) do
+    if (number == 3 or number > 4) and redis.call('EXISTS', key) == 1 then
+      return {'orphaned', key}
+    end
+  end
 end
 for _, city in ipairs(given.cities) do
   redis.call('SADD', KEYS[3], city)

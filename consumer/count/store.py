@@ -9,6 +9,7 @@ import redis
 
 from consumer.count.counters import Tally
 from consumer.count.snapshot import SWITCHING, Moment, Switching, offsets_of
+from producer.base.errors import CommandError
 
 Offsets = Mapping[int, int | None]
 """Partition -> next offset to count; None where nothing is counted yet."""
@@ -62,6 +63,19 @@ class Store:
         self.topic_id = topic_id
         self._apply = client.register_script((files(__package__) / "store.lua").read_text("utf-8"))
 
+    def check_writable(self) -> None:
+        """Make sure that Redis takes writes: a primary of before answers as a replica, and tells what it had.
+
+        Raises:
+            redis.RedisError: it does not answer, or takes none.
+        """
+        self._client.unlink(self._key("nothing"))
+
+    def reconnect(self) -> None:
+        """Ask the address again who is there; a client of a cluster does so by itself."""
+        if isinstance(self._client, redis.Redis):
+            self._client.connection_pool.disconnect()
+
     def stand(self) -> Stand:
         """How far is counted, and which cities came first below that.
 
@@ -69,11 +83,13 @@ class Store:
             TopicChanged: the counters belong to another topic.
             Switching: a `recount` is putting others in place.
             redis.RedisError: Redis does not answer.
-            CommandError: something below the prefix is no counter.
+            CommandError: something below the prefix is no counter, or the counters are there without their offsets.
         """
         moment = Moment.read(self._client, self._prefix, "offsets", "known")
         if moment.topic_id not in (None, self.topic_id):
             raise TopicChanged(moment.topic_id)
+        if moment.cities and not moment.hashes.get("offsets"):
+            raise CommandError(self._orphaned)
         offsets = offsets_of(self._topic, moment.hashes.get("offsets", {}))
         return Stand(offsets, moment.known_to(), first_below(offsets, moment.first()))
 
@@ -109,6 +125,7 @@ class Store:
         Raises:
             TopicChanged: the counters belong to another topic.
             Switching: a `recount` is putting others in place.
+            CommandError: the counters are there without their offsets; nothing was applied.
             redis.ResponseError: something below the prefix is no counter; nothing was applied.
             redis.RedisError: unknown whether it was applied: read the stored offsets and go on from there.
         """
@@ -135,9 +152,18 @@ class Store:
         answer = self._apply(keys=list(map(self._key, names)), args=[json.dumps(given)])
         if answer[0] == "applied":
             return None
+        if answer[0] == "orphaned":
+            raise CommandError(self._orphaned)
         if answer[0] == "topic":
             raise Switching(self._prefix) if answer[1].startswith(SWITCHING) else TopicChanged(answer[1])
         return offsets_of(self._topic, dict(zip(answer[1::2], answer[2::2], strict=True)))
+
+    @property
+    def _orphaned(self) -> str:
+        return (
+            f"{self._key('offsets')} is gone, which says how far is counted, and counters are there: somebody deleted "
+            "it, or Redis threw it away; `python -m consumer recount` counts them again"
+        )
 
     def _known_field(self, partition: int) -> str:
         return f"{self.topic_id}:{partition}"

@@ -5,11 +5,10 @@ import sys
 from collections.abc import Container, Mapping
 from zoneinfo import ZoneInfo
 
-import redis
 from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
-from consumer.count.connect import connect_redis
+from consumer.count.connect import RedisFailure, connect_redis, what_helps
 from consumer.count.counters import Tally
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
@@ -54,8 +53,8 @@ def main(argv: list[str]) -> int:
         offsets = offsets_of(settings.output_topic, counters.offsets)
         _check_comparable(settings, reader, counters, offsets)
         _count(reader, counters, settings.output_topic, known, counted, zones)
-    except (redis.RedisError, KafkaError) as error:
-        raise CommandError(f"could not compare: {error}; run it again") from None
+    except (*RedisFailure, KafkaError) as error:
+        raise CommandError(f"could not compare: {error}{what_helps(error)}") from None
     finally:
         reader.close()
     found = differences(counters.hashes(), counted.hashes())

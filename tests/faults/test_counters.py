@@ -22,7 +22,7 @@ KILLS_EACH = 2
 """Kills of `count` before each fault of its Redis."""
 FAULTS = ("killed", "emptied", "set back", "paused")
 """Of Redis. Paused means: for longer than `count` waits for an answer."""
-LOST = "lost Redis or the broker"
+LOST = "lost Redis"
 
 
 @pytest.fixture

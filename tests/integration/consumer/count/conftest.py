@@ -195,3 +195,11 @@ def metric(counter: Background, sample: str) -> float:
     """The value of a sample, e.g. ``placestream_counted_posts_total``; 0 when it is not there."""
     lines = ask(counter, "/metrics")[1].splitlines()
     return next((float(line.rsplit(" ", 1)[1]) for line in lines if line.rsplit(" ", 1)[0] == sample), 0.0)
+
+
+def one_line(output: str, command: str = "count") -> str:
+    assert "Traceback" not in output
+    (line,) = [line for line in output.splitlines() if line.startswith("python -m consumer")]
+    assert line == output.splitlines()[-1]
+    assert line.startswith(f"python -m consumer {command}: ")
+    return line
