@@ -77,6 +77,7 @@ class Source:
         self._synced = 0  # the count of rebalances that the last good resync has seen
         self._collected = Collected()
         self._outside_since: float | None = None  # not in the group, in monotonic seconds
+        self._join_limit = min(settings.stuck_after, settings.startup_timeout / 2)  # seconds; at first for two attempts
         self._admin = build_admin(settings)
         self._lag = Lag(build_admin(settings), settings.group_id, metrics, settings.stuck_after)
         self._published = Published(settings)
@@ -215,16 +216,16 @@ class Source:
         """A broker or client that loses an answer leaves the worker outside for MAX_POLL_INTERVAL.
 
         Raises:
-            Stuck: it has waited for STUCK_AFTER.
+            Stuck: it has waited for STUCK_AFTER, or at the start for half of STARTUP_TIMEOUT.
         """
         if self.has_joined():
-            self._outside_since = None
+            self._outside_since, self._join_limit = None, self._settings.stuck_after
             return
         now = time.monotonic()
         self._outside_since = self._outside_since or now
-        if now - self._outside_since > self._settings.stuck_after:
+        if now - self._outside_since > self._join_limit:
             self._outside_since = None
-            raise Stuck(f"the group has given no partitions out for {self._settings.stuck_after:g} s")
+            raise Stuck(f"the group has given no partitions out for {self._join_limit:g} s")
 
     def rejoin(self) -> None:
         """Leave the group and join it with a new consumer.

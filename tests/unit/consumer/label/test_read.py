@@ -7,7 +7,7 @@ from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import CommitFailedError, RebalanceInProgressError
 
 from consumer.label.group import Reassigned
-from consumer.label.read import POLL_LIMIT
+from consumer.label.read import POLL_LIMIT, Stuck
 from tests.unit.consumer.label.reading import InFlight, Limits, Line, at, places
 from tests.unit.consumer.label.records import record
 
@@ -239,6 +239,20 @@ def test_a_group_that_moves_on_while_it_looks_is_joined_again_by_the_next_poll(
 
     with pytest.raises(Reassigned):
         line.source.next_batch(None)
+
+
+def test_a_group_that_does_not_answer_is_joined_again_and_at_the_start_sooner(line: Line) -> None:
+    for seconds in (15, 60):  # half of STARTUP_TIMEOUT, then STUCK_AFTER
+        line.consumer.listener.on_partitions_revoked(set())
+        line.source.check_moving()
+        line.clock.now += seconds
+        line.source.check_moving()
+        line.clock.now += 1
+        with pytest.raises(Stuck, match=f"no partitions out for {seconds} s"):
+            line.source.check_moving()
+        line.consumer.give(0)
+        line.source.resync()
+        line.source.check_moving()
 
 
 def test_a_poll_happens_within_a_limit(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
