@@ -168,9 +168,11 @@ def test_few_rights_are_enough_and_a_missing_one_ends_it_with_one_line(counting:
     url = f"redis://{{}}:x@{HOST}:{server.port}/0"
 
     counted = counting.run("count", "--stop-at-end", PLACESTREAM_REDIS_URL=url.format("counter"))
+    verified = counting.run("verify", PLACESTREAM_REDIS_URL=url.format("reader"))
     refused = counting.run("count", PLACESTREAM_REDIS_URL=url.format("reader"))
 
     assert counted.returncode == 0, counted.stderr
     assert counted.stderr.count("may not ask Redis (INFO) whether it keeps all keys") == 1
+    assert "the counters equal the 10 labelled posts" in verified.stdout, verified.stderr
     assert refused.returncode == 1
     assert "Redis refused, and waiting does not help: " in one_line(refused.stderr, "count")
