@@ -16,6 +16,7 @@ PACKAGES = {
     "chromium": "chromium",
     "git": "git",
     "kubectl": "kubectl",
+    "nginx": "nginx-light",
     "node": "npm",
     "openssl": "openssl",
     "npm": "npm",

@@ -65,19 +65,21 @@ class Board:
 
 def build(board: Board) -> ASGIApp:
     """The application: GET alone, as Starlette's routes are. The headers are on its own answer to a mistake, too."""
-    events = Events(board.wall, board.settings.captions, board.is_ending)
+    events = Events(board.wall, board.settings, board.is_ending)
     pages = _Pages(board)
+    routes = [
+        Route("/", pages.live),
+        Route("/events", events.answer),
+        Route("/post/{partition:number}/{offset:number}", pages.post),
+        Route("/picture/{topic}/{partition:number}/{offset:number}", pages.picture),
+        Route("/caption/{topic}/{partition:number}/{offset:number}", pages.caption),
+        Route("/cities", pages.cities),
+        Route("/cities/figures", pages.figures),
+        Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
+    ]
     pages_and_events = Starlette(
-        routes=[
-            Route("/", pages.live),
-            Route("/events", events.answer),
-            Route("/post/{partition:number}/{offset:number}", pages.post),
-            Route("/picture/{topic}/{partition:number}/{offset:number}", pages.picture),
-            Route("/caption/{topic}/{partition:number}/{offset:number}", pages.caption),
-            Route("/cities", pages.cities),
-            Route("/cities/figures", pages.figures),
-            Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
-        ],
+        # A proxy may pass ROOT_PATH on, or take it off.
+        routes=[Mount(board.settings.root_path, routes=routes), *routes] if board.settings.root_path else routes,
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=board.settings.hosts, www_redirect=False),
         ],
@@ -91,12 +93,13 @@ class _Pages:
 
     def __init__(self, board: Board) -> None:
         self._board = board
+        self._root = board.settings.root_path
 
     async def live(self, request: Request) -> Response:
         wall, wanted = self._board.wall, filter_of(request)
         shown, number = wall.latest(wanted, CARDS)
         cities, places = wall.choices()
-        cards = render.cards(shown, self._board.settings.captions)
+        cards = render.cards(shown, self._board.settings.captions, self._root)
         return self._page("live.html.j2", cards=cards, number=number, filter=wanted, cities=cities, places=places)
 
     async def post(self, request: Request) -> Response:
@@ -142,7 +145,7 @@ class _Pages:
 
     async def figures(self, request: Request) -> Response:
         """What changes on the Cities page; the figures apart from the header, for they change less often."""
-        figures = render.page("figures.html.j2", **await self._city_values(request))
+        figures = render.page("figures.html.j2", root=self._root, **await self._city_values(request))
         told = render.status(self._board.wall) | {"figures": figures}
         return JSONResponse(told, headers={"cache-control": "no-store"})
 
@@ -186,7 +189,7 @@ class _Pages:
         return await self._board.album.picture(source, request.query_params.get("post", ""))
 
     def _page(self, template: str, code: int = 200, **values: Any) -> Response:
-        html = render.page(template, status=render.status(self._board.wall), **values)
+        html = render.page(template, root=self._root, status=render.status(self._board.wall), **values)
         return HTMLResponse(html, code, {"cache-control": "no-store"})
 
 

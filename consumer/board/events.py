@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from consumer.board import render
+from consumer.board.settings import BoardSettings
 from consumer.board.wall import Filter, Wall
 
 CARDS = 48
@@ -34,16 +35,16 @@ def filter_of(request: Request) -> Filter:
 class Events:
     """The event streams of all open walls."""
 
-    def __init__(self, wall: Wall, captions: bool, is_ending: Callable[[], bool]) -> None:
+    def __init__(self, wall: Wall, settings: BoardSettings, is_ending: Callable[[], bool]) -> None:
         """Begin without viewers.
 
         Args:
             wall: what is told about.
-            captions: whether cards have room for captions.
+            settings: whether cards have room for captions, and with what every address begins.
             is_ending: whether the server ends: streams end then.
         """
         self._wall = wall
-        self._captions = captions
+        self._settings = settings
         self._is_ending = is_ending
         self._viewers = 0
 
@@ -51,9 +52,8 @@ class Events:
         """The stream for one wall: first its latest posts then what comes."""
         if self._viewers >= MOST_VIEWERS:
             return PlainTextResponse("too many walls are open", 503)
-        return StreamingResponse(
-            self._stream(filter_of(request)), media_type="text/event-stream", headers={"cache-control": "no-store"}
-        )
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}  # else nginx holds events back
+        return StreamingResponse(self._stream(filter_of(request)), media_type="text/event-stream", headers=headers)
 
     async def _stream(self, wanted: Filter) -> AsyncIterator[str]:
         self._viewers += 1
@@ -64,8 +64,8 @@ class Events:
                 shown, number = self._wall.latest(wanted, max(CARDS_LATER, CARDS - sent), seen)
                 now = time.monotonic()
                 if shown or now - told_at >= STATUS_EVERY:
-                    told: dict[str, Any] = {"cards": render.cards(shown, self._captions)}
-                    told |= render.status(self._wall)
+                    cards = render.cards(shown, self._settings.captions, self._settings.root_path)
+                    told: dict[str, Any] = render.status(self._wall) | {"cards": cards}
                     if now - chosen_at >= CHOICES_EVERY:
                         chosen_at = now
                         if (found := self._wall.choices()) != choices:

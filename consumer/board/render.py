@@ -31,10 +31,16 @@ def page(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def cards(shown: list[Shown], captions: bool) -> list[str]:
-    """Each post as a card of the wall."""
+def cards(shown: list[Shown], captions: bool, root: str = "") -> list[str]:
+    """Each post as a card of the wall.
+
+    Args:
+        shown: the posts.
+        captions: whether there is room for captions.
+        root: ROOT_PATH, with which every address begins.
+    """
     template = environment.get_template("card.html.j2")
-    return [template.render(shown=each, captions=captions) for each in shown]
+    return [template.render(shown=each, captions=captions, root=root) for each in shown]
 
 
 def status(wall: Wall) -> dict[str, Any]:

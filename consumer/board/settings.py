@@ -35,6 +35,9 @@ class BoardSettings(TopicSettings, RedisSettings, LogSettings):
     allowed_hosts: str | None = Field(
         None, description="host names that browsers may use: a,b (default: loopback names, HOST)"
     )
+    root_path: str = Field(
+        "", pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="path below which a proxy shows the pages: /board"
+    )
     since: Annotated[datetime | None, BeforeValidator(_since)] = Field(
         None, description="begin with labels of this time: ISO 8601, or 15m, 2h (default: new ones)"
     )

@@ -2,13 +2,15 @@
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from consumer.count.counters import NOT_CLASSIFIED
 from consumer.labeled_post import LabeledPost
 
+MOST_CHOICES = 500
+"""Cities that a filter offers."""
 RATE_OVER = 5
 """Seconds that posts/s is taken over."""
 
@@ -126,10 +128,12 @@ class Wall:
             return next((s for s in reversed(self._posts) if s.partition == partition and s.offset == offset), None)
 
     def choices(self) -> tuple[list[str], list[str]]:
-        """Cities and places of the posts on the wall, in order."""
+        """Cities and places of the posts on the wall, in order; of many those that most posts have."""
         with self._lock:
             posts = list(self._posts)
-        return sorted({s.post.city for s in posts}), sorted({s.post.place for s in posts if s.post.place})
+        cities = Counter(s.post.city for s in posts)
+        places = {s.post.place for s in posts if s.post.place}
+        return sorted(city for city, _ in cities.most_common(MOST_CHOICES)), sorted(places)
 
     def status(self) -> Status:
         """How the stream is doing, now."""

@@ -1,13 +1,14 @@
 // Keeps the figures fresh: what has not changed is left alone, so that nobody loses the place they read at.
 
 const EVERY = 3000;
+const ROOT = document.documentElement.dataset.root;
 const figures = document.getElementById("figures");
 const said = document.getElementById("said");
 let shown = null;
 
 async function refresh() {
   try {
-    const answer = await fetch(`/cities/figures${location.search}`, { cache: "no-store" });
+    const answer = await fetch(`${ROOT}/cities/figures${location.search}`, { cache: "no-store" });
     const told = answer.ok ? await answer.json() : null;
     if (told) {
       document.getElementById("rate").textContent = told.rate;

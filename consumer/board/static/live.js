@@ -11,6 +11,7 @@ const pause = document.getElementById("pause");
 const held = document.getElementById("held");
 const empty = document.getElementById("empty");
 const MOST = Number(wall.dataset.most);
+const ROOT = document.documentElement.dataset.root;
 const SAY_EVERY = 20000; // a screen reader is told no more often what came
 const SILENT_AFTER = 5000;
 
@@ -97,16 +98,16 @@ function take(event) {
 function open() {
   source?.close();
   isFresh = true;
-  source = new EventSource(`/events${location.search}`);
+  source = new EventSource(`${ROOT}/events${location.search}`);
   source.onmessage = take;
   source.onerror = () => {
-    if (source.readyState === EventSource.CLOSED) setTimeout(open, 3000);
+    if (source.readyState === EventSource.CLOSED && !document.hidden) setTimeout(open, 3000);
   };
 }
 
 function choose() {
   const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value)).toString();
-  history.replaceState(null, "", query ? `/?${query}` : "/");
+  history.replaceState(null, "", query ? `${ROOT}/?${query}` : `${ROOT}/`);
   document.getElementById("clear").hidden = !query;
   const [large, small] = empty.querySelectorAll("p");
   large.textContent = query ? "No post on the wall fits this filter yet." : "No post has been labelled yet.";
@@ -145,10 +146,16 @@ setInterval(() => {
   said.textContent = `${came === 1 ? "One new post" : `${came} new posts`}; the latest: ${last}.`;
   came = 0;
 }, SAY_EVERY);
+// A browser opens few connections to one address: a tab that nobody sees lets go of its own.
+document.addEventListener("visibilitychange", () => {
+  heardAt = Date.now();
+  if (document.hidden) source?.close();
+  else open();
+});
 setInterval(() => {
-  if (Date.now() - heardAt > SILENT_AFTER) say("The board does not answer. This page keeps trying.");
+  if (!document.hidden && Date.now() - heardAt > SILENT_AFTER) say("The board does not answer. This page keeps trying.");
 }, 1000);
 
 watch(wall);
 put([]);
-open();
+if (!document.hidden) open();

@@ -40,6 +40,26 @@ def test_a_labelled_post_appears_by_itself_with_its_picture(page: Page, board: B
     assert re.fullmatch(r"[\d.]+ posts/s", page.locator("#rate").inner_text())
 
 
+SEEN = """seen => {
+  Object.defineProperty(document, "hidden", { configurable: true, value: !seen });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_tabs_that_nobody_sees_keep_no_other_from_the_board(page: Page, board: Board) -> None:
+    tabs = [page.context.new_page() for _ in range(6)]  # as many connections as a browser opens to one address
+    for tab in tabs:
+        tab.goto(f"{board.url}/?city=tabs")
+        tab.evaluate(SEEN, False)
+    page.goto(f"{board.url}/?city=tabs")
+    board.feed.show(city="tabs")
+    wait_for_pictures(page, 1)
+    expect(tabs[0].locator(".card")).to_have_count(0)
+    tabs[0].evaluate(SEEN, True)
+    wait_for_pictures(tabs[0], 1)
+    expect(tabs[0].locator("#notice")).to_be_hidden()
+
+
 def test_filters_choose_and_a_reload_keeps_them(page: Page, board: Board) -> None:
     board.feed.show(2, city="filters", place="bridge", decided_by="image")
     board.feed.show(1, city="filters", **(BOTH | {"place": None, "confidence": 0.1, "top": [["yard", 0.1]]}))

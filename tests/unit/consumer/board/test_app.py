@@ -48,11 +48,11 @@ class Album:
         raise self.answer
 
 
-def board(answer: Picture | Exception | None = None, figures: Callable[[], Figures] = Figures) -> ASGIApp:
+def board(answer: Picture | Exception | None = None, figures: Callable[[], Figures] = Figures, *flags: str) -> ASGIApp:
     """One with a post on its wall, at 0/0, and captions."""
     wall = Wall(10, 2**20)
     wall.add(0, 0, labeled(), json.dumps(labeled_value()).encode())
-    settings = load(BoardSettings, "board", ("--captions",))
+    settings = load(BoardSettings, "board", ("--captions", *flags))
     return build(Board(settings, wall, Album(answer), SimpleNamespace(figures=figures), lambda: False))  # type: ignore[arg-type]
 
 
@@ -110,6 +110,19 @@ def test_every_answer_carries_the_policy(path: str, host: str, status: int) -> N
     got, headers, _ = ask(board(Gone("x"), broken), path, host)
     assert got == status
     assert headers.items() >= HEADERS.items()
+
+
+@pytest.mark.parametrize("taken_off", [True, False])
+@pytest.mark.parametrize("path", ["/", "/post/0/0", "/cities", "/nowhere", "/events", "/cities/figures"])
+def test_below_a_path_every_address_of_a_page_begins_with_it(path: str, taken_off: bool) -> None:
+    app = board(Gone("x"), Figures, "--root-path", "/board")
+    html = ask(app, path if taken_off else f"/board{path}")[2].replace('\\"', '"')
+    addresses = re.findall(r'(?:href|src|action|data-src)="([^"#]*)', html)
+    assert [each for each in addresses if each and not each.startswith("/board/")] == []
+
+
+def test_events_ask_a_proxy_not_to_hold_them_back() -> None:
+    assert ask(board(), "/events")[1]["x-accel-buffering"] == "no"
 
 
 @pytest.mark.parametrize(

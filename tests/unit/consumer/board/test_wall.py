@@ -1,6 +1,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
+from consumer.board import wall as module
 from consumer.board.wall import Filter, Wall
 from consumer.count.counters import NOT_CLASSIFIED
 from tests.labels import labeled
@@ -51,6 +54,14 @@ def test_filters_choose_by_city_place_and_what_decided() -> None:
     assert offsets(wall, Filter(place="bridge", by="image")) == [0]
     assert offsets(wall, Filter(by="ensemble")) == [3]
     assert wall.choices() == (["london", "sydney"], ["alley", "bridge"])
+
+
+def test_a_filter_offers_the_cities_that_most_posts_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_CHOICES", 2)
+    wall = Wall(10, 2**20)
+    for offset, city in enumerate(["b", "c", "a", "b", "a"]):
+        wall.add(0, offset, labeled(city=city), b"")
+    assert wall.choices()[0] == ["a", "b"]
 
 
 def test_a_post_is_found_while_it_is_on_the_wall() -> None:
