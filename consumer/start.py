@@ -2,14 +2,17 @@
 
 import importlib.util
 import logging
+import os
 import signal
 import sys
 import threading
+from difflib import get_close_matches
 from typing import Any
 
 from producer.base.command import end_at_once
 from producer.base.errors import CommandError
 from producer.base.logs import LogSettings, event, setup
+from producer.base.settings import PREFIX
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +26,17 @@ def begin(settings: LogSettings) -> None:
     setup(settings)
     check_checksum()
     event(log, logging.INFO, "settings", **settings.model_dump(mode="json"))
+    _name_mistyped_variables(settings)
     end_on_signals()
+
+
+def _name_mistyped_variables(settings: LogSettings) -> None:
+    """Variables of other commands may well be set; one that is almost a setting of this command is surely mistyped."""
+    known = {name.upper() for name in type(settings).model_fields}
+    given = {name.removeprefix(PREFIX) for name in os.environ if name.startswith(PREFIX)}
+    for name in sorted(given - known):
+        if close := get_close_matches(name, known, n=1, cutoff=0.85):
+            event(log, logging.WARNING, f"{PREFIX}{name} is no setting; is {PREFIX}{close[0]} meant?")
 
 
 def check_checksum() -> None:

@@ -1,15 +1,14 @@
 """The folder of an export: what it is an export of, and that only one process writes there."""
 
-import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from consumer import files
 from consumer.export.settings import ExportSettings
 from consumer.export.write import UNFINISHED, put_in_place
 from producer.base.errors import CommandError, UsageError
@@ -44,21 +43,15 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         CommandError: it cannot be created or written, or another export runs there.
     """
+    stack = ExitStack()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        stack.enter_context(files.locked(folder, "export"))
     except OSError as error:
         raise CommandError(f"FOLDER {folder} cannot be used: {error.strerror}") from None
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CommandError(f"another export writes to {folder}") from None
-        with suppress(FileNotFoundError):
-            (folder / UNFINISHED).unlink()  # of an export that was killed
+    with stack:
+        (folder / UNFINISHED).unlink(missing_ok=True)  # of an export that was killed
         yield
-    finally:
-        os.close(descriptor)
 
 
 def go_on(settings: ExportSettings, topic_id: str) -> About:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from consumer.export.table import COLUMNS, Row
+from consumer.files import to_disk
 from producer.post import format_time
 
 UNFINISHED = ".unfinished"
@@ -100,11 +101,11 @@ class Unfinished:
 def put_in_place(unfinished: IO[bytes], path: Path) -> None:
     """Close a file that is whole and give it its name, both on the disk: a power cut takes neither alone."""
     unfinished.flush()
-    os.fsync(unfinished.fileno())
+    to_disk(unfinished.fileno())
     unfinished.close()
     os.replace(path.with_name(UNFINISHED), path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        to_disk(folder)
     finally:
         os.close(folder)

@@ -11,13 +11,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from producer.base.errors import UsageError
 
 S = TypeVar("S", bound=BaseSettings)
+PREFIX = "PLACESTREAM_"
+"""What every variable begins with."""
 
 
 class Settings(BaseSettings):
     """Every option is a flag (``--input-topic``) and a variable (``PLACESTREAM_INPUT_TOPIC``); flags win."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PLACESTREAM_",
+        env_prefix=PREFIX,
         env_prefix_target="all",  # of aliases, too: the bare variables OUTPUT and JSON set nothing
         frozen=True,
         extra="ignore",

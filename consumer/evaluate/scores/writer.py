@@ -4,10 +4,8 @@ A part is written beside and renamed: whole or absent. What was done is what the
 """
 
 import csv
-import fcntl
 import io
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -23,6 +21,7 @@ from consumer.classify.captions import readable
 from consumer.evaluate.scores.ahead import Failure
 from consumer.evaluate.scores.folder import FAILED, FAILED_COLUMNS, INFO, VERSION, ScoreInfo, read_failed, read_info
 from consumer.evaluate.scores.parts import ScorePart, check_part, part_name, part_paths, read_post_ids, to_table
+from consumer.files import locked, to_disk
 from producer.base.errors import CommandError
 from producer.post import Post
 
@@ -133,7 +132,7 @@ def writing(
     described = _described(info, choice)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
+        with locked(folder, "evaluate score"):
             yield _open(folder, described, info.stamp, part_posts)
     except OSError as error:
         raise CommandError(f"{folder} cannot be written: {error.strerror or error}") from None
@@ -222,17 +221,4 @@ def _part(rows: Sequence[Row]) -> ScorePart:
 
 def _to_disk(file: Any) -> None:
     file.flush()
-    os.fsync(file.fileno())
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise CommandError(f"another process writes scores to {folder}") from None
-    else:
-        yield  # the lock goes with the descriptor, however the process ends
-    finally:
-        os.close(descriptor)
+    to_disk(file.fileno())

@@ -251,7 +251,7 @@ def test_every_part_says_what_it_is_of_and_a_stranger_is_not_gone_on_with(scored
 def test_no_two_processes_write_one_folder(dataset: Path, tmp_path: Path) -> None:
     class Nosy(LightEncoder):
         def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
-            with pytest.raises(CommandError, match="another process writes scores"):
+            with pytest.raises(CommandError, match="another evaluate score writes to"):
                 score(dataset, "-o", tmp_path / "scores")
             return super().encode_images(prepared)
 

@@ -1,0 +1,58 @@
+"""Folders that one process writes to, and files that are whole or not there, as far as the file system can do that."""
+
+import errno
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from producer.base.errors import CommandError
+from producer.base.logs import event
+
+log = logging.getLogger(__name__)
+
+CANNOT = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOTSUP}
+"""How file systems, most of them over a network, say that they have no locks or no fsync of folders."""
+
+
+@contextmanager
+def locked(folder: Path, doing: str) -> Iterator[None]:
+    """Keep other processes from the same; the lock goes with the process, however that ends.
+
+    Args:
+        folder: is there.
+        doing: what one process does there at a time.
+
+    Raises:
+        CommandError: another one does it.
+        OSError: the folder cannot be opened.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(f"another {doing} writes to {folder}") from None
+        except OSError as error:
+            if error.errno not in CANNOT:
+                raise
+            why = error.strerror
+            event(log, logging.WARNING, f"cannot be locked: run one {doing} at a time", folder=folder, why=why)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def to_disk(descriptor: int) -> None:
+    """Wait until a file, or the names in a folder, are on the disk; of a folder not where that cannot be done.
+
+    Raises:
+        OSError: the disk is full or broken.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in CANNOT:
+            raise
