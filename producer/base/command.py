@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import io
 import os
 import signal
 import sys
@@ -22,6 +23,9 @@ def run(program: str, commands: Mapping[str, tuple[str, str]], argv: Sequence[st
     Returns:
         0 done, 2 wrong usage or settings, 1 anything else.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what it cannot show is escaped
+            stream.reconfigure(errors="backslashreplace")
     if argv and argv[0] in ("-h", "--help"):
         print(_usage(program, commands))
         return 0

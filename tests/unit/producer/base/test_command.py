@@ -61,6 +61,14 @@ def test_a_stop_before_the_command_has_a_handler_is_heard_by_one_of_our_own() ->
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 128 + signal.SIGTERM
 
 
+def test_what_a_terminal_cannot_show_is_escaped() -> None:
+    code = "from tests.unit.producer.base.test_command import *; command.run('x', TABLE, ['good', 's\\xe3o'])"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={"PYTHONIOENCODING": "ascii"}, capture_output=True, text=True
+    )
+    assert (shown.returncode, shown.stdout) == (0, "['s\\xe3o']\n"), shown.stderr
+
+
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.run("python -m x", TABLE, ["--help"]) == 0
     out = capsys.readouterr().out
