@@ -259,6 +259,7 @@ def test_the_gpu_patch_gives_each_worker_a_gpu_and_keeps_the_rest() -> None:
     assert inside["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert inside["resources"]["requests"] == container(LABEL)["resources"]["requests"]
     assert variables(inside)["PLACESTREAM_DEVICE"] == "cuda"
+    assert variables(inside)["PLACESTREAM_PRECISION"] == "fp16"
     assert variables(inside)["PLACESTREAM_REPLICA"] == "metadata.name"
     assert [each for each in GPU if each["kind"] != "StatefulSet"] == [
         each for each in BASE if each["kind"] != "StatefulSet"
