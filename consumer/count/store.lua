@@ -24,9 +24,12 @@ if not (stands(KEYS[1], given.from) and stands(KEYS[4], given.known_from)) then
   return all
 end
 if redis.call('EXISTS', KEYS[1]) == 0 then -- then there may be no counter either
-  for number, key in ipairs(KEYS) do
-    if (number == 3 or number > 4) and redis.call('EXISTS', key) == 1 then
-      return {'orphaned', key}
+  if redis.call('EXISTS', KEYS[3]) == 1 then
+    return {'orphaned', KEYS[3]}
+  end
+  for _, increment in ipairs(given.increments) do
+    if redis.call('TYPE', KEYS[increment[1]]).ok == 'hash' then
+      return {'orphaned', KEYS[increment[1]]}
     end
   end
 end

@@ -113,13 +113,13 @@ def test_what_others_published_while_a_worker_stood_still_is_not_published_again
         (str(number).encode(), picture(GREY), [("city", b"london"), ("caption", b"takes 10 s")]) for number in range(4)
     ]
     write(pool.stack, pool.topics.input, posts)
-    pool.start("a", flags=("--batch-size", "1", "--max-poll-interval", "16", "--session-timeout", "60"))
+    pool.start("a", flags=("--batch-size", "1", "--max-poll-interval", "16", "--session-timeout", "40"))
     slow = pool.workers["a"]
     slow.wait_for_output(" joined ")
     in_flight = 'placestream_batch_closed_total{by="size"}'
     wait_until(lambda: metric(slow, in_flight) == MOST_IN_FLIGHT, what="no more polls")
     slow.process.send_signal(signal.SIGSTOP)
-    time.sleep(17)  # beyond MAX_POLL_INTERVAL, but not beyond its session: that is the fault
+    time.sleep(17)  # beyond MAX_POLL_INTERVAL and a heartbeat (12 s), but not beyond its session: that is the fault
     assert is_member(pool, "a"), "its session ended: this shows nothing"
     slow.process.send_signal(signal.SIGCONT)
     wait_until(lambda: not is_member(pool, "a"), what="the group gives up on it")

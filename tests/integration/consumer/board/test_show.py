@@ -10,7 +10,7 @@ import urllib.request
 
 import psutil
 
-from tests.conftest import StartCli, is_running, wait_until
+from tests.conftest import PATIENCE, StartCli, is_running, wait_until
 from tests.integration.consumer.board.conftest import address, environment
 
 
@@ -21,7 +21,7 @@ def test_everything_starts_shows_labels_and_ends_at_ctrl_c(start_cli: StartCli) 
     url = address(running)
 
     def page(path: str) -> str:
-        with urllib.request.urlopen(f"{url}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{url}{path}", timeout=PATIENCE) as answer:
             text: str = answer.read().decode()
             return text
 

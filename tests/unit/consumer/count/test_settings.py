@@ -32,7 +32,8 @@ def test_a_wrong_url_is_one_line_without_the_password(url: str) -> None:
     with pytest.raises(UsageError) as raised:
         redis_settings(url)
     assert str(raised.value) == (
-        "setting REDIS_URL: must look like redis://[user:password@]host:port/0 (or rediss:// for TLS)"
+        "setting REDIS_URL: must look like redis://[user:password@]host:port/0 (or rediss:// for TLS); a node of a "
+        "cluster will do, Unix sockets and Sentinel are not supported"
     )
     assert "s3cret" not in "".join(traceback.format_exception(raised.value))
 
