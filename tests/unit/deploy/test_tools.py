@@ -62,5 +62,5 @@ def test_something_of_a_package_may_be_missing_too(monkeypatch: pytest.MonkeyPat
 
 def test_a_mistyped_package_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(REQUIRE, "promethius")
-    with pytest.raises(ValueError, match="names promethius; it may name chromium, git, kubectl, npm"):
+    with pytest.raises(ValueError, match="names promethius; it may name chromium, git, kubectl, nginx-light, npm"):
         required()
