@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Event
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from consumer import __version__
 from consumer.count.connect import RedisFailure, connect_redis, may_pass
-from consumer.count.counters import tally
+from consumer.count.counters import Tally, tally
 from consumer.count.known import MOST, OTHER, KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CountSettings
@@ -96,8 +96,8 @@ def count(
         TopicChanged: the counters are of another topic.
         CommandError: waiting does not help, or has not helped.
     """
-    counted, in_step, pause = 0, False, 0.1
-    known, patience, notices = KnownCities(zones), Patience(stop.wait), Notices()
+    counted, in_step = 0, False
+    known, patience, pause, notices = KnownCities(zones), Patience(stop.wait), Pause(stop.wait), Notices()
     while not stop.is_set():
         health.record_turn()
         try:
@@ -118,7 +118,7 @@ def count(
                     event(log, logging.WARNING, "Redis stands elsewhere; going on from there", stored=stored)
                     continue
                 metrics.last_progress.set_to_current_time()
-                pause = 0.1
+                pause.end()
                 if reader.is_at_end():
                     break
                 continue
@@ -135,26 +135,45 @@ def count(
             metrics.counted.inc(posts)
             metrics.capped.inc(capped)
             metrics.last_progress.set_to_current_time()
-            pause = 0.1
+            pause.end()
             event(log, logging.INFO, "counted", posts=posts, offsets=chunk.after)
-            notices.say("posts without created_at are in no hour", added.without_time)
-            for city, without in added.without_zone.items():
-                notices.say("posts of cities without a time zone are in no hour (CITIES_FILE)", without, city)
-            notices.say(f"posts of cities beyond a partition's first {MOST:,} count as {OTHER}", capped, known.beyond)
+            notices.say_of(added, capped, known)
         except Switching as switching:
             in_step = False
             patience.wait(switching)
-        except (*RedisFailure, KafkaError) as error:
-            in_step, what = False, "the broker" if isinstance(error, KafkaError) else "Redis"
-            if what == "Redis":
-                if not may_pass(error):
-                    raise CommandError(f"Redis refused, and waiting does not help: {error}") from None
-                health.ready = False
-                store.reconnect()
-            event(log, logging.WARNING, f"lost {what}", why=error, again_in=f"{pause:g}s")
-            stop.wait(pause)
-            pause = min(pause * 2, 5.0)
+        except RedisFailure as error:
+            if not may_pass(error):
+                raise CommandError(f"Redis refused, and waiting does not help: {error}") from None
+            in_step = health.ready = False
+            store.reconnect()
+            pause.wait("lost Redis", error)
+        except KafkaError as error:
+            in_step = False
+            pause.wait("lost the broker", error)
     return counted
+
+
+class Pause:
+    """Waits between two attempts, each time twice as long."""
+
+    def __init__(self, sleep: Callable[[float], object]) -> None:
+        """Begin with a tenth of a second.
+
+        Args:
+            sleep: waits for so many seconds.
+        """
+        self._sleep = sleep
+        self._seconds = 0.1
+
+    def wait(self, lost: str, error: Exception) -> None:
+        """Say what was lost and when it is tried again, and wait until then: five seconds at most."""
+        event(log, logging.WARNING, lost, why=error, again_in=f"{self._seconds:g}s")
+        self._sleep(self._seconds)
+        self._seconds = min(self._seconds * 2, 5.0)
+
+    def end(self) -> None:
+        """Something works again."""
+        self._seconds = 0.1
 
 
 class Notices:
@@ -164,6 +183,19 @@ class Notices:
         """Nothing is said yet."""
         self._posts: Counter[str] = Counter()
         self._said: Counter[str] = Counter()
+
+    def say_of(self, added: Tally, capped: int, known: KnownCities) -> None:
+        """Warn of what posts lack that were counted.
+
+        Args:
+            added: what they add.
+            capped: those of cities that lose their name.
+            known: the cities that keep it.
+        """
+        self.say("posts without created_at are in no hour", added.without_time)
+        for city, without in added.without_zone.items():
+            self.say("posts of cities without a time zone are in no hour (CITIES_FILE)", without, city)
+        self.say(f"posts of cities beyond a partition's first {MOST:,} count as {OTHER}", capped, known.beyond)
 
     def say(self, what: str, posts: int, city: str | None = None) -> None:
         """Warn, unless it was said.
