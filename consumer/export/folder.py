@@ -8,9 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from consumer import files
+from consumer import disk
+from consumer.disk import put_in_place
 from consumer.export.settings import ExportSettings
-from consumer.export.write import UNFINISHED, put_in_place
+from consumer.export.write import UNFINISHED
 from producer.base.errors import CommandError, UsageError
 from producer.post import format_time
 
@@ -46,7 +47,7 @@ def locked(folder: Path) -> Iterator[None]:
     stack = ExitStack()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(files.locked(folder, "export"))
+        stack.enter_context(disk.locked(folder, "export"))
     except OSError as error:
         raise CommandError(f"FOLDER {folder} cannot be used: {error.strerror}") from None
     with stack:

@@ -2,16 +2,15 @@
 
 import contextlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from consumer.disk import put_in_place
 from consumer.export.table import COLUMNS, Row
-from consumer.files import to_disk
 from producer.post import format_time
 
 UNFINISHED = ".unfinished"
@@ -96,16 +95,3 @@ class Unfinished:
         with contextlib.suppress(OSError):  # of a full disk, most likely: that is why
             self._file.close()
         (self._folder / UNFINISHED).unlink(missing_ok=True)
-
-
-def put_in_place(unfinished: IO[bytes], path: Path) -> None:
-    """Close a file that is whole and give it its name, both on the disk: a power cut takes neither alone."""
-    unfinished.flush()
-    to_disk(unfinished.fileno())
-    unfinished.close()
-    os.replace(path.with_name(UNFINISHED), path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        to_disk(folder)
-    finally:
-        os.close(folder)

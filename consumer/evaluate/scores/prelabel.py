@@ -15,6 +15,7 @@ from consumer.classify.pictures.decode import PictureError, PictureLimits
 from consumer.classify.pictures.pool import decoders
 from consumer.classify.places import Places
 from consumer.classify.survive import one_line
+from consumer.disk import put_in_place
 from consumer.evaluate.scores.ahead import Failure, Ready, batches
 from consumer.evaluate.scores.places205_vgg import OUTPUTS, PREPROCESSING, Preprocessing, build_vgg16, load_network
 from consumer.evaluate.scores.progress import progress
@@ -76,7 +77,7 @@ def main(argv: list[str], build: Callable[[], nn.Module] = build_vgg16) -> int:
                     named[place] += 1
                     writer.writerow([post_id, place, f"{probability:.6f}"])
                 advance(len(batch))
-        beside.replace(settings.output)
+            put_in_place(file, settings.output)
     except OSError as error:
         raise CommandError(f"{settings.output} cannot be written: {error.strerror or error}") from None
     finally:

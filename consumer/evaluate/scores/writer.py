@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from consumer.classify.captions import readable
+from consumer.disk import locked, put_in_place, to_disk
 from consumer.evaluate.scores.ahead import Failure
 from consumer.evaluate.scores.folder import FAILED, FAILED_COLUMNS, INFO, VERSION, ScoreInfo, read_failed, read_info
 from consumer.evaluate.scores.parts import ScorePart, check_part, part_name, part_paths, read_post_ids, to_table
-from consumer.files import locked, to_disk
 from producer.base.errors import CommandError
 from producer.post import Post
 
@@ -100,14 +100,13 @@ class ScoreWriter:
         if self._failures:  # before the part: what fails must not be tried again once its neighbours are there
             with (self.folder / FAILED).open("a", encoding="utf-8", newline="") as file:
                 file.write(_failed_rows(self._failures))
-                _to_disk(file)
+                to_disk(file)
         if self._rows:
             beside = self.folder / f".{part_name(self._parts)}.tmp"
             with beside.open("wb") as file:
                 table = to_table(_part(self._rows), self.stamp)
                 parquet.write_table(table, file, compression="zstd", use_dictionary=["city"])
-                _to_disk(file)
-            beside.replace(self.folder / part_name(self._parts))
+                put_in_place(file, self.folder / part_name(self._parts))
             self._parts += 1
         self.scored += len(self._rows)
         self.failed += len(self._failures)
@@ -188,8 +187,7 @@ def _write_info(folder: Path, described: dict[str, Any]) -> None:
     beside = folder / f".{INFO}.tmp"
     with beside.open("w", encoding="utf-8") as file:
         file.write(json.dumps(described, indent=1, ensure_ascii=False) + "\n")
-        _to_disk(file)
-    beside.replace(folder / INFO)
+        put_in_place(file, folder / INFO)
 
 
 def _cut_torn_line(path: Path) -> None:
@@ -217,8 +215,3 @@ def _part(rows: Sequence[Row]) -> ScorePart:
         np.stack([row.text for row in rows]),
         np.array([row.caption_length is not None for row in rows]),
     )
-
-
-def _to_disk(file: Any) -> None:
-    file.flush()
-    to_disk(file.fileno())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.files import locked, to_disk
+from consumer.disk import locked, to_disk
 from producer.base.errors import CommandError
 
 
@@ -28,14 +28,15 @@ def test_a_file_system_without_locks_is_said(
 
 @pytest.mark.parametrize(("number", "passes"), [(errno.EINVAL, True), (errno.EIO, False), (errno.ENOSPC, False)])
 def test_only_a_file_system_that_cannot_sync_is_excused(
-    monkeypatch: pytest.MonkeyPatch, number: int, passes: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, passes: bool
 ) -> None:
     def fsync(descriptor: int) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    if passes:
-        to_disk(0)
-    else:
-        with pytest.raises(OSError, match=os.strerror(number)):
-            to_disk(0)
+    with (tmp_path / "file").open("w") as file:
+        if passes:
+            to_disk(file)
+        else:
+            with pytest.raises(OSError, match=os.strerror(number)):
+                to_disk(file)

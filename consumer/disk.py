@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from producer.base.errors import CommandError
 from producer.base.logs import event
@@ -45,12 +46,37 @@ def locked(folder: Path, doing: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def to_disk(descriptor: int) -> None:
-    """Wait until a file, or the names in a folder, are on the disk; of a folder not where that cannot be done.
+def to_disk(file: IO[Any]) -> None:
+    """Wait until what was written to an open file is on the disk.
 
     Raises:
         OSError: the disk is full or broken.
     """
+    file.flush()
+    _sync(file.fileno())
+
+
+def put_in_place(unfinished: IO[Any], path: Path) -> None:
+    """Close a file that is whole and give it its name, both on the disk: a power cut takes neither alone.
+
+    Args:
+        unfinished: open for writing, beside `path`.
+        path: what it is called then; one of that name is replaced.
+
+    Raises:
+        OSError: the disk is full or broken.
+    """
+    to_disk(unfinished)
+    unfinished.close()
+    os.replace(unfinished.name, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        _sync(folder)
+    finally:
+        os.close(folder)
+
+
+def _sync(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
