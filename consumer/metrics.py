@@ -1,5 +1,7 @@
 """Every metric of every role, its meaning and its unit. Names and closed labels are a contract."""
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from consumer.dead_letter import STAGES
@@ -12,6 +14,10 @@ RESYNC_CAUSES = ("start", "rebalance", "publish", "offset", "broker", "stuck")
 """Why a worker went back to what is committed; see `consumer.label.worker`."""
 
 
+def _kinds(registry: CollectorRegistry) -> tuple[partial[Counter], partial[Gauge], partial[Histogram]]:
+    return partial(Counter, registry=registry), partial(Gauge, registry=registry), partial(Histogram, registry=registry)
+
+
 class LabelMetrics:
     """What `label` measures. All closed label combinations start at 0, so that `increase` sees a first event."""
 
@@ -21,65 +27,52 @@ class LabelMetrics:
         Args:
             registry: where they are exposed from; the process's own, or a fresh one in tests.
         """
+        counter, gauge, histogram = _kinds(registry)
         # Posts whose outcome is committed. outcome: classified | not_classified (below the threshold) | dead.
-        self.posts = Counter("placestream_posts", "Posts by outcome, committed", ["outcome"], registry=registry)
+        self.posts = counter("placestream_posts", "Posts by outcome, committed", ["outcome"])
         # Dead letters committed, by the stage that gave up and the reason.
-        self.dead_letters = Counter(
-            "placestream_dead_letters", "Dead letters, committed", ["stage", "reason"], registry=registry
-        )
+        self.dead_letters = counter("placestream_dead_letters", "Dead letters, committed", ["stage", "reason"])
         # Seconds a batch spends in a stage; image and text are the two parts of encode.
-        self.stage_seconds = Histogram(
-            "placestream_stage_seconds", "Seconds per batch", ["stage"], buckets=STAGE_BUCKETS, registry=registry
+        self.stage_seconds = histogram(
+            "placestream_stage_seconds", "Seconds per batch", ["stage"], buckets=STAGE_BUCKETS
         )
         # Posts in a batch when it is closed.
-        self.batch_posts = Histogram(
-            "placestream_batch_posts", "Posts per batch", buckets=BATCH_BUCKETS, registry=registry
-        )
+        self.batch_posts = histogram("placestream_batch_posts", "Posts per batch", buckets=BATCH_BUCKETS)
         # Why a batch was closed. size: full; deadline: its first post waited BATCH_DEADLINE; ready: nothing more comes.
-        self.batch_closed = Counter(
-            "placestream_batch_closed", "Batches by what closed them", ["by"], registry=registry
-        )
+        self.batch_closed = counter("placestream_batch_closed", "Batches by what closed them", ["by"])
         # What became of captions. done: encoded; skipped: the picture alone was sure; no_caption: there was none.
-        self.text_encodings = Counter(
-            "placestream_text_encodings", "Captions by what was done", ["outcome"], registry=registry
-        )
+        self.text_encodings = counter("placestream_text_encodings", "Captions by what was done", ["outcome"])
         # Transactions by result: committed, or given up (refused, timed out, stale).
-        self.transactions = Counter("placestream_transactions", "Transactions", ["result"], registry=registry)
+        self.transactions = counter("placestream_transactions", "Transactions", ["result"])
         # How often the worker went back to the committed offsets, by cause.
-        self.resyncs = Counter("placestream_resyncs", "Returns to committed offsets", ["cause"], registry=registry)
+        self.resyncs = counter("placestream_resyncs", "Returns to committed offsets", ["cause"])
         # Seconds from a post's record timestamp (its entry into Kafka) to the commit of its label.
-        self.end_to_end = Histogram(
-            "placestream_end_to_end_seconds", "Record timestamp to commit", buckets=AGE_BUCKETS, registry=registry
-        )
+        self.end_to_end = histogram("placestream_end_to_end_seconds", "Record timestamp to commit", buckets=AGE_BUCKETS)
         # Of each assigned partition, asked of the broker on a timer; not a number when it does not answer for 30 s.
         # Records of the input not yet committed.
-        self.lag = Gauge("placestream_consumer_lag_records", "Input records behind", ["partition"], registry=registry)
+        self.lag = gauge("placestream_consumer_lag_records", "Input records behind", ["partition"])
         # Seconds since the first of them entered Kafka; 0 when there is none.
-        self.oldest_waiting = Gauge(
-            "placestream_oldest_waiting_seconds", "Age of the first record behind", ["partition"], registry=registry
+        self.oldest_waiting = gauge(
+            "placestream_oldest_waiting_seconds", "Age of the first record behind", ["partition"]
         )
         # Its offset: the next one to be labelled. Markers and aborted records are passed over by an idle worker.
-        self.committed_offset = Gauge(
-            "placestream_committed_offset", "Offset of the first record behind", ["partition"], registry=registry
+        self.committed_offset = gauge(
+            "placestream_committed_offset", "Offset of the first record behind", ["partition"]
         )
         # Records that expired, or vanished with their topic, before they were read.
-        self.expired = Counter(
-            "placestream_expired_records", "Records lost to retention unread", ["partition"], registry=registry
-        )
+        self.expired = counter("placestream_expired_records", "Records lost to retention unread", ["partition"])
         # Partitions this worker has now.
-        self.assigned_partitions = Gauge("placestream_assigned_partitions", "Partitions assigned", registry=registry)
+        self.assigned_partitions = gauge("placestream_assigned_partitions", "Partitions assigned")
         # Assigned partitions with lag that give an idle worker nothing for STUCK_AFTER.
-        self.stuck_partitions = Gauge("placestream_stuck_partitions", "Partitions that do not move", registry=registry)
+        self.stuck_partitions = gauge("placestream_stuck_partitions", "Partitions that do not move")
         # Partitions of the input topic.
-        self.topic_partitions = Gauge("placestream_topic_partitions", "Partitions of the input", registry=registry)
+        self.topic_partitions = gauge("placestream_topic_partitions", "Partitions of the input")
         # Unix time of the last turn of the loop that published, or found nothing to do.
-        self.last_progress = Gauge("placestream_last_progress_timestamp_seconds", "Last progress", registry=registry)
+        self.last_progress = gauge("placestream_last_progress_timestamp_seconds", "Last progress")
         # 1; which build and which encoder this is.
-        self.build_info = Gauge(
-            "placestream_build_info", "Version and encoder", ["version", "encoder"], registry=registry
-        )
+        self.build_info = gauge("placestream_build_info", "Version and encoder", ["version", "encoder"])
         # 1; which label set is in use.
-        self.places_info = Gauge("placestream_places_info", "Label set", ["places"], registry=registry)
+        self.places_info = gauge("placestream_places_info", "Label set", ["places"])
 
         for outcome in ("classified", "not_classified", "dead"):
             self.posts.labels(outcome)
@@ -107,24 +100,23 @@ class CountMetrics:
         Args:
             registry: where they are exposed from; the process's own, or a fresh one in tests.
         """
+        counter, gauge, _ = _kinds(registry)
         # Labelled posts that are in Redis' counters through this process.
-        self.counted = Counter("placestream_counted_posts", "Labelled posts counted", registry=registry)
+        self.counted = counter("placestream_counted_posts", "Labelled posts counted")
         # Those of them that count under the city _other: too many cities came before theirs.
-        self.capped = Counter("placestream_capped_posts", "Posts counted under _other", registry=registry)
+        self.capped = counter("placestream_capped_posts", "Posts counted under _other")
         # Applications to Redis by result: applied, or refused because the stored offsets differ.
-        self.applications = Counter("placestream_counter_applications", "Scripts run", ["result"], registry=registry)
+        self.applications = counter("placestream_counter_applications", "Scripts run", ["result"])
         # Records of the labelled topic not yet in Redis, per partition, as `label` shows its own.
-        self.lag = Gauge("placestream_counter_lag_records", "Labelled records behind", ["partition"], registry=registry)
+        self.lag = gauge("placestream_counter_lag_records", "Labelled records behind", ["partition"])
         # Labelled records that expired before they were counted.
-        self.expired = Counter(
-            "placestream_expired_records", "Records lost to retention unread", ["partition"], registry=registry
-        )
+        self.expired = counter("placestream_expired_records", "Records lost to retention unread", ["partition"])
         # Records of the labelled topic that are no labelled post; passed over.
-        self.unreadable = Counter("placestream_unreadable_records", "Records that are no label", registry=registry)
+        self.unreadable = counter("placestream_unreadable_records", "Records that are no label")
         # Unix time of the last turn of the loop that counted, or found nothing to do.
-        self.last_progress = Gauge("placestream_last_progress_timestamp_seconds", "Last progress", registry=registry)
+        self.last_progress = gauge("placestream_last_progress_timestamp_seconds", "Last progress")
         # 1; which build this is.
-        self.build_info = Gauge("placestream_build_info", "Version", ["version"], registry=registry)
+        self.build_info = gauge("placestream_build_info", "Version", ["version"])
 
         for result in ("applied", "refused"):
             self.applications.labels(result)
