@@ -138,7 +138,7 @@ MUTANTS = (
     Mutant(
         "sends-are-waited-for",
         "every send has arrived before offsets and commit",
-        Edit(PUBLISH, "        wait_for_all(sent)\n", ""),
+        Edit(PUBLISH, "        wait_for_all(sent, self._settings.delivery_ms / 1000)\n", ""),
         tests=[
             "test_nothing_is_committed_when_a_send_has_failed",
             "test_a_send_that_expires_in_an_otherwise_healthy_transaction_loses_nothing",
@@ -326,9 +326,11 @@ MUTANTS = (
     Mutant(
         "publish-and-poll-are-limited",
         "a publish, a recovery and a poll happen within a limit of the watchdog",
-        Edit(WORKER, 'with self._watchdog.limit(PUBLISH_LIMIT, "publishing a batch"):', "if True:"),
+        Edit(WORKER, 'with self._watchdog.limit(self._settings.publish_limit, "publishing a batch"):', "if True:"),
         Edit(
-            WORKER, 'with self._watchdog.limit(2 * PUBLISH_LIMIT, "going back to the committed offsets"):', "if True:"
+            WORKER,
+            'with self._watchdog.limit(2 * self._settings.publish_limit, "going back to the committed offsets"):',
+            "if True:",
         ),
         Edit(READ, 'with self._watchdog.limit(POLL_LIMIT, "reading records"):', "if True:"),
         tests=["test_a_publish_and_a_recovery_happen_within_a_limit", "test_a_poll_happens_within_a_limit"],

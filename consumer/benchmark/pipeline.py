@@ -83,9 +83,9 @@ def label(
     cpu = time.process_time()
 
     class TimedSource(Source):
-        def next_batch(self, oldest: Working | None) -> Batch | None:
+        def next_batch(self, oldest: Working | None, most: int) -> Batch | None:
             asked = time.monotonic()
-            batch = super().next_batch(oldest)
+            batch = super().next_batch(oldest, most)
             if batch and not run.began:
                 run.began = asked
             return batch

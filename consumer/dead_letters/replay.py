@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import InvalidProducerEpochError, KafkaError
+from kafka.errors import InvalidProducerEpochError, KafkaError, KafkaTimeoutError
 from pydantic import Field
 
 from consumer.dead_letter import ADDED, ATTEMPTS, LEFT_OUT, Headers
@@ -23,7 +23,7 @@ from consumer.dead_letters.settings import ChosenSettings
 from consumer.kafka.offsets import topic_id_of
 from consumer.kafka.orphans import is_fenced
 from consumer.kafka.read_to_end import read_whole
-from consumer.kafka.transactions import PUBLISH_LIMIT, build_producer, record_size, wait_for_all
+from consumer.kafka.transactions import PublishTimes, build_producer, record_size, wait_for_all
 from consumer.kafka.watchdog import Watchdog
 from consumer.start import check_checksum, stop_on_signals
 from producer.base.connect import close_at_once, connect
@@ -43,7 +43,7 @@ LARGEST = 100 * 2**20
 """Bytes that the producer takes for a record; the input topic's own limit is checked before."""
 
 
-class ReplaySettings(ChosenSettings):
+class ReplaySettings(PublishTimes, ChosenSettings):
     """Put dead letters back on the input topic; those that were replayed before are passed over."""
 
     ids: str | None = Field(None, min_length=1, description="only these: a,b; each a post_id or topic/partition/offset")
@@ -100,10 +100,11 @@ def main(argv: list[str]) -> int:
         _print(settings, tally)
         if is_fenced(error) or isinstance(error, InvalidProducerEpochError):
             raise CommandError(
-                f"another replay of {settings.dead_letter_topic} has taken over, or a transaction outlived its "
-                "timeout; run it again for what is left, nothing is sent twice"
+                f"another replay of {settings.dead_letter_topic} has taken over, or a transaction took longer "
+                "than PUBLISH_TIMEOUT; run it again for what is left, nothing is sent twice"
             ) from None
-        raise CommandError(f"{error}; run it again for what is left, nothing is sent twice") from None
+        why = f"not taken within PUBLISH_TIMEOUT: {error}" if isinstance(error, KafkaTimeoutError) else error
+        raise CommandError(f"{why}; run it again for what is left, nothing is sent twice") from None
     _print(settings, tally)
     if stop.is_set():
         raise CommandError("stopped; run it again for what is left")
@@ -173,7 +174,7 @@ def _replay(settings: ReplaySettings, admin: Any, ids: set[str], tally: Tally, s
         done = receipts.read(settings, admin, topic_id) if receipts_topic in topics else set()
         back: list[Returning] = []
         size = 0
-        publish = _Publish(settings.input_topic, receipts_topic, topic_id, producer, tally)
+        publish = _Publish(settings.input_topic, receipts_topic, topic_id, producer, tally, settings)
         for record in read_whole(settings, CLIENT_ID, admin, settings.dead_letter_topic, "replaying", stop):
             if stop.is_set():
                 break
@@ -215,11 +216,12 @@ class _Publish:
     _topic_id: str
     _producer: KafkaProducer | None
     _tally: Tally
+    _settings: PublishTimes
     _watchdog: Watchdog = field(default_factory=Watchdog)
 
     def __call__(self, back: Sequence[Returning]) -> None:
         if self._producer is not None:
-            with self._watchdog.limit(PUBLISH_LIMIT, "replaying one transaction"):
+            with self._watchdog.limit(self._settings.publish_limit, "replaying one transaction"):
                 self._send(self._producer, back)
         self._tally.replayed.update(each.letter.reason or "without a reason" for each in back)
 
@@ -232,7 +234,7 @@ class _Publish:
             receipt = receipts.Receipt(topic_id=self._topic_id, partition=partition, offset=offset)
             key, value = receipt.to_record()
             sent.append(producer.send(self._receipts_topic, value, key, partition=0))
-        wait_for_all(sent)
+        wait_for_all(sent, self._settings.delivery_ms / 1000)
         producer.commit_transaction()
 
 

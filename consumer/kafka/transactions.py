@@ -9,19 +9,11 @@ from typing import Any
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaConnectionError, KafkaError
+from pydantic import Field
 
 from consumer.kafka.orphans import init_transactions
 from producer.base.connect import close_at_once
 from producer.base.settings import KafkaSettings
-
-REQUEST_TIMEOUT_MS = 10_000
-DELIVERY_TIMEOUT_MS = 12_000
-TRANSACTION_TIMEOUT_MS = 15_000
-PUBLISH_LIMIT = 45.0
-"""Seconds after which the watchdog ends the process: commit and abort wait without limit.
-
-They must grow in this order: a request gives up before its record, the record before its transaction, all before the
-watchdog."""
 
 RECORD_OVERHEAD = 256
 """Bytes that a record batch adds around one record, generously."""
@@ -29,8 +21,40 @@ COORDINATOR_PAUSE = 0.05
 """Seconds between two looks for a coordinator: until the cluster has another one, the dead one is the answer."""
 
 
+class PublishTimes(KafkaSettings):
+    """How long a publish may take, and its steps.
+
+    They grow in this order: a request gives up before its record, the record before its transaction, all before the
+    watchdog.
+    """
+
+    publish_timeout: float = Field(
+        15.0, ge=3, le=900, description="seconds after which the broker gives up what is being published"
+    )
+
+    @property
+    def request_ms(self) -> int:
+        """Milliseconds that one request may take."""
+        return int(self.publish_timeout * 1000 * 2 / 3)
+
+    @property
+    def delivery_ms(self) -> int:
+        """Milliseconds that a record may take, however often it is sent."""
+        return int(self.publish_timeout * 1000 * 4 / 5)
+
+    @property
+    def transaction_ms(self) -> int:
+        """Milliseconds after which the broker ends a transaction."""
+        return int(self.publish_timeout * 1000)
+
+    @property
+    def publish_limit(self) -> float:
+        """Seconds after which the watchdog ends the process: commit and abort wait without limit."""
+        return 3 * self.publish_timeout
+
+
 def build_producer(
-    settings: KafkaSettings, admin: Any, transactional_id: str, topics: Sequence[str], largest: int
+    settings: PublishTimes, admin: Any, transactional_id: str, topics: Sequence[str], largest: int
 ) -> KafkaProducer:
     """One that may begin a transaction; what its predecessors left open is ended.
 
@@ -51,10 +75,10 @@ def build_producer(
         transactional_id=transactional_id,
         acks="all",
         max_request_size=largest + RECORD_OVERHEAD,
-        request_timeout_ms=REQUEST_TIMEOUT_MS,
-        delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
-        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-        max_block_ms=REQUEST_TIMEOUT_MS,
+        request_timeout_ms=settings.request_ms,
+        delivery_timeout_ms=settings.delivery_ms,
+        transaction_timeout_ms=settings.transaction_ms,
+        max_block_ms=settings.request_ms,
         retry_backoff_ms=5,  # with 100 a transaction takes ten times as long (consumer/kafka/README.md, fact 13)
         batch_size=512 * 1024,
         metrics_enabled=False,
@@ -74,7 +98,7 @@ def record_size(key: bytes | None, value: bytes | None, headers: Sequence[tuple[
     return len(key or b"") + len(value or b"") + size + RECORD_OVERHEAD
 
 
-def wait_for_all(sent: Sequence[Any]) -> None:
+def wait_for_all(sent: Sequence[Any], timeout: float) -> None:
     """Wait until every send of a transaction has ended; raise the first failure.
 
     A commit can return normally although records of its transaction are lost (consumer/kafka/README.md, fact 7). So all
@@ -82,11 +106,12 @@ def wait_for_all(sent: Sequence[Any]) -> None:
 
     Args:
         sent: the futures of `send`.
+        timeout: seconds that the last of them may take.
 
     Raises:
         KafkaError: at least one record has not arrived.
     """
-    deadline = time.monotonic() + DELIVERY_TIMEOUT_MS / 1000 + 2
+    deadline = time.monotonic() + timeout + 2
     failure: Exception | None = None
     for future in sent:
         try:

@@ -13,7 +13,6 @@ from consumer import __version__
 from consumer.classify.factory import build_classifier
 from consumer.classify.pictures.pool import decoders
 from consumer.health import Health, serve
-from consumer.kafka.transactions import PUBLISH_LIMIT
 from consumer.label.assemble import assemble
 from consumer.label.live import Live
 from consumer.label.preflight import check_replica, check_topics
@@ -42,7 +41,7 @@ def main(argv: list[str]) -> int:
     settings = load(LabelSettings, "python -m consumer label", argv)
     begin(settings)
     metrics = LabelMetrics(REGISTRY)
-    health = Health(PUBLISH_LIMIT + settings.max_poll_interval)
+    health = Health(settings.publish_limit + settings.max_poll_interval)
     serve(settings.metrics_host, settings.metrics_port, REGISTRY, health)
     topics = check_topics(settings)
     check_replica(settings)

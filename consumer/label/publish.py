@@ -15,7 +15,7 @@ from kafka.errors import AuthorizationError, KafkaError
 
 from consumer.dead_letter import DeadLetter, LeftOut, to_record
 from consumer.kafka.orphans import orphaned_ids
-from consumer.kafka.transactions import TRANSACTION_TIMEOUT_MS, build_producer, record_size, wait_for_all
+from consumer.kafka.transactions import build_producer, record_size, wait_for_all
 from consumer.label.batch import Batch
 from consumer.label.group import build_admin
 from consumer.label.preflight import Topics
@@ -25,9 +25,6 @@ from producer.base.connect import close_at_once, connect
 from producer.base.logs import event
 
 log = logging.getLogger(__name__)
-
-LOOK_AGAIN = 2 * TRANSACTION_TIMEOUT_MS / 1000
-"""Seconds after a start or a leader's change until every transaction of before has timed out, and hangs if ever."""
 
 OFFSETS_TOPIC = "__consumer_offsets"
 """Kafka's own topic of committed offsets: they are part of the transactions, and hang with them."""
@@ -68,16 +65,24 @@ class Sink:
         self._topics = topics
         self._open = False  # whether a transaction may be open
         self._leaders: dict[tuple[str, int], int] = {}  # output partition -> epoch of its leader, at the last build
-        self._look_again_at = math.inf  # in monotonic seconds
+        self._look_again_at = math.inf  # monotonic; every transaction of before has timed out, and hangs if ever
         self._admin = build_admin(settings)
         self._producer = connect(settings, self._build_own)
         connect(settings, self.abort_orphaned_transactions)
 
-    def outgoing(self, batch: Batch, outcomes: Sequence[Outcome]) -> tuple[list[Outgoing], list[Outcome]]:
-        """The records to send, and the outcomes they stand for: a label too large for its topic is a dead letter."""
+    def outgoing(
+        self, batch: Batch, outcomes: Sequence[Outcome], is_too_slow: bool = False
+    ) -> tuple[list[Outgoing], list[Outcome]]:
+        """The records to send, and the outcomes they stand for.
+
+        Args:
+            batch: where they come from.
+            outcomes: of its records; a label too large for its topic becomes a dead letter.
+            is_too_slow: the line is, for all of them: each becomes a dead letter without its value.
+        """
         records, final = [], []
         for record, outcome in zip(batch.records, outcomes, strict=True):
-            out, settled = self._fitting(record, outcome, batch.topic_id)
+            out, settled = self._fitting(record, outcome, batch.topic_id, is_too_slow)
             records.append(out)
             final.append(settled)
         return records, final
@@ -93,7 +98,7 @@ class Sink:
         sent = [
             self._producer.send(out.topic, out.value, out.key, out.headers, partition=out.partition) for out in records
         ]
-        wait_for_all(sent)
+        wait_for_all(sent, self._settings.delivery_ms / 1000)
         self._producer.send_offsets_to_transaction(batch.offsets, batch.group)
         self._producer.commit_transaction()
         self._open = False
@@ -139,15 +144,30 @@ class Sink:
         except AuthorizationError as error:
             event(log, logging.WARNING, "may not look for transactions that the broker forgot", why=error)
 
+    def has_twin(self, batch: Batch) -> bool:
+        """Whether another living member of the group has this worker's name.
+
+        Args:
+            batch: says who we are.
+
+        Raises:
+            KafkaError: the broker does not answer.
+        """
+        own = (self._settings.member, batch.group.member_id)
+        return any(member["client_id"] == own[0] and member["member_id"] != own[1] for member in self._members())
+
     def _is_orphaned(self, transactional_id: str) -> bool:
         """Whether its worker, of this group, is gone; living workers end their own transactions."""
         group = self._settings.group_id
         others = {each["group_id"] for each in self._admin.list_groups()} - {group}
         if any(each.startswith(f"{group}-") and transactional_id.startswith(f"{each}-") for each in others):
             return False
-        members = self._admin.describe_groups([group])[group]["members"]
-        alive = {member["client_id"] for member in members} | {self._settings.member}
+        alive = {member["client_id"] for member in self._members()} | {self._settings.member}
         return transactional_id.startswith(f"{group}-") and transactional_id not in alive
+
+    def _members(self) -> list[dict[str, Any]]:
+        group = self._settings.group_id
+        return list(self._admin.describe_groups([group])[group]["members"])
 
     def close(self) -> None:
         """Close the producer; nothing is in flight then."""
@@ -160,7 +180,7 @@ class Sink:
     def _build_own(self) -> KafkaProducer:
         leaders = self._epochs()  # before: what changes from now on is seen by `check`
         producer = self._build(self._settings.member)
-        self._leaders, self._look_again_at = leaders, time.monotonic() + LOOK_AGAIN
+        self._leaders, self._look_again_at = leaders, time.monotonic() + 2 * self._settings.publish_timeout
         return producer
 
     def _build(self, name: str) -> KafkaProducer:
@@ -178,7 +198,10 @@ class Sink:
             for partition in topic["partitions"]
         }
 
-    def _fitting(self, record: Any, outcome: Outcome, topic_id: str) -> tuple[Outgoing, Outcome]:
+    def _fitting(self, record: Any, outcome: Outcome, topic_id: str, is_too_slow: bool) -> tuple[Outgoing, Outcome]:
+        if is_too_slow:
+            why = f"not taken within {self._settings.publish_timeout:g} s (PUBLISH_TIMEOUT)"
+            return self._without_value(record, outcome, topic_id, why)
         if isinstance(outcome, LabeledPost):
             out = self._label(record, outcome, topic_id)
             if out.size <= self._topics.output_limit:
@@ -191,10 +214,15 @@ class Sink:
         out = self._dead(record, outcome, topic_id)
         limit = self._topics.dead_letter_limit
         if out.size > limit:
-            why = f"the dead letter has up to {out.size} bytes; {out.topic} takes {limit}; it died of {outcome.reason}"
-            outcome = DeadLetter.without(LeftOut.everything(record, f"{why}: {outcome.message}"))
-            out = self._dead(record, outcome, topic_id)
+            why = f"the dead letter has up to {out.size} bytes; {out.topic} takes {limit}"
+            return self._without_value(record, outcome, topic_id, why)
         return out, outcome
+
+    def _without_value(self, record: Any, outcome: Outcome, topic_id: str, why: str) -> tuple[Outgoing, DeadLetter]:
+        if isinstance(outcome, DeadLetter):
+            why = f"{why}; it died of {outcome.reason}: {outcome.message}"
+        dead = DeadLetter.without(LeftOut.everything(record, why))
+        return self._dead(record, dead, topic_id), dead
 
     def _dead(self, record: Any, dead: DeadLetter, topic_id: str) -> Outgoing:
         key, value, headers = to_record(record, dead, self._settings.group_id, topic_id)

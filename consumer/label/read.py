@@ -97,12 +97,13 @@ class Source:
         """Subscribe; the group assigns partitions during the polls that follow."""
         self._consumer.subscribe([self._settings.input_topic], listener=self._rebalances)
 
-    def next_batch(self, oldest: Working | None) -> Batch | None:
+    def next_batch(self, oldest: Working | None, most: int) -> Batch | None:
         """Collect records until a batch is full or its first record has waited for BATCH_DEADLINE.
 
         Args:
             oldest: the oldest batch in flight. When it is done this returns at once, and what is collected
                 stays for the next call.
+            most: records of the batch.
 
         Returns:
             A batch, or None: nothing came, the oldest batch is done, or a stop was asked for.
@@ -112,9 +113,10 @@ class Source:
             KafkaError: expired or missing offsets among others; all lead to `resync`.
         """
         deadline = self._settings.batch_deadline
+        most = 1 if self._trials.is_on else most
         while True:
             self._raise_if_reassigned()
-            if by := self._collected.due(self._batch_size, deadline):
+            if by := self._collected.due(most, deadline):
                 return self._close(by)
             if self._stop.is_set() or (oldest is not None and oldest.done()):
                 return None
@@ -123,7 +125,7 @@ class Source:
             slice_ = POLL_SLICE if oldest is None else BUSY_SLICE
             if self._collected:
                 slice_ = min(slice_, deadline - self._collected.waited())
-            if not self._poll(slice_) and not self._collected:
+            if not self._poll(slice_, most) and not self._collected:
                 return None
 
     def check(self, batch: Batch) -> None:
@@ -258,11 +260,11 @@ class Source:
         self._lag.close()
         self._admin.close()
 
-    def _poll(self, seconds: float) -> bool:
+    def _poll(self, seconds: float, most: int) -> bool:
         try:
             with self._watchdog.limit(POLL_LIMIT, "reading records"):
                 found = self._consumer.poll(
-                    timeout_ms=max(0, int(seconds * 1000)), max_records=self._batch_size - len(self._collected)
+                    timeout_ms=max(0, int(seconds * 1000)), max_records=most - len(self._collected)
                 )
         except (CorruptRecordError, UnsupportedCodecError) as error:
             # Polled again this consumer would spin without end (consumer/kafka/README.md, fact 21).
@@ -302,10 +304,6 @@ class Source:
             self._consumer.seek(partition, offset)
         except ValueError:  # no longer assigned
             raise Reassigned("the group was rebalanced") from None
-
-    @property
-    def _batch_size(self) -> int:
-        return 1 if self._trials.is_on else self._settings.batch_size
 
     @property
     def _is_reassigned(self) -> bool:

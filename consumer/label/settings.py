@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from consumer.classify.settings import ClassifySettings
 from consumer.health import MetricsSettings
+from consumer.kafka.transactions import PublishTimes
 from producer.base.logs import LogSettings
 from producer.base.settings import Settings, TopicSettings
 
@@ -18,7 +19,7 @@ class BatchSettings(Settings):
     batch_deadline: float = Field(0.2, ge=0, le=60, description="seconds a batch waits for more posts after its first")
 
 
-class LabelSettings(TopicSettings, ClassifySettings, BatchSettings, MetricsSettings, LogSettings):
+class LabelSettings(PublishTimes, TopicSettings, ClassifySettings, BatchSettings, MetricsSettings, LogSettings):
     """Label the posts of the input topic until SIGTERM or Ctrl-C; each post comes out exactly once."""
 
     group_id: str = Field("placestream", min_length=1, description="consumer group of the workers")

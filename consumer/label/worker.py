@@ -7,14 +7,13 @@ Three kinds of threads: *main* (this loop; it alone touches consumer and produce
 import logging
 import threading
 import time
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from kafka.errors import (
     AuthorizationError,
-    CommitFailedError,
     KafkaError,
     LogTruncationError,
     NoOffsetForPartitionError,
@@ -26,13 +25,13 @@ from consumer.classify.classifier import Classifier
 from consumer.dead_letter import DeadLetter
 from consumer.health import Health
 from consumer.kafka.orphans import is_fenced
-from consumer.kafka.transactions import PUBLISH_LIMIT
 from consumer.kafka.watchdog import Watchdog
 from consumer.label.batch import Batch
 from consumer.label.breaker import Breaker
 from consumer.label.encode import Inference, InFlight
 from consumer.label.group import Reassigned, TooSlow
 from consumer.label.live import Live
+from consumer.label.pace import Pace
 from consumer.label.publish import Outcome, Sink
 from consumer.label.read import POLL_SLICE, Source, Stuck
 from consumer.label.settings import LabelSettings
@@ -52,10 +51,6 @@ REJOIN_AFTER = 8
 """Failed recoveries in a row after which the worker leaves the group and joins again: that wakes a coordinator up."""
 HIDDEN_AFTER = 5.0
 """Seconds without a record, short of the end, after which the reason is looked for."""
-MOST_FAILURES = 5
-"""Refusals of one batch, by a broker that answers, before the worker gives up (consumer/kafka/README.md, fact 16)."""
-
-
 LONGEST_TURN = 2.0
 """Seconds between two turns of the loop that are not spent on publishing or going back."""
 ENCODE_LIMIT = 0.8
@@ -110,7 +105,7 @@ class Worker:
         self.dead = 0  # dead letters committed
         self._pause = 0.0  # seconds before the next recovery
         self._in_flight: deque[InFlight] = deque()
-        self._refused: Counter[tuple[str, int, int]] = Counter()  # first record of a batch -> refusals
+        self._pace = Pace(settings.batch_size, settings)
         self._join_by = time.monotonic() + settings.startup_timeout
         self._progress_at = time.monotonic()
         self._said_hidden = False
@@ -145,7 +140,7 @@ class Worker:
             try:
                 oldest = self._in_flight[0] if self._in_flight else None
                 if len(self._in_flight) < self._source.most_in_flight:
-                    batch = self._source.next_batch(oldest)
+                    batch = self._source.next_batch(oldest, self._pace.most)
                     if batch:
                         self._in_flight.append(self._inference.start(batch))
                 elif oldest:
@@ -163,7 +158,7 @@ class Worker:
         """Settle a batch and publish it, or nothing of it."""
         batch, outcomes = flight.batch, self._outcomes(flight, timeout)
         started = time.monotonic()
-        records, outcomes = self._sink.outgoing(batch, outcomes)
+        records, outcomes = self._sink.outgoing(batch, outcomes, self._pace.is_too_slow(batch))
         failed = [
             isinstance(each, DeadLetter) for each in outcomes if not isinstance(each, DeadLetter) or each.may_be_ours
         ]
@@ -171,16 +166,17 @@ class Worker:
         self._source.check(batch)
         self._sink.check()
         try:
-            with self._watchdog.limit(PUBLISH_LIMIT, "publishing a batch"):
+            with self._watchdog.limit(self._settings.publish_limit, "publishing a batch"):
                 self._sink.publish(batch, records)
         except (KafkaError, ValueError) as error:
-            if is_fenced(error):
+            took = time.monotonic() - started
+            if is_fenced(error) and (took < self._settings.transaction_ms / 1000 or self._sink.has_twin(batch)):
                 raise CommandError(
-                    f"fenced: another worker uses replica {self._settings.replica} of group {self._settings.group_id}, "
-                    f"or the transaction outlived its timeout; nothing of this batch was published ({error})"
+                    f"fenced: another worker uses replica {self._settings.replica} of group {self._settings.group_id}; "
+                    f"nothing of this batch was published ({error})"
                 ) from None
             self._metrics.transactions.labels("aborted").inc()
-            self._count_refusal(batch, error)
+            self._pace.record_failure(batch, sum(each.size for each in records), took, error)
             raise PublishFailed(f"{type(error).__name__}: {error}") from error
         self._breaker.remember(failed)
         self._record_published(batch, outcomes, time.monotonic() - started)
@@ -202,7 +198,7 @@ class Worker:
         while not self._stop.is_set():
             self._turn()
             try:
-                with self._watchdog.limit(2 * PUBLISH_LIMIT, "going back to the committed offsets"):
+                with self._watchdog.limit(2 * self._settings.publish_limit, "going back to the committed offsets"):
                     self._sink.recover()
                     if failures:
                         self._sink.abort_orphaned_transactions()
@@ -215,7 +211,7 @@ class Worker:
             except Recoverable as error:
                 if isinstance(error, AuthorizationError) and not self._has_joined:
                     raise CommandError(f"the broker refused: {error}") from None
-                self._refused.clear()  # the broker is away: that is no refusal
+                self._pace.forget_refusals()
                 event(log, logging.WARNING, "the broker does not let it go on", why=error, again_in=f"{pause:g}s")
                 self._stop.wait(pause)
                 pause, failures = min(pause * 2, 5.0), failures + 1
@@ -265,8 +261,7 @@ class Worker:
         """Count, log and show a batch that is committed."""
         metrics, now = self._metrics, time.time()
         self._pause = 0.0
-        for where in [where for where in self._refused if where[:2] in batch.offsets]:
-            del self._refused[where]
+        self._pace.record_commit(batch, seconds)
         self._progress_at = time.monotonic()
         metrics.last_progress.set(now)
         metrics.transactions.labels("committed").inc()
@@ -308,23 +303,6 @@ class Worker:
                 partition=record.partition,
                 offset=record.offset,
                 why=first.message,
-            )
-
-    def _count_refusal(self, batch: Batch, error: Exception) -> None:
-        """End the worker when the same batch is refused again and again: waiting does not help.
-
-        Raises:
-            CommandError: it is.
-        """
-        if isinstance(error, CommitFailedError):  # fenced as stale: the group has moved on, the records are others' now
-            return
-        first = batch.records[0]
-        where = (first.topic, first.partition, first.offset)
-        self._refused[where] += 1
-        if self._refused[where] >= MOST_FAILURES:
-            raise CommandError(
-                f"the broker answers, but refused {MOST_FAILURES} times the batch that begins at {first.topic}/"
-                f"{first.partition} offset {first.offset}; nothing of it was published: {error}"
             )
 
     def _turn(self) -> None:

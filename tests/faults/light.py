@@ -14,7 +14,7 @@ from typing import Any
 
 from kafka import TopicPartition
 
-from consumer.kafka import transactions
+from consumer.kafka.transactions import PublishTimes
 from consumer.label.batch import Batch, Working
 from consumer.label.encode import Inference, InFlight
 from consumer.label.publish import Outgoing, Sink
@@ -37,7 +37,9 @@ WINDOWS = (
 WINDOW = os.environ.get("FAULTS_WINDOW")
 SIGNAL = signal.Signals[os.environ.get("FAULTS_SIGNAL", "SIGKILL")]
 SHOW_BATCHES = "FAULTS_SHOW_BATCHES" in os.environ
-transactions.TRANSACTION_TIMEOUT_MS = int(os.environ.get("FAULTS_TRANSACTION_MS", transactions.TRANSACTION_TIMEOUT_MS))
+if "FAULTS_TRANSACTION_MS" in os.environ:
+    patched: Any = PublishTimes
+    patched.transaction_ms = int(os.environ["FAULTS_TRANSACTION_MS"])
 left = int(os.environ.get("FAULTS_AT", "1"))
 
 
@@ -56,8 +58,8 @@ def do() -> None:
 
 
 class FaultySource(Source):
-    def next_batch(self, oldest: Working | None) -> Batch | None:
-        batch = super().next_batch(oldest)
+    def next_batch(self, oldest: Working | None, most: int) -> Batch | None:
+        batch = super().next_batch(oldest, most)
         if batch:
             reach("after poll")
         return batch

@@ -1,7 +1,8 @@
-"""A proxy in front of a broker that knows one request, EndTxn, and can do something to the connection around it."""
+"""A proxy in front of a broker: it can be slow, and do something to the connection around one request, EndTxn."""
 
 import asyncio
 import contextlib
+import math
 import threading
 from collections import Counter
 from concurrent.futures import Future
@@ -28,6 +29,7 @@ class Proxy:
     def __init__(self, listen: int, upstream: int) -> None:
         self.address = f"{HOST}:{listen}"
         self.done: Counter[Fault] = Counter()
+        self.bytes_per_second = math.inf  # towards the broker, on each connection
         self._listen, self._upstream = listen, upstream
         self._next: Fault | None = None
         self._loop = asyncio.new_event_loop()
@@ -97,6 +99,7 @@ class Proxy:
                     self.done[fault] += 1
                     return
                 unheard[request[4:8]] = fault
+            await asyncio.sleep(len(request) / self.bytes_per_second)
             broker.write(length + request)
             await broker.drain()
 

@@ -15,7 +15,6 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from consumer.kafka.transactions import DELIVERY_TIMEOUT_MS
 from consumer.label.batch import Batch
 from consumer.label.encode import Inference, InFlight
 from consumer.label.publish import Outgoing, Sink
@@ -92,7 +91,7 @@ class RefusedSink(Sink):
             return  # wait for a batch of which only some can expire
         partition, _ = partitions.most_common()[-1]
         accumulator = self._producer._accumulator
-        append, long_ago = accumulator.append, time.monotonic() - DELIVERY_TIMEOUT_MS / 1000
+        append, long_ago = accumulator.append, time.monotonic() - self._settings.delivery_ms / 1000
 
         def append_long_ago(to: TopicPartition, *arguments: Any, **options: Any) -> Any:
             if to != partition:

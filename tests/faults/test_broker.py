@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.kafka.transactions import DELIVERY_TIMEOUT_MS
 from deploy.local.stack import Stack
 from tests.conftest import wait_until
 from tests.faults.feed import feeding
@@ -51,14 +50,14 @@ def test_workers_outlive_a_broker_that_is_frozen_beyond_every_timeout_of_a_send(
 ) -> None:
     broker = stack.broker
     assert broker.pid
-    pool.start(*NAMES)
+    pool.start(*NAMES, flags=("--publish-timeout", "10"))
     with feeding(stack, pool.topics, seed) as feed:
         pool.wait_published(*NAMES)
         early = len(pool.mended)
         before = went_back(pool)
         os.kill(broker.pid, signal.SIGSTOP)
         try:
-            time.sleep(DELIVERY_TIMEOUT_MS / 1000)  # that long it does not answer: that is the fault
+            time.sleep(8)  # that long it does not answer: that is the fault
             wait_until(lambda: went_back(pool) > before, what="a worker gives up on its batch")
         finally:
             os.kill(broker.pid, signal.SIGCONT)

@@ -10,7 +10,6 @@ import yaml
 
 from consumer import __version__
 from consumer.count.settings import CountSettings
-from consumer.kafka.transactions import PUBLISH_LIMIT
 from consumer.label.settings import LabelSettings
 from deploy.local.kafka_jars import VERSION
 from producer.base.settings import KafkaSettings
@@ -137,7 +136,8 @@ def test_every_variable_is_a_setting_of_its_command(name: str, monkeypatch: pyte
 
 def test_a_stop_gives_a_worker_the_time_it_may_take() -> None:
     grace = int(SERVICES["label"]["stop_grace_period"].removesuffix("s"))
-    assert grace > load_settings(LabelSettings, "label", []).drain_timeout + PUBLISH_LIMIT
+    default = load_settings(LabelSettings, "label", [])
+    assert grace > default.drain_timeout + default.publish_limit
 
 
 def test_the_gpu_worker_reserves_a_gpu_and_has_a_name_and_an_image_of_its_own() -> None:

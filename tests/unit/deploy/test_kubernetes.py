@@ -10,7 +10,6 @@ import yaml
 
 from consumer import __version__
 from consumer.count.settings import CountSettings
-from consumer.kafka.transactions import PUBLISH_LIMIT
 from consumer.label.settings import LabelSettings
 from producer.base.settings import KafkaSettings
 from producer.base.settings import load as load_settings
@@ -166,8 +165,11 @@ def test_a_worker_keeps_its_name_so_that_its_transactional_id_outlives_the_pod()
 
 
 def test_a_worker_has_the_time_to_publish_what_is_in_flight() -> None:
-    drain = load_settings(LabelSettings, "label", []).drain_timeout
-    assert LABEL["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > drain + PUBLISH_LIMIT
+    default = load_settings(LabelSettings, "label", [])
+    assert (
+        LABEL["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+        > default.drain_timeout + default.publish_limit
+    )
 
 
 @pytest.mark.parametrize(("kind", "name", "settings"), WORKLOADS[:2])

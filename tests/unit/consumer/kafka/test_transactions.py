@@ -13,9 +13,9 @@ def test_every_send_is_looked_at_and_the_first_failure_raised() -> None:
     sent = [Mock(**{"get.side_effect": error}) for error in errors]
 
     with pytest.raises(KafkaTimeoutError, match="expired"):
-        wait_for_all(sent)
+        wait_for_all(sent, 1)
     assert all(each.get.called for each in sent)
-    wait_for_all(sent[:1])
+    wait_for_all(sent[:1], 1)
 
 
 def test_a_commit_whose_coordinator_refuses_the_connection_is_sent_again() -> None:

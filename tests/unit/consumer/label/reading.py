@@ -145,6 +145,7 @@ class Line:
         monkeypatch.setattr("consumer.label.batch.time", self.clock)
         settings = LabelSettings.model_validate({"batch_size": 4, "batch_deadline": 60, "stop_at_end": stop_at_end})
         self.source = Source(settings, LabelMetrics(CollectorRegistry()), Watchdog(), threading.Event())
+        self.most = settings.batch_size
         self.source.join()
         for number in (0, 1):
             self.broker.committed.setdefault(at(number), OffsetAndMetadata(0, "", -1))
@@ -155,7 +156,7 @@ class Line:
         """The next batch, as the worker gets it: what is raised leads to `resync`."""
         for _ in range(PATIENCE):
             try:
-                if batch := self.source.next_batch(None):
+                if batch := self.source.next_batch(None, self.most):
                     return batch
             except Reassigned:
                 self.source.resync()
@@ -165,7 +166,7 @@ class Line:
         """Read so many records, short of a batch: the oldest batch in flight is done, and they stay for the next."""
         whole = self.broker.logs[at(0)]
         self.broker.logs[at(0)] = whole[: self.consumer.positions[at(0)] + number]
-        assert self.source.next_batch(InFlight(polls=1)) is None
+        assert self.source.next_batch(InFlight(polls=1), self.most) is None
         self.broker.logs[at(0)] = whole
 
 

@@ -11,7 +11,7 @@ from kafka.errors import ClusterAuthorizationFailedError, KafkaTimeoutError
 
 from consumer.label import publish as publishing
 from consumer.label.batch import Batch
-from consumer.label.publish import LOOK_AGAIN, LeadersChanged, Outgoing, Sink
+from consumer.label.publish import LeadersChanged, Outgoing, Sink
 from consumer.label.settings import LabelSettings
 from tests.unit.consumer.label.records import record
 
@@ -41,6 +41,7 @@ class BareSink(Sink):
     """Without a broker."""
 
     def __init__(self, producer: Any) -> None:
+        self._settings = LabelSettings.model_validate({"replica": "own"})
         self._producer = producer
         self._open = False
         self._look_again_at = math.inf
@@ -92,7 +93,6 @@ class WatchingSink(BareSink):
 
     def __init__(self, cluster: Cluster) -> None:
         super().__init__(LosingProducer(set()))
-        self._settings = LabelSettings.model_validate({"replica": "own"})
         self._admin = cluster
         self._leaders = self._epochs()
         self.built: list[str] = []
@@ -147,7 +147,7 @@ def test_what_the_dead_left_is_ended_after_a_leader_changed_and_once_more_when_i
     watch.sink.recover()
     assert watch.sink.built == ["placestream-own", "placestream-dead"]
 
-    watch.now += LOOK_AGAIN - 1
+    watch.now += 2 * watch.sink._settings.publish_timeout - 1
     watch.sink.check()
     assert len(watch.sink.built) == 2
     watch.now += 2

@@ -30,7 +30,7 @@ def test_a_batch_has_its_records_and_the_offset_behind_them(line: Line) -> None:
 def test_the_loop_has_its_turn_while_the_model_is_busy_and_nothing_comes(line: Line) -> None:
     line.broker.logs[at(0)].clear()
 
-    assert line.source.next_batch(InFlight()) is None
+    assert line.source.next_batch(InFlight(), line.most) is None
 
 
 def test_what_is_collected_stays_for_the_next_batch(line: Line) -> None:
@@ -238,7 +238,7 @@ def test_a_group_that_moves_on_while_it_looks_is_joined_again_by_the_next_poll(
     line.consumer.during_poll.append(lambda: line.consumer.give(0))
 
     with pytest.raises(Reassigned):
-        line.source.next_batch(None)
+        line.source.next_batch(None, line.most)
 
 
 def test_a_group_that_does_not_answer_is_joined_again_and_at_the_start_sooner(line: Line) -> None:

@@ -4,13 +4,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
-from kafka.errors import CommitFailedError, KafkaError, KafkaTimeoutError, ProducerFencedError
+from kafka.errors import (
+    CommitFailedError,
+    KafkaError,
+    KafkaTimeoutError,
+    NotEnoughReplicasError,
+    ProducerFencedError,
+)
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
@@ -18,16 +25,16 @@ from consumer.classify.classifier import Classifier
 from consumer.classify.decision import Decision
 from consumer.dead_letter import DeadLetter
 from consumer.health import Health
-from consumer.kafka.transactions import PUBLISH_LIMIT
 from consumer.label.batch import Batch, Working
 from consumer.label.encode import Inference
 from consumer.label.group import Reassigned
 from consumer.label.live import Live
+from consumer.label.pace import LARGE, MOST_FAILURES, MOST_TIMEOUTS
 from consumer.label.preflight import Topics
 from consumer.label.publish import LeadersChanged, Outcome, Outgoing, Sink
 from consumer.label.read import MOST_IN_FLIGHT
 from consumer.label.settings import LabelSettings
-from consumer.label.worker import MOST_FAILURES, Hanging, Worker
+from consumer.label.worker import Hanging, Worker
 from consumer.labeled_post import LabeledPost
 from consumer.metrics import LabelMetrics
 from producer.base.errors import CommandError
@@ -59,10 +66,10 @@ class LogSource:
     def has_joined(self) -> bool:
         return True
 
-    def next_batch(self, oldest: Working | None) -> Batch | None:
+    def next_batch(self, oldest: Working | None, most: int) -> Batch | None:
         if act := self.before_batch.pop(self.position, None):
             act()
-        found = tuple(self.records[self.position : self.position + 2])
+        found = tuple(self.records[self.position : self.position + most])
         if not found:
             return None
         self.position += len(found)
@@ -109,17 +116,25 @@ class FailingSink(Sink):
         self.unsure: deque[Exception | None] = deque()
         self.recoveries = 0
         self.outcomes: list[Outcome] = []
+        self.twin = False
+        self.sizes: list[int] = []  # of the batches, the refused ones too
 
-    def outgoing(self, batch: Batch, outcomes: Sequence[Outcome]) -> tuple[list[Outgoing], list[Outcome]]:
-        records, final = super().outgoing(batch, outcomes)
+    def outgoing(
+        self, batch: Batch, outcomes: Sequence[Outcome], is_too_slow: bool = False
+    ) -> tuple[list[Outgoing], list[Outcome]]:
+        records, final = super().outgoing(batch, outcomes, is_too_slow)
         self.outcomes += final
         return records, final
 
     def publish(self, batch: Batch, records: Sequence[Outgoing]) -> None:
+        self.sizes.append(len(records))
         if self.failures and (failure := self.failures.popleft()):
             raise failure
         self.published += [out.key.decode() for out in records if out.key]
         self.source.committed_offset = batch.offsets[POSTS].offset
+
+    def has_twin(self, batch: Batch) -> bool:
+        return self.twin
 
     def check(self) -> None:
         if self.unsure and (failure := self.unsure.popleft()):
@@ -227,13 +242,60 @@ def test_being_fenced_ends_the_worker_and_names_the_replica(error: Exception) ->
     assert line.sink.published == []
 
 
-def test_a_batch_that_is_refused_again_and_again_ends_the_worker_with_its_place() -> None:
+@pytest.mark.parametrize("twin", [False, True])
+def test_a_worker_whose_transaction_outlived_its_time_goes_on_unless_another_has_its_name(
+    twin: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     line = Line(4)
-    line.sink.failures.extend([KafkaTimeoutError("too large")] * 9)
+    line.sink.failures.append(ProducerFencedError())
+    line.sink.twin = twin
+    monkeypatch.setattr(LabelSettings, "transaction_ms", 0)
 
-    with pytest.raises(CommandError, match=r"posts/0 offset 0.*too large"):
+    with pytest.raises(CommandError, match="another worker uses replica me") if twin else nullcontext():
         line.run()
-    assert line.source.resyncs == 4
+    assert line.sink.published == ([] if twin else ids(4))
+
+
+@pytest.mark.parametrize(
+    ("error", "why", "halved"),
+    [(NotEnoughReplicasError("1"), "refused", 0), (KafkaTimeoutError("2"), "PUBLISH_TIMEOUT", 1)],
+)
+def test_a_batch_that_is_refused_again_and_again_ends_the_worker_with_its_place(
+    error: Exception, why: str, halved: int
+) -> None:
+    line = Line(4)
+    line.sink.failures.extend([error] * 9)
+
+    with pytest.raises(CommandError, match=rf"{why}.*posts/0 offset 0.*{error.args[0]}"):
+        line.run()
+    assert line.source.resyncs == halved + MOST_FAILURES - 1
+
+
+def test_what_is_not_taken_in_time_comes_again_in_parts_which_grow_again() -> None:
+    line = Line(24, batch_size=8)
+    line.sink.failures.extend([KafkaTimeoutError("8"), KafkaTimeoutError("4")])
+
+    line.run()
+
+    assert line.sink.published == ids(24)
+    assert line.sink.sizes[:3] == [8, 4, 2]
+    assert 8 in line.sink.sizes[3:]
+
+
+@pytest.mark.parametrize("value", [b"no picture", picture("red")], ids=["dead", "labelled"])
+def test_a_large_record_that_is_never_taken_in_time_goes_without_its_value(value: bytes) -> None:
+    line = Line(0, records=[record(0, value, key=bytes(2 * LARGE)), record(1, picture("red"))], batch_size=1)
+    line.sink.failures.extend([KafkaTimeoutError("slow")] * MOST_TIMEOUTS)
+
+    line.run()
+
+    too_large, labelled = line.sink.outcomes[MOST_TIMEOUTS:]
+    assert isinstance(too_large, DeadLetter)
+    assert too_large.reason == "record_too_large"
+    assert "PUBLISH_TIMEOUT" in too_large.message
+    assert too_large.left_out is not None
+    assert too_large.left_out.value_bytes == len(value)
+    assert isinstance(labelled, LabeledPost)
 
 
 def test_being_outrun_by_a_rebalance_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -382,7 +444,7 @@ def test_a_dead_letter_too_large_for_its_topic_goes_without_the_value_and_ends_n
 def test_joining_must_end_within_the_startup_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     line = Line(2, startup_timeout=0.001)
     monkeypatch.setattr(line.source, "has_joined", lambda: False)
-    monkeypatch.setattr(line.source, "next_batch", lambda oldest: line.stop.wait(0.01) and None)
+    monkeypatch.setattr(line.source, "next_batch", lambda oldest, most: line.stop.wait(0.01) and None)
 
     with pytest.raises(CommandError, match="STARTUP_TIMEOUT"):
         line.run()
@@ -408,5 +470,6 @@ def test_a_publish_and_a_recovery_happen_within_a_limit(monkeypatch: pytest.Monk
 
     line.run()
 
-    back = {(2 * PUBLISH_LIMIT, "going back to the committed offsets")}
-    assert seen == {"publish": {(PUBLISH_LIMIT, "publishing a batch")}, "recover": back, "resync": back}
+    limit = 3 * line.settings.publish_timeout
+    back = {(2 * limit, "going back to the committed offsets")}
+    assert seen == {"publish": {(limit, "publishing a batch")}, "recover": back, "resync": back}
