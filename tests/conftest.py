@@ -18,6 +18,7 @@ import pytest
 import redis
 from kafka import KafkaAdminClient
 
+from deploy.local import kafka_jars
 from deploy.local.stack import Stack
 from producer.topics import CreateSettings, create_topics
 from tests.forked import Forked
@@ -25,6 +26,7 @@ from tests.tools import pytest_terminal_summary  # noqa: F401 # a hook of pytest
 
 ROOT = Path(__file__).parents[1]
 
+kafka_jars.VERSION = os.environ.get("TESTS_KAFKA", kafka_jars.VERSION)  # see deploy/BROKERS.md
 PATIENCE = float(os.environ.get("TESTS_PATIENCE", "300"))
 """Seconds for what must happen: so many that only what never happens takes longer, on whatever machine."""
 

@@ -20,7 +20,7 @@ from consumer.count.settings import CounterSettings
 from consumer.count.store import Offsets
 from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.lag import Behind, Partitions
-from consumer.kafka.offsets import ROUND_TRIP_MS, ends_of, look_up, topic_id_of
+from consumer.kafka.offsets import ROUND_TRIP_MS, ends_of, is_same_topic, look_up, topic_id_of
 from consumer.kafka.read_to_end import POLL_MS, Silence, offsets_bar
 from consumer.labeled_post import LabeledPost, parse_or_skip
 from consumer.metrics import CountMetrics
@@ -88,7 +88,7 @@ class Reader:
             KafkaError: the broker does not answer.
             CommandError: the topic is another one than at the start.
         """
-        if self._topic_id() != self.topic_id:
+        if not is_same_topic(self._topic_id(), self.topic_id):
             raise CommandError(
                 f"topic {self._topic} was deleted and created again: its counters are of the old one; "
                 "`python -m consumer recount` counts the new one"
@@ -243,7 +243,8 @@ class Reader:
     def _look(self) -> None:
         self._looked_at = time.monotonic()
         topic_id, partitions = look_up(self._admin, self._topic)
-        if topic_id != self.topic_id or (self._until is None and len(partitions) != len(self._stands)):
+        has_grown = self._until is None and len(partitions) != len(self._stands)
+        if has_grown or not is_same_topic(topic_id, self.topic_id):
             raise KafkaError(f"topic {self._topic} has changed")
 
     def _topic_id(self) -> str:

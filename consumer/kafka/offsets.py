@@ -1,13 +1,20 @@
 """Which topic a name means now, and where its partitions begin and end; no open transaction hides anything."""
 
+import logging
 import struct
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+from uuid import UUID
 
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import for_code
 from kafka.protocol.consumer.fetch import FetchRequest
+
+from producer.base.logs import event
+
+log = logging.getLogger(__name__)
 
 ROUND_TRIP_MS = 5_000
 """How long one question to the broker may take, in milliseconds."""
@@ -24,15 +31,34 @@ class Ends:
 def look_up(admin: KafkaAdminClient, topic: str) -> tuple[str, list[TopicPartition]]:
     """The topic's id, which a topic recreated under the same name does not share, and its partitions.
 
+    Empty: the broker gives topics none.
+
     Raises:
         KafkaError: the broker did not answer, or has no such topic.
     """
     (described,) = admin.describe_topics([topic])
     if described["error_code"]:
         raise for_code(described["error_code"])(f"topic {topic}")
-    return str(described["topic_id"]), [
-        TopicPartition(topic, each["partition_index"]) for each in described["partitions"]
-    ]
+    found = described.get("topic_id")  # no such field before version 10 of the answer
+    topic_id = str(found) if found and found != UUID(int=0) else ""
+    if not topic_id:
+        _say_that_topics_have_no_ids()
+    return topic_id, [TopicPartition(topic, each["partition_index"]) for each in described["partitions"]]
+
+
+def is_same_topic(one: str, other: str) -> bool:
+    """Whether two topic ids may be of the same topic; an empty one says nothing."""
+    return not (one and other) or one == other
+
+
+@cache
+def _say_that_topics_have_no_ids() -> None:
+    event(
+        log,
+        logging.WARNING,
+        "the broker gives topics no ids: one that is deleted and created anew under its name is not noticed "
+        "(deploy/BROKERS.md)",
+    )
 
 
 def topic_id_of(admin: KafkaAdminClient, topic: str) -> str:

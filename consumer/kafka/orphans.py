@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -19,6 +20,7 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailedError,
     TransactionalIdNotFoundError,
+    UnsupportedVersionError,
 )
 
 from producer.base.logs import event
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 TO_COMMIT = (TransactionState.PREPARE_COMMIT, TransactionState.COMPLETE_COMMIT)
 ENDED = (TransactionState.COMPLETE_COMMIT, TransactionState.COMPLETE_ABORT, TransactionState.EMPTY)
 """States in which the coordinator thinks that nothing is open: what is open then, hangs."""
+CANNOT_LOOK = (AuthorizationError, UnsupportedVersionError)
+"""What a broker answers that does not let us look, or that is too old for it."""
 OTHERS = 3.0
 """Seconds for another worker that has initialised the id just now, and knows what was decided, to write its markers."""
 
@@ -76,8 +80,8 @@ def init_transactions(
         if before.open and before.state == TransactionState.EMPTY:
             time.sleep(OTHERS)
             before = look(admin, transactional_id, topics)
-    except AuthorizationError as error:
-        event(log, logging.WARNING, "may not look for transactions that the broker forgot", why=error)
+    except CANNOT_LOOK as error:
+        say_that_it_cannot_look(error)
         before = None
     try:
         producer.init_transactions()
@@ -204,6 +208,24 @@ def _write_commit_marker(admin: Any, spec: AbortTransactionSpec) -> None:
         admin._abort_transaction_process_response(await admin._manager.send(request, node_id=leader), spec)
 
     admin._manager.run(write)
+
+
+def say_that_it_cannot_look(error: Exception) -> None:
+    """Say why nothing is known of transactions that the broker forgot; of its version only once."""
+    if isinstance(error, UnsupportedVersionError):
+        _say_that_the_broker_cannot()
+    else:
+        event(log, logging.WARNING, "may not look for transactions that the broker forgot", why=error)
+
+
+@cache
+def _say_that_the_broker_cannot() -> None:
+    event(
+        log,
+        logging.WARNING,
+        "the broker cannot say which transactions it forgot, as Apache Kafka can from 3.0 on: one that hangs hides all "
+        "that follows (deploy/BROKERS.md)",
+    )
 
 
 def is_fenced(error: Exception) -> bool:

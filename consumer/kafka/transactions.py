@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaConnectionError, KafkaError
+from kafka.errors import InvalidTransactionTimeoutError, KafkaConnectionError, KafkaError
 from pydantic import Field
 
 from consumer.kafka.orphans import init_transactions
 from producer.base.connect import close_at_once
+from producer.base.errors import CommandError
 from producer.base.settings import KafkaSettings
 
 RECORD_OVERHEAD = 256
@@ -67,6 +68,7 @@ def build_producer(
 
     Raises:
         KafkaError: the broker does not answer, or refuses.
+        CommandError: PUBLISH_TIMEOUT is too long for it.
     """
     producer = KafkaProducer(
         **settings.kafka(),
@@ -86,8 +88,13 @@ def build_producer(
     try:
         keep_asking_for_coordinator(producer)
         init_transactions(producer, admin, transactional_id, topics)
-    except KafkaError:
+    except KafkaError as error:
         close_at_once(producer)
+        if isinstance(error, InvalidTransactionTimeoutError):
+            raise CommandError(
+                f"PUBLISH_TIMEOUT ({settings.publish_timeout:g} s) is longer than the broker's "
+                "transaction.max.timeout.ms allows"
+            ) from None
         raise
     return producer
 

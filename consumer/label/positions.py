@@ -10,7 +10,7 @@ from dataclasses import replace
 from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
-from consumer.kafka.offsets import ROUND_TRIP_MS, Ends, ends_of, topic_id_of
+from consumer.kafka.offsets import ROUND_TRIP_MS, Ends, ends_of, is_same_topic, topic_id_of
 from consumer.label.offset_metadata import Note
 from consumer.label.published import Published
 from consumer.metrics import LabelMetrics
@@ -55,7 +55,7 @@ class Positions:
         Raises:
             KafkaError: the broker did not answer, or has no such topic now.
         """
-        return topic_id_of(self._admin, self._topic) != self._topic_id
+        return not is_same_topic(topic_id_of(self._admin, self._topic), self._topic_id)
 
     def look_again(self) -> None:
         """Go on with the topic that the name means now.
@@ -64,7 +64,7 @@ class Positions:
             KafkaError: the broker did not answer, or has no such topic now.
         """
         now = topic_id_of(self._admin, self._topic)
-        if now == self._topic_id:
+        if is_same_topic(now, self._topic_id):
             return
         event(
             log,
@@ -134,7 +134,7 @@ class Positions:
         said = {
             partition: after.offset if after else 0
             for partition, after in committed.items()
-            if after is None or self._of(after) == self._topic_id
+            if after is None or self._is_ours(after)
         }
         known = {partition: max(offset, self._known.get(partition, 0)) for partition, offset in said.items()}
         for partition, offset in (known | self._published.beyond(known, self._topic_id)).items():
@@ -151,9 +151,9 @@ class Positions:
                     going_on_at=offset,
                 )
 
-    def _of(self, committed: OffsetAndMetadata) -> str:
-        """The id of the topic that an offset was committed for; without one, of this topic."""
-        return Note.of(committed.metadata).topic_id or self._topic_id
+    def _is_ours(self, committed: OffsetAndMetadata) -> bool:
+        """Whether an offset was committed for this topic, as far as it says."""
+        return is_same_topic(Note.of(committed.metadata).topic_id, self._topic_id)
 
     def _start(
         self, consumer: KafkaConsumer, partition: TopicPartition, committed: OffsetAndMetadata | None, ends: Ends
@@ -161,7 +161,7 @@ class Positions:
         beginning, end = ends.earliest[partition], ends.latest[partition]
         if committed is None:
             return beginning
-        is_ours = self._of(committed) == self._topic_id
+        is_ours = self._is_ours(committed)
         if is_ours and beginning <= committed.offset <= end:
             return int(committed.offset)
         going_on_at = beginning

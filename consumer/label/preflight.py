@@ -2,9 +2,13 @@
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from kafka import KafkaAdminClient
+from kafka.errors import UnsupportedVersionError
+from kafka.protocol.producer import TxnOffsetCommitRequest
 
 from consumer.label.settings import LabelSettings
 from producer.base.connect import connect
@@ -21,6 +25,9 @@ from producer.topics import (
 )
 
 log = logging.getLogger(__name__)
+
+FENCES = 3
+"""The version of TxnOffsetCommit from which on it carries the group's generation (KIP-447)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,7 @@ def check_topics(settings: LabelSettings) -> Topics:
     """
     names = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
     with admin_client(settings) as admin:
+        check_fencing(settings, admin)
         found = describe(admin, names)
     for name in names:
         if name not in found:
@@ -76,6 +84,21 @@ def check_topics(settings: LabelSettings) -> Topics:
         labels.max_record_bytes or LABEL_LIMIT,
         dead_letters.max_record_bytes or DEFAULT_MAX_REQUEST_SIZE + DEAD_LETTER_MARGIN,
         posts.max_record_bytes or DEFAULT_MAX_REQUEST_SIZE,
+    )
+
+
+def check_fencing(settings: LabelSettings, admin: Any) -> None:
+    """Make sure that the broker refuses offsets of a worker that has lost its partitions.
+
+    Raises:
+        CommandError: it would commit them, and posts could come out twice.
+    """
+    with suppress(UnsupportedVersionError):
+        if admin._manager.broker_version_data.api_version(TxnOffsetCommitRequest) >= FENCES:
+            return
+    raise CommandError(
+        f"the broker at {settings.bootstrap_servers} does not fence a worker that has lost its partitions, as "
+        "Apache Kafka does from 2.5 on: posts could come out twice (deploy/BROKERS.md)"
     )
 
 

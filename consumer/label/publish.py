@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import AuthorizationError, KafkaError
+from kafka.errors import KafkaError
 
 from consumer.dead_letter import DeadLetter, LeftOut, to_record
-from consumer.kafka.orphans import orphaned_ids
+from consumer.kafka.orphans import CANNOT_LOOK, orphaned_ids, say_that_it_cannot_look
 from consumer.kafka.transactions import build_producer, record_size, wait_for_all
 from consumer.label.batch import Batch
 from consumer.label.group import build_admin
@@ -141,8 +141,8 @@ class Sink:
                     close_at_once(self._build(name))
                 else:
                     event(log, logging.WARNING, "a transaction hangs that is not of this group's dead", of=name)
-        except AuthorizationError as error:
-            event(log, logging.WARNING, "may not look for transactions that the broker forgot", why=error)
+        except CANNOT_LOOK as error:
+            say_that_it_cannot_look(error)
 
     def has_twin(self, batch: Batch) -> bool:
         """Whether another living member of the group has this worker's name.

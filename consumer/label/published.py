@@ -13,7 +13,7 @@ from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from consumer.dead_letter import SOURCE, short_key
 from consumer.kafka.bounded_consumer import build_consumer
-from consumer.kafka.offsets import ROUND_TRIP_MS
+from consumer.kafka.offsets import ROUND_TRIP_MS, is_same_topic
 from consumer.label.settings import LabelSettings
 from consumer.origin import SOURCE_TOPIC_ID, Origin
 
@@ -140,7 +140,7 @@ class Published:
         Where one of the two ids is missing, a post that is younger than the output is another one. That compares two
         clocks: what an older worker published, or a broker without topic ids holds, is recognised only if they agree.
         """
-        if out.topic_id and topic_id and out.topic_id != topic_id:
+        if not is_same_topic(out.topic_id, topic_id):
             return False
         begins = self._consumer.beginning_offsets([partition], timeout_ms=ROUND_TRIP_MS)
         ends = self._consumer.end_offsets([partition], timeout_ms=ROUND_TRIP_MS)

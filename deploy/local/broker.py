@@ -91,12 +91,12 @@ class Broker(Server):
             socket.create_connection((HOST, self.port), timeout=1.0).close()  # cheaper than a client while it comes up
             admin = KafkaAdminClient(bootstrap_servers=self.address, bootstrap_timeout_ms=2000, request_timeout_ms=5000)
             try:
-                brokers = admin.describe_cluster()["brokers"]
+                brokers = admin._manager.cluster.brokers()  # `describe_cluster` fails before Kafka 3.5
             finally:
                 admin.close()
         except (OSError, KafkaError):
             return False
-        return any(self.port == broker["port"] for broker in brokers)
+        return any(self.port == broker.port for broker in brokers)
 
 
 def server_properties(node_id: int, port: int, voters: Mapping[int, int], data: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from deploy.local.server import Say, to_stderr
 from producer.base.errors import CommandError
 
 VERSION = "4.4.0"
-ENDPOINT = f"org.apache.kafka:kafka_2.13:{VERSION}+org.slf4j:slf4j-simple:1.7.36"
+ENDPOINT = "org.apache.kafka:kafka_2.13:{}+org.slf4j:slf4j-simple:1.7.36"
 """Maven coordinates: the broker, and what lets it write a log (without a binding SLF4J drops every line)."""
 
 
@@ -92,7 +92,7 @@ def _fetch(jars: Path, java_home: Path) -> None:
         with tempfile.TemporaryDirectory(dir=jars.parent, prefix="fetching-") as name, _java_home(java_home):
             folder = Path(name)
             maven = MavenContext(repo_cache=folder / "maven", remote_repos={"central": MAVEN_CENTRAL_URL})
-            found = EnvironmentBuilder(context=maven, cache_dir=folder / "jgo").from_endpoint(ENDPOINT)
+            found = EnvironmentBuilder(context=maven, cache_dir=folder / "jgo").from_endpoint(ENDPOINT.format(VERSION))
             whole = folder / "jars"
             whole.mkdir()
             for jar in Path(found.path).rglob("*.jar"):

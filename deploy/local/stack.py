@@ -7,8 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from deploy.local import kafka_jars
 from deploy.local.broker import Broker
-from deploy.local.kafka_jars import VERSION, find_kafka
+from deploy.local.kafka_jars import find_kafka
 from deploy.local.redis_server import RedisServer, find_server
 from deploy.local.server import Say, to_stderr
 
@@ -40,7 +41,7 @@ class Stack:
         try:
             self.redis.start()
             began = time.monotonic()
-            self._say(f"kafka: starting Apache Kafka {VERSION} …")
+            self._say(f"kafka: starting Apache Kafka {kafka_jars.VERSION} …")
             self.broker.start()
             took = time.monotonic() - began
         except BaseException:

@@ -12,6 +12,7 @@ from kafka.errors import (
     KafkaError,
     SaslAuthenticationFailedError,
     UnsupportedSaslMechanismError,
+    UnsupportedVersionError,
 )
 
 from producer.base.errors import CommandError
@@ -38,6 +39,11 @@ def connect(settings: KafkaSettings, build: Callable[[], T]) -> T:
             return build()
         except HOPELESS as error:
             raise CommandError(f"the broker at {settings.bootstrap_servers} refused: {error}") from None
+        except UnsupportedVersionError as error:
+            raise CommandError(
+                f"the broker at {settings.bootstrap_servers} is older than needed, or no Apache Kafka "
+                f"(deploy/BROKERS.md): {error}"
+            ) from None
         except (KafkaError, OSError) as error:
             if why := refusal(settings):
                 raise CommandError(why) from None

@@ -1,5 +1,5 @@
 import pytest
-from kafka.errors import KafkaTimeoutError, SaslAuthenticationFailedError
+from kafka.errors import KafkaError, KafkaTimeoutError, SaslAuthenticationFailedError, UnsupportedVersionError
 
 from producer.base.connect import connect
 from producer.base.errors import CommandError
@@ -32,14 +32,21 @@ def test_after_the_startup_timeout_one_line_says_what_to_do() -> None:
         connect(settings(0.3), build)
 
 
-def test_a_refusal_is_not_waited_for() -> None:
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (SaslAuthenticationFailedError("wrong password"), "refused: .*wrong password"),
+        (UnsupportedVersionError("no such request"), "is older than needed, or no Apache Kafka .*no such request"),
+    ],
+)
+def test_a_refusal_is_not_waited_for(error: KafkaError, why: str) -> None:
     attempts = []
 
     def build() -> str:
         attempts.append(1)
-        raise SaslAuthenticationFailedError("wrong password")
+        raise error
 
-    with pytest.raises(CommandError, match="^the broker at broker:9 refused: .*wrong password"):
+    with pytest.raises(CommandError, match=f"^the broker at broker:9 {why}"):
         connect(settings(30), build)
     assert len(attempts) == 1
 
