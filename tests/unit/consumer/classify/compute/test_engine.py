@@ -17,7 +17,7 @@ from PIL import Image
 from consumer.classify.classifier import Classifier
 from consumer.classify.compute import engine
 from consumer.classify.compute.calibration import Calibration
-from consumer.classify.compute.engine import CHECKSUMS, Precision, Tower, cache_folder
+from consumer.classify.compute.engine import CHECKSUMS, Precision, Tower
 from consumer.classify.decision import Decision
 from consumer.classify.encoders.conse import Conse
 from consumer.classify.encoders.open_clip import OpenClip
@@ -25,6 +25,7 @@ from consumer.classify.factory import build_classifier
 from consumer.classify.pictures.decode import PictureLimits
 from consumer.classify.places import Places
 from consumer.classify.settings import ClassifySettings
+from producer.base.cache import cache_folder
 from producer.base.errors import CommandError
 from producer.base.settings import load
 from producer.photographs import PHOTOGRAPHS
@@ -53,7 +54,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache for one test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return cache_folder()
+    return cache_folder("openvino")
 
 
 @pytest.fixture(scope="module")
@@ -282,7 +283,7 @@ def test_an_interrupted_conversion_leaves_nothing(own_cache: Path, monkeypatch: 
 def test_no_place_for_the_conversion_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(CommandError, match=f"ENGINE openvino: the image tower of linear: .*{tmp_path}") as caught:
+    with pytest.raises(CommandError, match=f"no place for a cache: .*{tmp_path}.*XDG_CACHE_HOME") as caught:
         engine.in_openvino(tower(), "fp32", "linear")
     assert "\n" not in str(caught.value)
 
