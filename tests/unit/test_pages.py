@@ -20,6 +20,7 @@ from consumer.metrics import CountMetrics, LabelMetrics
 from deploy.board import COMMANDS as BOARD
 from deploy.board import ScreenshotSettings, ShowSettings
 from deploy.local.__main__ import COMMANDS as LOCAL
+from deploy.local.tools import TOOLS
 from producer.__main__ import COMMANDS as PRODUCER
 from tests.settings_page import COMMANDS, PAGE, settings_page
 
@@ -226,12 +227,18 @@ def test_every_page_is_reached_from_the_readme_or_from_a_page_that_is() -> None:
 
 def test_every_command_is_on_a_page() -> None:
     everything = " ".join(text_of(page) for page in WRITTEN)
-    for role, commands in (("producer", PRODUCER), ("consumer", CONSUMER), ("deploy.local", LOCAL)):
+    local = LOCAL.keys() - TOOLS.keys()
+    for role, commands in (("producer", PRODUCER), ("consumer", CONSUMER), ("deploy.local", local)):
         for command in commands:
             assert f"python -m {role} {command}" in everything, command
     for group, commands in GROUPS.items():
         for command in commands:
             assert f"{group} {command}" in everything or f"`{command}" in everything, command
+
+
+def test_kafkas_own_programs_that_pages_name_can_be_had() -> None:
+    named = {tool for page in WRITTEN for tool in re.findall(r"(kafka-[a-z-]+)\.sh", text_of(page))}
+    assert named == TOOLS.keys()
 
 
 def test_every_command_has_its_settings_in_the_table() -> None:

@@ -6,16 +6,21 @@ from pathlib import Path
 import pytest
 
 from tests.tools import require
-from tests.unit.deploy.manifests import Manifest, base, find
+from tests.unit.deploy.manifests import Manifest, base, find, read
 
-PACKAGES = ("@kubernetes-models/keda@2.0.0", "@kubernetes-models/prometheus-operator@6.0.0")
-"""KEDA's and the Prometheus operator's own types, with their schemas as validators (MIT); fetched, not kept here."""
+PACKAGES = (
+    "@kubernetes-models/keda@2.0.0",
+    "@kubernetes-models/prometheus-operator@6.0.0",
+    "@kubernetes-models/strimzi-kafka-operator@1.0.1",
+)
+"""KEDA's, the Prometheus operator's and Strimzi's own types with schemas (MIT); fetched, not kept here."""
 
 VALIDATE = """
 import { readFileSync } from "node:fs";
-import { ScaledObject } from "@kubernetes-models/keda/keda.sh/v1alpha1";
+import { ScaledObject, TriggerAuthentication } from "@kubernetes-models/keda/keda.sh/v1alpha1";
 import { PodMonitor, PrometheusRule } from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1";
-const models = { ScaledObject, PodMonitor, PrometheusRule };
+import { KafkaTopic, KafkaUser } from "@kubernetes-models/strimzi-kafka-operator/kafka.strimzi.io/v1";
+const models = { ScaledObject, TriggerAuthentication, PodMonitor, PrometheusRule, KafkaTopic, KafkaUser };
 const complaint = (manifest) => {
   try {
     new models[manifest.kind](manifest).validate();
@@ -63,8 +68,10 @@ def schemas(tmp_path_factory: pytest.TempPathFactory) -> Schemas:
 
 
 def test_the_operators_would_take_them(schemas: Schemas) -> None:
-    kinds = ("ScaledObject", "PodMonitor", "PrometheusRule")
-    assert schemas.complaints(*(find(base(), kind) for kind in kinds)) == ["", "", ""]
+    manifests = [find(base(), kind) for kind in ("ScaledObject", "PodMonitor", "PrometheusRule")]
+    for file in ("tls/trigger-authentication.yml", "strimzi/topics.yml", "strimzi/user.yml"):
+        manifests += read(file)
+    assert schemas.complaints(*manifests) == [""] * 8
 
 
 def test_a_field_that_is_wrong_or_missing_would_be_noticed(schemas: Schemas) -> None:

@@ -2,18 +2,18 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
 
 from consumer import __version__
+from consumer.board.settings import BoardSettings
 from consumer.count.settings import CountSettings
 from consumer.label.settings import LabelSettings
 from producer.base.settings import KafkaSettings
 from producer.base.settings import load as load_settings
-from producer.topics import CreateSettings
+from producer.topics import CreateSettings, _wanted
 from tests.tools import require
 from tests.unit.deploy.compose import ROOT
 from tests.unit.deploy.manifests import (
@@ -25,6 +25,7 @@ from tests.unit.deploy.manifests import (
     find,
     gpu,
     kustomization,
+    read,
     variables,
 )
 
@@ -131,10 +132,16 @@ def test_every_variable_is_a_setting_that_its_command_takes(
     assert own - {"omp_num_threads"} <= set(settings.model_fields)
 
 
-@pytest.mark.parametrize(("kind", "name", "_settings"), WORKLOADS)
-@pytest.mark.parametrize("build", BUILDS)
-def test_a_pod_can_change_nothing_and_gain_nothing(kind: str, name: str, _settings: Any, build: str) -> None:
-    pod = find(BUILDS[build], kind, name)["spec"]["template"]["spec"]
+@pytest.mark.parametrize("build", [*BUILDS, "board"])
+def test_a_pod_can_change_nothing_and_gain_nothing(build: str) -> None:
+    manifests = BUILDS.get(build) or read("board/board.yml")
+    pods = [each["spec"]["template"]["spec"] for each in manifests if "template" in each.get("spec", {})]
+    assert len(pods) == (1 if build == "board" else len(WORKLOADS))
+    for pod in pods:
+        check_that_it_can_change_nothing_and_gain_nothing(pod)
+
+
+def check_that_it_can_change_nothing_and_gain_nothing(pod: Manifest) -> None:
     assert pod["automountServiceAccountToken"] is False
     assert pod["enableServiceLinks"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -253,6 +260,79 @@ def test_prometheus_finds_the_pods_that_have_metrics() -> None:
     assert common["includeTemplates"] is True
     assert monitor["selector"]["matchLabels"] == common["pairs"]
     assert [endpoint["port"] for endpoint in monitor["podMetricsEndpoints"]] == ["metrics"]
+
+
+def test_with_both_components_every_pod_trusts_the_ca_and_keda_signs_in(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "kubernetes")
+    mine = tmp_path / "kubernetes/mine"
+    mine.mkdir()
+    overlay = {"resources": ["../base"], "components": ["../board", "../tls"], "namespace": "placestream"}
+    (mine / "kustomization.yaml").write_text(yaml.safe_dump(overlay), "utf-8")
+    built = list(yaml.safe_load_all(kustomize(mine)))
+
+    for manifest in built:
+        if manifest["kind"] not in (*OF_OTHERS, "TriggerAuthentication"):
+            kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+    (config_map,) = [each["data"] for each in built if each["kind"] == "ConfigMap"]
+    file = Path(config_map["PLACESTREAM_SSL_CAFILE"])
+    pods = [each["spec"]["template"]["spec"] for each in built if "template" in each.get("spec", {})]
+    assert len(pods) == 4
+    for pod in pods:
+        (inside,) = pod["containers"]
+        assert {each["name"]: each["mountPath"] for each in inside["volumeMounts"]}["ca"] == str(file.parent)
+        (volume,) = [each["secret"] for each in pod["volumes"] if each["name"] == "ca"]
+        assert volume == {"secretName": "placestream-ca", "items": [{"key": "ca.crt", "path": file.name}]}
+    (trigger,) = find(built, "ScaledObject")["spec"]["triggers"]
+    assert trigger["authenticationRef"]["name"] == find(built, "TriggerAuthentication")["metadata"]["name"]
+    assert config_map["PLACESTREAM_SASL_MECHANISM"] == "SCRAM-SHA-512"
+    assert (trigger["metadata"]["sasl"], trigger["metadata"]["tls"]) == ("scram_sha512", "enable")
+
+
+def test_the_board_answers_its_ingress_and_its_probes() -> None:
+    board = find(read("board/board.yml"), "Deployment")
+    inside = container(board)
+    settings = BoardSettings.model_validate(
+        {each["name"].removeprefix("PLACESTREAM_").lower(): each["value"] for each in inside["env"]}
+    )
+    (port,) = inside["ports"]
+    assert port["containerPort"] == settings.port
+    for probe in ("readinessProbe", "livenessProbe"):
+        (header,) = inside[probe]["httpGet"]["httpHeaders"]
+        assert header["name"] == "Host"
+        assert header["value"] in settings.hosts
+
+
+def test_strimzi_creates_the_topics_that_the_command_would() -> None:
+    created = _wanted(CreateSettings.model_validate({"partitions": 6, "replication_factor": 3}), None)
+    declared = {each["metadata"]["name"]: each["spec"] for each in read("strimzi/topics.yml")}
+    assert declared.keys() == {topic.name for topic in created}
+    for topic in created:
+        spec = declared[topic.name]
+        assert (spec["partitions"], spec["replicas"]) == (topic.partitions, topic.replication_factor)
+        assert {key: str(value) for key, value in spec["config"].items()} == topic.config
+
+
+def test_strimzi_s_user_may_do_what_the_roles_need() -> None:
+    names = configuration() | {"PLACESTREAM_GROUP_ID-": "placestream-"}
+    (user,) = read("strimzi/user.yml")
+    granted = {
+        (each["resource"]["type"].lower(), each["resource"]["name"], operation.lower())
+        for each in user["spec"]["authorization"]["acls"]
+        for operation in each["operations"]
+    }
+    acls = yaml.safe_load((ROOT / "deploy/contracts/acls.yml").read_text("utf-8"))
+    needed = {
+        (
+            acl["resource"].lower().replace("_", ""),
+            names.get(f"PLACESTREAM_{acl['name']}", acl["name"]),
+            operation.lower().replace("_", ""),
+        )
+        for role in ("topics", "label", "count", "board")
+        for acl in acls[role]
+        for operation in acl["operations"]
+    }
+    left_out = {("topic", "__consumer_offsets", "read"), ("cluster", "kafka-cluster", "clusteraction")}
+    assert granted == needed - left_out
 
 
 def test_the_gpu_patch_gives_each_worker_a_gpu_and_keeps_the_rest() -> None:
