@@ -43,7 +43,7 @@ class Pace:
 
     def is_too_slow(self, batch: Batch) -> bool:
         """Whether its only record must go without its value: the line is too slow for all of it."""
-        return self._timeouts[_place(batch)] >= MOST_TIMEOUTS
+        return len(batch.records) == 1 and self._timeouts[_place(batch)] >= MOST_TIMEOUTS
 
     def record_failure(self, batch: Batch, size: int, seconds: float, error: Exception) -> None:
         """Record that a batch was not published. One that took too long comes again in halves, and is no refusal.
