@@ -107,7 +107,8 @@ class Moment:
             }
         except ValueError as error:
             raise CommandError(f"a counter below {prefix} is no number: {error}") from None
-        return cls(answer["topic"] or None, answer["recounted"] or None, answer["cities"], hashes)
+        topic = answer["topic"] if isinstance(answer["topic"], str) else None  # a broker's topic may have the empty id
+        return cls(topic, answer["recounted"] or None, answer["cities"], hashes)
 
     def known_to(self) -> dict[int, int]:
         """Partition -> offset below which it is known which cities came first; of this very topic."""

@@ -8,7 +8,7 @@ from kafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 from consumer.dead_letter import left_out_of, short_key
 from consumer.dead_letters.letter import Letter
 from consumer.kafka.bounded_consumer import build_consumer
-from consumer.kafka.offsets import topic_id_of
+from consumer.kafka.offsets import is_same_topic, topic_id_of
 from consumer.kafka.read_to_end import read_range
 from producer.base.settings import TopicSettings
 
@@ -38,10 +38,11 @@ class Originals:
             CommandError: the broker cannot be reached, or nothing comes for a minute.
             KafkaError: it was lost.
         """
-        if letter.source is None or letter.source_topic_id is None:
+        if letter.source is None or (letter.source_topic_id is None and self._topic_id):
             raise NotThere("not the whole post, and it does not say where that is")
         source = letter.source
-        if source.topic != self._settings.input_topic or letter.source_topic_id != self._topic_id:
+        is_of_it = is_same_topic(letter.source_topic_id or "", self._topic_id)
+        if source.topic != self._settings.input_topic or not is_of_it:
             raise NotThere(f"not the whole post, and the topic {source.topic} that had it was deleted")
         record = self._at(TopicPartition(source.topic, source.partition), source.offset)
         if record is None or short_key(record.key) != letter.key:

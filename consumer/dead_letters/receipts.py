@@ -12,7 +12,7 @@ from kafka.errors import TopicAlreadyExistsError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from consumer.dead_letters.letter import CLIENT_ID
-from consumer.kafka.offsets import ends_of
+from consumer.kafka.offsets import ends_of, is_same_topic
 from consumer.kafka.read_to_end import read_whole
 from producer.base.errors import CommandError
 from producer.base.settings import TopicSettings
@@ -104,6 +104,6 @@ def read(settings: TopicSettings, admin: Any, topic_id: str) -> set[tuple[int, i
                 f"{record.topic}/{record.partition} offset {record.offset} is no receipt of a replay: "
                 "does another program write there?"
             ) from None
-        if receipt.topic_id == topic_id:
+        if is_same_topic(receipt.topic_id, topic_id):
             found.add((receipt.partition, receipt.offset))
     return found

@@ -103,8 +103,7 @@ def main(argv: list[str]) -> int:
                 f"another replay of {settings.dead_letter_topic} has taken over, or a transaction took longer "
                 "than PUBLISH_TIMEOUT; run it again for what is left, nothing is sent twice"
             ) from None
-        why = f"not taken within PUBLISH_TIMEOUT: {error}" if isinstance(error, KafkaTimeoutError) else error
-        raise CommandError(f"{why}; run it again for what is left, nothing is sent twice") from None
+        raise CommandError(f"{error}; run it again for what is left, nothing is sent twice") from None
     _print(settings, tally)
     if stop.is_set():
         raise CommandError("stopped; run it again for what is left")
@@ -222,7 +221,10 @@ class _Publish:
     def __call__(self, back: Sequence[Returning]) -> None:
         if self._producer is not None:
             with self._watchdog.limit(self._settings.publish_limit, "replaying one transaction"):
-                self._send(self._producer, back)
+                try:
+                    self._send(self._producer, back)
+                except KafkaTimeoutError as error:
+                    raise KafkaTimeoutError(f"not taken in time: raise PUBLISH_TIMEOUT ({error})") from None
         self._tally.replayed.update(each.letter.reason or "without a reason" for each in back)
 
     def _send(self, producer: KafkaProducer, back: Sequence[Returning]) -> None:

@@ -29,7 +29,7 @@ FETCH = 4 * 2**20
 HIDDEN_AFTER = 5.0
 """Seconds without progress, short of the end, after which that is said."""
 GIVE_UP_AFTER = 60.0
-"""Seconds of the same after which a reading ends: the transactions of `label` last 15 at most."""
+"""Seconds of the same after which a reading ends: the transactions of `label` last 15, unless it is told otherwise."""
 
 Records = dict[TopicPartition, list[Any]]
 Offsets = dict[TopicPartition, int]

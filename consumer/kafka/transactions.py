@@ -90,7 +90,7 @@ def build_producer(
         init_transactions(producer, admin, transactional_id, topics)
     except KafkaError as error:
         close_at_once(producer)
-        if isinstance(error, InvalidTransactionTimeoutError):
+        if InvalidTransactionTimeoutError.__name__ in str(error):  # kafka-python wraps it as text
             raise CommandError(
                 f"PUBLISH_TIMEOUT ({settings.publish_timeout:g} s) is longer than the broker's "
                 "transaction.max.timeout.ms allows"

@@ -2,11 +2,12 @@
 
 import logging
 from collections import Counter
+from typing import Any
 
 from kafka.errors import CommitFailedError, KafkaTimeoutError
 
-from consumer.kafka.transactions import PublishTimes
 from consumer.label.batch import Batch
+from consumer.label.settings import LabelSettings
 from producer.base.errors import CommandError
 from producer.base.logs import event
 
@@ -14,7 +15,7 @@ log = logging.getLogger(__name__)
 
 MOST_FAILURES = 5
 """Refusals of one batch, by a broker that answers, before the worker gives up (consumer/kafka/README.md, fact 16)."""
-MOST_TIMEOUTS = 2
+MOST_TIMEOUTS = 3
 """Of a large record by itself, after which it is published without its value."""
 LARGE = 64 * 1024
 """Bytes. A smaller record that is not taken in time is refused, not slow."""
@@ -22,28 +23,27 @@ QUICK = 0.25
 """Share of the time for a delivery: what is published within it lets the next batch be twice as large."""
 
 Place = tuple[str, int, int]
-"""Topic, partition and offset of a batch's first record."""
+"""Topic, partition and offset of a record."""
 
 
 class Pace:
     """What past publishes say about the next one. It lives in memory: a restart forgets it."""
 
-    def __init__(self, batch_size: int, times: PublishTimes) -> None:
+    def __init__(self, settings: LabelSettings) -> None:
         """Begin with full batches.
 
         Args:
-            batch_size: most records of a batch.
-            times: how long a publish may take.
+            settings: of the worker: how large a batch may be, and how long a publish may take.
         """
-        self.most = batch_size  # records of the next batch
-        self._batch_size = batch_size
-        self._times = times
-        self._refused: Counter[Place] = Counter()
+        self.most = settings.batch_size  # records of the next batch
+        self._settings = settings
+        self._slow: set[tuple[str, int]] = set()  # partitions of the last batch that was late
+        self._refused: Counter[Place] = Counter()  # by the first record of the batch
         self._timeouts: Counter[Place] = Counter()  # of large records by themselves
 
-    def is_too_slow(self, batch: Batch) -> bool:
-        """Whether its only record must go without its value: the line is too slow for all of it."""
-        return len(batch.records) == 1 and self._timeouts[_place(batch)] >= MOST_TIMEOUTS
+    def is_too_slow(self, record: Any) -> bool:
+        """Whether a record must go without its value: the line is too slow for all of it."""
+        return self._timeouts[_place(record)] >= MOST_TIMEOUTS
 
     def record_failure(self, batch: Batch, size: int, seconds: float, error: Exception) -> None:
         """Record that a batch was not published. One that took too long comes again in halves, and is no refusal.
@@ -57,22 +57,24 @@ class Pace:
         Raises:
             CommandError: it was refused again and again; waiting does not help.
         """
-        if isinstance(error, CommitFailedError):  # fenced as stale: the group has moved on, the records are others' now
+        limit = min(self._settings.publish_timeout, self._settings.max_poll_interval)
+        is_late = isinstance(error, KafkaTimeoutError) or seconds > limit
+        if isinstance(error, CommitFailedError) and not is_late:  # the group has moved on, the records are others' now
             return
-        is_late = isinstance(error, KafkaTimeoutError) or seconds > self._times.publish_timeout
-        place = _place(batch)
         if is_late and len(batch.records) > 1:
             self.most = len(batch.records) // 2
+            self._slow = {(each.topic, each.partition) for each in batch.offsets}
             event(
                 log,
                 logging.WARNING,
                 "the broker does not take a batch in time: smaller ones follow",
                 stage="publish",
                 bytes=size,
-                timeout=f"{self._times.publish_timeout:g}s",
+                timeout=f"{self._settings.publish_timeout:g}s",
                 next_batch=self.most,
             )
             return
+        place = _place(batch.records[0])
         if is_late and size > LARGE:
             self._timeouts[place] += 1
         self._refused[place] += 1
@@ -89,14 +91,20 @@ class Pace:
         for past in (self._refused, self._timeouts):
             for place in [place for place in past if place[:2] in batch.offsets]:
                 del past[place]
-        if len(batch.records) == self.most and seconds < QUICK * self._times.delivery_ms / 1000:
-            self.most = min(2 * self.most, self._batch_size)
+        self._slow -= {(each.topic, each.partition) for each in batch.offsets}
+        is_quick = len(batch.records) == self.most and seconds < QUICK * self._settings.delivery_ms / 1000
+        if is_quick and not self._slow:  # else a giant that waits would be in a large batch again
+            self.most = min(2 * self.most, self._settings.batch_size)
 
     def forget_refusals(self) -> None:
-        """The broker is away: that is no refusal."""
+        """The broker is away: those were none, and no line was slow."""
         self._refused.clear()
+        self._timeouts.clear()
+
+    def forget_partitions(self) -> None:
+        """The group has given partitions out anew: what was slow may be others'."""
+        self._slow.clear()
 
 
-def _place(batch: Batch) -> Place:
-    first = batch.records[0]
-    return first.topic, first.partition, first.offset
+def _place(record: Any) -> Place:
+    return record.topic, record.partition, record.offset

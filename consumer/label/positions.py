@@ -172,7 +172,8 @@ class Positions:
             what, going_on_at, passed = "the broker lost records: going on at the end", end, committed.offset - end
         else:
             # How many the old topic still held is not known: at least the alert must fire.
-            what, passed = "the committed offset is of an earlier topic of this name: going on at the beginning", 1
+            whose = "an earlier topic of this name" if self._topic_id else "an earlier topic, or its records were lost"
+            what, passed = f"the committed offset is of {whose}: going on at the beginning", 1
         if (partition, going_on_at) in self._said:
             return going_on_at
         self._said.add((partition, going_on_at))

@@ -6,7 +6,7 @@ The traps of kafka-python that shape this file are listed in `consumer/kafka/REA
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,18 +71,18 @@ class Sink:
         connect(settings, self.abort_orphaned_transactions)
 
     def outgoing(
-        self, batch: Batch, outcomes: Sequence[Outcome], is_too_slow: bool = False
+        self, batch: Batch, outcomes: Sequence[Outcome], is_too_slow: Callable[[Any], bool]
     ) -> tuple[list[Outgoing], list[Outcome]]:
         """The records to send, and the outcomes they stand for.
 
         Args:
             batch: where they come from.
             outcomes: of its records; a label too large for its topic becomes a dead letter.
-            is_too_slow: the line is, for all of them: each becomes a dead letter without its value.
+            is_too_slow: whether the line is, for a record: it becomes a dead letter without its value.
         """
         records, final = [], []
         for record, outcome in zip(batch.records, outcomes, strict=True):
-            out, settled = self._fitting(record, outcome, batch.topic_id, is_too_slow)
+            out, settled = self._fitting(record, outcome, batch.topic_id, is_too_slow(record))
             records.append(out)
             final.append(settled)
         return records, final

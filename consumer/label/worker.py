@@ -105,7 +105,7 @@ class Worker:
         self.dead = 0  # dead letters committed
         self._pause = 0.0  # seconds before the next recovery
         self._in_flight: deque[InFlight] = deque()
-        self._pace = Pace(settings.batch_size, settings)
+        self._pace = Pace(settings)
         self._join_by = time.monotonic() + settings.startup_timeout
         self._progress_at = time.monotonic()
         self._said_hidden = False
@@ -158,18 +158,19 @@ class Worker:
         """Settle a batch and publish it, or nothing of it."""
         batch, outcomes = flight.batch, self._outcomes(flight, timeout)
         started = time.monotonic()
-        records, outcomes = self._sink.outgoing(batch, outcomes, self._pace.is_too_slow(batch))
+        records, outcomes = self._sink.outgoing(batch, outcomes, self._pace.is_too_slow)
         failed = [
             isinstance(each, DeadLetter) for each in outcomes if not isinstance(each, DeadLetter) or each.may_be_ours
         ]
         self._breaker.judge(failed)
         self._source.check(batch)
         self._sink.check()
+        began = time.monotonic()
         try:
             with self._watchdog.limit(self._settings.publish_limit, "publishing a batch"):
                 self._sink.publish(batch, records)
         except (KafkaError, ValueError) as error:
-            took = time.monotonic() - started
+            took = time.monotonic() - began
             if is_fenced(error) and (took < self._settings.transaction_ms / 1000 or self._sink.has_twin(batch)):
                 raise CommandError(
                     f"fenced: another worker uses replica {self._settings.replica} of group {self._settings.group_id}; "
@@ -191,6 +192,8 @@ class Worker:
         name = self._name(cause)
         self._metrics.resyncs.labels(name).inc()
         harmless = name in ("start", "rebalance", "offset") and not isinstance(cause, TooSlow)
+        if name == "rebalance":
+            self._pace.forget_partitions()
         event(log, logging.INFO if harmless else logging.WARNING, "resync", cause=name, why=_why(cause))
         self._stop.wait(self._pause)
         self._pause = min(self._pause * 2 + 0.05, LONGEST_PAUSE)

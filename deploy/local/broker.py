@@ -83,7 +83,7 @@ class Broker(Server):
         finally:
             formatting.kill()
         if code != 0:
-            raise StartError(self._explain("cannot format its data folder"))
+            raise StartError(self.explain("cannot format its data folder"))
 
     def answers(self) -> bool:
         """Whether the cluster's controller lets this broker serve."""

@@ -60,8 +60,9 @@ def up(argv: Sequence[str]) -> int:
                 while not stop.wait(0.5):
                     for server in (stack.broker, stack.redis):
                         if not server.running:
+                            to_stderr(server.explain("has ended and is started again"))
                             server.start()
-                            to_stderr(f"{server.name}: has ended, runs again (pid {server.pid})")
+                            to_stderr(f"{server.name}: runs again (pid {server.pid})")
         finally:
             _ignore_signals()
     return 0

@@ -114,11 +114,11 @@ class Server(ABC):
                 answers = self.answers()
                 code = self._process.poll()  # asked last: where it failed to listen, another program may answer
                 if code is not None:
-                    raise StartError(self._explain(f"ended at once (exit code {code})"))
+                    raise StartError(self.explain(f"ended at once (exit code {code})"))
                 if answers:
                     return
                 if time.monotonic() > deadline:
-                    raise StartError(self._explain(f"does not answer after {self.start_timeout:g} s"))
+                    raise StartError(self.explain(f"does not answer after {self.start_timeout:g} s"))
                 time.sleep(0.05)
         except BaseException:
             self._process.kill()
@@ -143,6 +143,7 @@ class Server(ABC):
         self.stop()
         self.start()
 
-    def _explain(self, what: str) -> str:
+    def explain(self, what: str) -> str:
+        """One line that says what happened, and the end of its log."""
         log = tail(self.log)
         return f"{self.name} {what}" + (f"; the end of its log:\n{log}" if log else "; its log is empty")

@@ -1,10 +1,11 @@
 """Kafka's own programs, with their own arguments: `python -m deploy.local kafka-topics --bootstrap-server … --list`."""
 
-import subprocess
+import os
 import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from deploy.local.kafka_jars import find_kafka
 
@@ -21,18 +22,15 @@ TOOLS = {
 """Those that Placestream's pages name."""
 
 
-def run(tool: str, argv: Sequence[str]) -> int:
-    """Run one; its jars are fetched (43 MB) at the first time.
-
-    Returns:
-        Its exit code.
+def run(tool: str, argv: Sequence[str]) -> NoReturn:
+    """Become one; its jars are fetched (43 MB) at the first time.
 
     Raises:
         CommandError: the jars cannot be fetched.
     """
     kafka = find_kafka(jars_of="kafka-tools")
-    with tempfile.TemporaryDirectory(prefix="placestream-") as temp:
-        return subprocess.run(kafka.command(f"{PACKAGE}.{TOOLS[tool]}", *argv, temp=Path(temp))).returncode
+    command = kafka.command(f"{PACKAGE}.{TOOLS[tool]}", *argv, temp=Path(tempfile.gettempdir()))
+    os.execv(kafka.java, [str(part) for part in command])  # signals and exit code are its own
 
 
 kafka_acls = partial(run, "kafka-acls")

@@ -20,7 +20,7 @@ from tests.conftest import RunCli, Topics, wait_until
 from tests.faults.feed import feeding
 from tests.faults.pool import NAMES, Pool
 from tests.faults.proxy import Fault, Proxy
-from tests.integration.consumer.label.conftest import came_out, ids, label, labelled
+from tests.integration.consumer.label.conftest import ONCE, came_out, ids, label, labelled
 from tests.wire import post, read_all, write
 
 TIMES: dict[Fault, int] = {
@@ -53,7 +53,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxiedStack]:
     properties = {
         "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller},BEHIND://{HOST}:{behind}",
         "advertised.listeners": f"PLAINTEXT://{HOST}:{port},BEHIND://{HOST}:{proxied}",
-        "quota.window.num": "2",  # so that a quota holds a client back for 2 s at most
+        "quota.window.num": "2",  # so that a quota is soon exceeded
+        "transaction.max.timeout.ms": "60000",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,BEHIND:PLAINTEXT",
     }
     folder = tmp_path_factory.mktemp("kafka")
@@ -112,6 +113,15 @@ def test_what_a_quota_holds_back_comes_out_in_parts(
 
     assert came_out(stack, topics) == ids(8)
     assert "smaller ones follow" in said
+
+
+def test_a_publish_may_not_take_longer_than_the_broker_allows(topics: Topics, run_cli: RunCli) -> None:
+    ended = run_cli("tests.light", *ONCE, "--publish-timeout", "61", env=topics.environment)
+
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == (
+        "light: PUBLISH_TIMEOUT (61 s) is longer than the broker's transaction.max.timeout.ms allows"
+    )
 
 
 def test_large_dead_letters_over_a_slow_line_come_out_in_parts_and_the_largest_without_its_value(

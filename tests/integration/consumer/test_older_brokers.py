@@ -25,12 +25,14 @@ def test_without_ids_of_topics_and_word_of_transactions_each_post_comes_out_once
     said = run("tests.light", *ONCE)
     assert said.count("the broker gives topics no ids") == 1
     assert said.count("the broker cannot say which transactions it forgot") == 1
+    run("consumer", "count", "--stop-at-end", "--metrics-port", "0")
 
     write(stack, topics.input, [*(post(str(number)) for number in range(4, 6)), (b"6", b"no picture", [])])
     run("tests.light", *ONCE)
     assert came_out(stack, topics) == ids(7)
     assert SOURCE_TOPIC_ID not in {name for label in read_all(stack, topics.output) for name, _ in label.headers}
 
+    run("consumer", "count", "--stop-at-end", "--metrics-port", "0")
     run("consumer", "recount")
     run("consumer", "verify")
     run("consumer", "export", "-o", str(tmp_path / "export"))

@@ -68,7 +68,7 @@ def test_up_prints_the_variables_outlives_kills_of_both_and_ctrl_c_ends_it(start
 
     for name, pid in zip(("kafka", "redis"), re.findall(r"\(pid (\d+)\)", up.output), strict=True):
         os.kill(int(pid), signal.SIGKILL)
-        up.wait_for_output(f"{name}: has ended, runs again")
+        up.wait_for_output(f"{name}: runs again")
     assert all(map(listening, servers))
 
     assert up.end(signal.SIGINT) == 0

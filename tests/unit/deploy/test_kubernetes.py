@@ -277,8 +277,14 @@ def test_with_both_components_every_pod_trusts_the_ca_and_keda_signs_in(tmp_path
     file = Path(config_map["PLACESTREAM_SSL_CAFILE"])
     pods = [each["spec"]["template"]["spec"] for each in built if "template" in each.get("spec", {})]
     assert len(pods) == 4
+    assert {
+        each["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/part-of"]
+        for each in built
+        if "template" in each.get("spec", {})
+    } == {"placestream"}, "a NetworkPolicy would pass one over"
     for pod in pods:
         (inside,) = pod["containers"]
+        assert inside["image"] == f"placestream:{__version__}-cpu"
         assert {each["name"]: each["mountPath"] for each in inside["volumeMounts"]}["ca"] == str(file.parent)
         (volume,) = [each["secret"] for each in pod["volumes"] if each["name"] == "ca"]
         assert volume == {"secretName": "placestream-ca", "items": [{"key": "ca.crt", "path": file.name}]}

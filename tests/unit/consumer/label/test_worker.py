@@ -120,7 +120,7 @@ class FailingSink(Sink):
         self.sizes: list[int] = []  # of the batches, the refused ones too
 
     def outgoing(
-        self, batch: Batch, outcomes: Sequence[Outcome], is_too_slow: bool = False
+        self, batch: Batch, outcomes: Sequence[Outcome], is_too_slow: Callable[[Any], bool]
     ) -> tuple[list[Outgoing], list[Outcome]]:
         records, final = super().outgoing(batch, outcomes, is_too_slow)
         self.outcomes += final
