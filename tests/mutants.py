@@ -245,7 +245,7 @@ MUTANTS = (
         "outputs-of-this-topic",
         "what came out of an earlier topic of this name hides nothing of its successor",
         Edit("consumer/label/published.py", " and self._is_made_of(partition, topic_id, out)", ""),
-        tests=["test_the_same_posts_in_a_topic_created_anew_are_labelled_again"],
+        tests=["test_the_same_posts_in_a_recreated_topic_are_labelled_again"],
     ),
     Mutant(
         "topic-by-its-id",
@@ -286,7 +286,7 @@ MUTANTS = (
     ),
     Mutant(
         "new-topic-new-consumer",
-        "a topic created anew is read by a consumer that has fetched nothing of the old one",
+        "a recreated topic is read by a consumer that has fetched nothing of the old one",
         Edit(READ, "            self.rejoin()  # the consumer may hold", "            # the consumer may hold"),
         tests=["test_an_offset_that_was_committed_for_a_deleted_topic_of_this_name_is_not_used"],
     ),
@@ -343,7 +343,7 @@ MUTANTS = (
     ),
     Mutant(
         "hanging-model-ends-the-worker",
-        "a worker that waits for its model waits not for ever",
+        "a worker that waits for its model waits not forever",
         Edit(WORKER, "if self._waited > ENCODE_LIMIT", "if self._waited > 1e9 * ENCODE_LIMIT"),
         tests=["test_a_batch_that_the_model_does_not_give_back_ends_the_worker_as_if_it_were_killed"],
     ),

@@ -72,7 +72,7 @@ def write_raw(stack: Stack, topic: str, key: bytes | None, value: bytes | None, 
 
 
 def recreate(admin: KafkaAdminClient, topic: str, partitions: int = 2) -> None:
-    """Delete a topic, and create it anew as soon as its deletion is through."""
+    """Delete a topic, and create it again as soon as its deletion is through."""
     wanted = {topic: {"num_partitions": partitions, "replication_factor": 1}}
 
     def is_created() -> bool:
@@ -80,7 +80,7 @@ def recreate(admin: KafkaAdminClient, topic: str, partitions: int = 2) -> None:
         return all(each["error_code"] == 0 for each in answer["topics"])
 
     admin.delete_topics([topic])
-    wait_until(is_created, what=f"{topic} created anew")
+    wait_until(is_created, what=f"{topic} recreated")
     admin.wait_for_topics([topic])
 
 

@@ -80,8 +80,7 @@ def go_on(settings: ExportSettings, topic_id: str) -> About:
         raise UsageError(f"{settings.folder} holds {before.topic} as {before.format}: take another folder")
     if before.topic_id != asked.topic_id:
         raise UsageError(
-            f"{settings.folder} is of an earlier topic {before.topic}, which was created anew since: "
-            "take another folder"
+            f"{settings.folder} is of an earlier topic {before.topic}, which was recreated since: take another folder"
         )
     if asked.since is not None and asked.since != before.since:
         began = f"with --since {format_time(before.since)}" if before.since else "without --since"

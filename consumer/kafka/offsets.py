@@ -56,7 +56,7 @@ def _say_that_topics_have_no_ids() -> None:
     event(
         log,
         logging.WARNING,
-        "the broker gives topics no ids: one that is deleted and created anew under its name is not noticed "
+        "the broker gives topics no ids: one that is deleted and recreated under its name is not noticed "
         "(deploy/BROKERS.md)",
     )
 

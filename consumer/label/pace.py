@@ -102,7 +102,7 @@ class Pace:
         self._timeouts.clear()
 
     def forget_partitions(self) -> None:
-        """The group has given partitions out anew: what was slow may be others'."""
+        """The group has given partitions out again: what was slow may be others'."""
         self._slow.clear()
 
 

@@ -69,7 +69,7 @@ class Positions:
         event(
             log,
             logging.WARNING,
-            "the topic was deleted and created anew: going on with the new one",
+            "the topic was deleted and recreated: going on with the new one",
             stage="read",
             topic=self._topic,
             before=self._topic_id,

@@ -151,7 +151,7 @@ class Source:
         if time.monotonic() - self._looked_at > LOOK_EVERY:
             self._looked_at = time.monotonic()
             if self._positions.is_recreated():
-                raise Reassigned(f"topic {self._settings.input_topic} was created anew")
+                raise Reassigned(f"topic {self._settings.input_topic} was recreated")
 
     def record_commit(self, batch: Batch) -> None:
         """Record that the batch is committed: lag is measured from there."""

@@ -14,7 +14,7 @@ from tests.faults.pool import Pool
 
 @pytest.fixture
 def seed() -> int:
-    """Anew for each run; FAULTS_SEED repeats one."""
+    """New for each run; FAULTS_SEED repeats one."""
     return int(os.environ.get("FAULTS_SEED") or random.randrange(1_000_000))
 
 

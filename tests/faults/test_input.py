@@ -1,4 +1,4 @@
-"""The input changes under a pool of workers: its oldest records expire unread, or it is deleted and created anew."""
+"""The input changes under a pool of workers: its oldest records expire unread, or it is deleted and recreated."""
 
 import signal
 import time
@@ -64,7 +64,7 @@ def test_records_that_expire_below_the_committed_offsets_are_said_and_counted_an
     pool.end()
 
 
-def test_a_topic_created_anew_under_a_pool_comes_out_once_and_so_does_what_was_read_of_the_old_one(
+def test_a_recreated_topic_under_a_pool_comes_out_once_and_so_does_what_was_read_of_the_old_one(
     pool: Pool, seed: int, admin: KafkaAdminClient
 ) -> None:
     topic = pool.topics.input
@@ -80,5 +80,5 @@ def test_a_topic_created_anew_under_a_pool_comes_out_once_and_so_does_what_was_r
         out = came_out(pool.stack, pool.topics, feed)
     assert Counter(ids([*out.labels, *out.dead])) == dict.fromkeys([*old, *feed.sent], 1)
     assert set(ids(out.dead)) == feed.poison
-    assert any("created anew" in worker.output for worker in pool.workers.values())
+    assert any("recreated" in worker.output for worker in pool.workers.values())
     pool.end()

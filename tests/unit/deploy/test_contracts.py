@@ -50,7 +50,7 @@ def test_the_committed_schema_is_the_code_s(contract: Contract) -> None:
     generated = contract.schema()
 
     assert problem_with(contract, committed(contract), generated) is None
-    assert contract.file.read_text("utf-8") == text_of(generated), "python -m deploy.contracts writes it anew"
+    assert contract.file.read_text("utf-8") == text_of(generated), "python -m deploy.contracts writes it again"
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.name)

@@ -149,7 +149,7 @@ def test_it_can_be_used_by_keyboard_alone(page: Page, board: Board) -> None:
 def test_a_city_of_any_name_is_offered_once(page: Page, board: Board) -> None:
     offered = page.locator("select[name=city] option")
     page.goto(board.url)
-    for city in ("_not_classified", "_x", "_y"):  # each arrival makes the list anew
+    for city in ("_not_classified", "_x", "_y"):  # each arrival makes the list again
         board.feed.show(1, city=city)
         expect(offered.filter(has_text=re.compile(f"^{city}$"))).to_have_count(1)
     assert sorted(name for name in offered.all_inner_texts() if name.startswith("_")) == ["_not_classified", "_x", "_y"]

@@ -213,7 +213,7 @@ def test_an_open_transaction_short_of_the_end_is_waited_for_and_said(
     assert caplog.text.count("short of the end") == 1
 
 
-def test_a_topic_created_anew_is_not_counted_into_the_old_counters(counting: Counting, admin: KafkaAdminClient) -> None:
+def test_a_recreated_topic_is_not_counted_into_the_old_counters(counting: Counting, admin: KafkaAdminClient) -> None:
     topic = counting.topics.output
     counting.write(10)
     running = counting.start()

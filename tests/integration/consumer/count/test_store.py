@@ -92,11 +92,11 @@ def test_counters_of_another_topic_are_refused_and_stay(
     store: Store, redis_client: redis.Redis, counter_prefix: str, keys: Keys
 ) -> None:
     store.apply(one(), {0: None}, {0: 1})
-    created_anew = Store(redis_client, counter_prefix, "labels", "id-2")
+    recreated = Store(redis_client, counter_prefix, "labels", "id-2")
     with pytest.raises(TopicChanged, match="^id-1$"):
-        created_anew.apply(one(), {0: 1}, {0: 2})
+        recreated.apply(one(), {0: 1}, {0: 2})
     with pytest.raises(TopicChanged, match="^id-1$"):
-        created_anew.stand()
+        recreated.stand()
     assert store.stand().offsets == {0: 1}
     assert keys() == LIVE
 

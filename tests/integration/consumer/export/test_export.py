@@ -141,7 +141,7 @@ def test_both_kinds_of_files_have_the_same_rows(exporting: Exporting) -> None:
     assert list(parquet.columns) == list(found[0])
 
 
-def test_a_topic_that_was_created_anew_needs_another_folder(exporting: Exporting, admin: KafkaAdminClient) -> None:
+def test_a_topic_that_was_recreated_needs_another_folder(exporting: Exporting, admin: KafkaAdminClient) -> None:
     exporting.write(0)
     assert exporting.run().returncode == 0
     recreate(admin, exporting.topics.output)
@@ -150,7 +150,7 @@ def test_a_topic_that_was_created_anew_needs_another_folder(exporting: Exporting
 
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
-    assert "which was created anew since: take another folder" in ended.stderr
+    assert "which was recreated since: take another folder" in ended.stderr
 
 
 def test_labels_that_expired_between_two_runs_are_said(exporting: Exporting, admin: KafkaAdminClient) -> None:

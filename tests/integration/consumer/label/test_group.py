@@ -85,7 +85,7 @@ def last_assignment(output: str) -> str:
     return lines[-1] if lines else ""
 
 
-def test_a_worker_that_the_group_leaves_waiting_says_so_and_joins_anew(
+def test_a_worker_that_the_group_leaves_waiting_says_so_and_joins_again(
     stack: Stack, topics: Topics, start_cli: StartCli
 ) -> None:
     with closing(

@@ -1,4 +1,4 @@
-"""The input changes under the worker: records expire, the topic is created anew, a record cannot be read."""
+"""The input changes under the worker: records expire, the topic is recreated, a record cannot be read."""
 
 import signal
 import time
@@ -56,7 +56,7 @@ def test_records_that_expire_under_a_running_worker_are_said_and_passed(
     assert worker.end() == 0, worker.output
 
 
-def test_a_topic_created_anew_under_a_busy_worker_is_said_and_read_from_its_beginning(
+def test_a_recreated_topic_under_a_busy_worker_is_said_and_read_from_its_beginning(
     stack: Stack, topics: Topics, start_cli: StartCli, admin: KafkaAdminClient
 ) -> None:
     write(stack, topics.input, [post(f"old-{number}") for number in range(400)])
@@ -70,7 +70,7 @@ def test_a_topic_created_anew_under_a_busy_worker_is_said_and_read_from_its_begi
 
     wait_until(lambda: new <= set(labelled(stack, topics)), what="every post of the new topic")
     assert [post_id for post_id, times in Counter(labelled(stack, topics)).items() if times > 1] == []
-    assert "created anew" in worker.output
+    assert "recreated" in worker.output
     assert worker.end() == 0, worker.output
 
 

@@ -64,7 +64,7 @@ def test_another_group_labels_everything_again(stack: Stack, topics: Topics, run
     assert came_out(stack, topics) == ["bad", "bad", "good", "good"]
 
 
-def test_the_same_posts_in_a_topic_created_anew_are_labelled_again(
+def test_the_same_posts_in_a_recreated_topic_are_labelled_again(
     stack: Stack, topics: Topics, run_cli: RunCli, admin: KafkaAdminClient
 ) -> None:
     posts = [*(post(str(number)) for number in range(10)), BAD]

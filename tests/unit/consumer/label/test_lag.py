@@ -82,7 +82,7 @@ def test_time_at_work_does_not_count(line: Line) -> None:
     assert line.idle(9) == []
 
 
-def test_whoever_gives_something_begins_anew(line: Line) -> None:
+def test_whoever_gives_something_begins_again(line: Line) -> None:
     line.work(1, 100)
     line.idle(8)
     line.lag.record_commit({STUCK: OffsetAndMetadata(41, "", -1)})

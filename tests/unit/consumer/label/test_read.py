@@ -146,7 +146,7 @@ def test_an_offset_beyond_the_end_of_the_very_topic_it_was_committed_for_goes_on
     assert line.source._metrics.expired.labels("0")._value.get() == 4
 
 
-def test_an_offset_beyond_the_end_that_says_of_no_topic_begins_anew(line: Line) -> None:
+def test_an_offset_beyond_the_end_that_says_of_no_topic_begins_again(line: Line) -> None:
     line.broker.committed[at(0)] = OffsetAndMetadata(14, "", -1)
     line.source.resync()
 
@@ -154,12 +154,12 @@ def test_an_offset_beyond_the_end_that_says_of_no_topic_begins_anew(line: Line) 
     assert line.source._metrics.expired.labels("0")._value.get() == 1
 
 
-def test_with_stop_at_end_the_end_of_a_topic_created_anew_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_stop_at_end_the_end_of_a_recreated_topic_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     line = Line(monkeypatch, stop_at_end=True)
     line.broker.committed[at(0)] = OffsetAndMetadata(4, "topic_id=first", -1)
     line.broker.topic_id = "second"
     line.broker.logs[at(0)] = line.broker.logs[at(0)][:3]
-    for _ in range(2):  # the first leads to a new consumer, which joins anew
+    for _ in range(2):  # the first leads to a new consumer, which joins again
         line.consumer.give(0)
         line.source.resync()
 

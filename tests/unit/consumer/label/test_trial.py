@@ -113,10 +113,10 @@ def test_a_worker_that_left_and_did_not_die_makes_nothing_suspect(
 def test_a_worker_that_is_given_its_own_partition_again_makes_nothing_suspect(group: Group) -> None:
     worker = group.start()
     worker.batch()
-    worker.consumer.member = "member-anew"
+    worker.consumer.member = "member-again"
     worker.consumer.give(0)
     assert places(worker.batch()) == [(0, 0), (0, 1), (0, 2), (0, 3)]
-    assert group.note() == Note("member-anew", topic_id="first")
+    assert group.note() == Note("member-again", topic_id="first")
 
 
 def test_a_trial_goes_on_over_a_rebalance_and_does_not_count_as_a_death(group: Group) -> None:

@@ -325,7 +325,7 @@ def test_a_broker_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     assert line.sink.published == ids(4)
 
 
-def test_a_broker_that_never_lets_it_go_on_is_joined_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_never_lets_it_go_on_is_joined_again(monkeypatch: pytest.MonkeyPatch) -> None:
     line = Line(4)
     monkeypatch.setattr(line.stop, "wait", lambda seconds: False)
     line.sink.failures.append(KafkaTimeoutError("gone"))
@@ -337,11 +337,11 @@ def test_a_broker_that_never_lets_it_go_on_is_joined_anew(monkeypatch: pytest.Mo
         LogSource.resync(line.source)
 
     monkeypatch.setattr(line.source, "resync", resync)
-    monkeypatch.setattr(line.source, "rejoin", lambda: joined.append("anew"), raising=False)
+    monkeypatch.setattr(line.source, "rejoin", lambda: joined.append("again"), raising=False)
 
     line.run()
 
-    assert joined == ["anew"]
+    assert joined == ["again"]
     assert line.sink.published == ids(4)
 
 
