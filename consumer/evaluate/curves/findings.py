@@ -11,10 +11,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.evaluate.curves.risk import at_coverage
+from consumer.evaluate.curves.risk import at_coverage, effective_at
 from consumer.evaluate.marks.truth import Judged
 from consumer.evaluate.scores.decide import BOTH, CONDITIONAL, IMAGE
-from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share, share_interval, unless_flat
+from consumer.evaluate.stats.intervals import (
+    Bootstrap,
+    Strata,
+    effective_number,
+    paired_interval,
+    share,
+    share_interval,
+)
 from consumer.evaluate.stats.measure import Measure
 
 Answer = Literal["holds", "does not", "cannot tell"]
@@ -31,6 +38,8 @@ NO_GAIN = 0.01
 LEAST = 30
 """Judged and classified posts of both ensembles that a comparison at one threshold must rest on."""
 COVERAGES = np.round(np.arange(0.1, 1.01, 0.1), 1)
+DUST = 1e-6
+"""Spread of the rounds that is rounding: their sums have seven digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +151,7 @@ def _by_threshold(one: Judged, other: Judged, weights: NDArray[np.float64], boot
     known = [judged.classified("raw", THRESHOLDS) & judged.known[:, None] for judged in (one, other)]
     posts = np.min([each.sum(axis=0) for each in known], axis=0)
     usable = posts >= LEAST
+    effective = np.min([effective_number(weights, each[:, usable]) for each in known], axis=0)
     accuracies, rounds = [], []
     for judged, each in zip((one, other), known, strict=True):
         whole = each[:, usable]
@@ -149,7 +159,7 @@ def _by_threshold(one: Judged, other: Judged, weights: NDArray[np.float64], boot
         accuracies.append(share(weights @ part, weights @ whole))
         rounds.append(share(bootstrap.sums(weights, part), bootstrap.sums(weights, whole)))
     at = [{"threshold": float(each)} for each in THRESHOLDS[usable]]
-    return _difference(accuracies[0] - accuracies[1], rounds[0] - rounds[1], at, int(posts.max(initial=0)))
+    return _difference(accuracies[0] - accuracies[1], rounds[0] - rounds[1], at, effective)
 
 
 def _by_coverage(
@@ -163,30 +173,41 @@ def _by_coverage(
     found = difference(weights)
     usable = np.isfinite(found)
     at = [{"coverage": float(each)} for each in coverages[usable]]
-    return _difference(found[usable], bootstrap.each(difference, weights)[:, usable], at, posts)
+    effective = np.min([effective_at(judged, coverages[usable], weights) for judged in (one, other)], axis=0)
+    return _difference(found[usable], bootstrap.each(difference, weights)[:, usable], at, effective)
 
 
 def _difference(
-    found: NDArray[np.float64], rounds: NDArray[np.float64], at: list[dict[str, float]], posts: int
+    found: NDArray[np.float64],
+    rounds: NDArray[np.float64],
+    at: list[dict[str, float]],
+    effective: NDArray[np.float64],
 ) -> Difference:
-    """Mean difference, interval and band; ``found`` ``[m]`` and ``rounds`` ``[rounds, m]`` at the places ``at``."""
+    """Mean difference, interval and band.
+
+    Args:
+        found: at the places ``at``, ``[m]``.
+        rounds: ``[rounds, m]``.
+        at: thresholds or coverages.
+        effective: number of posts, ``[m]``.
+    """
     if not at:
         return Difference((None, None, None), False, [])
-    lows, highs = percentiles(rounds)
+    lows, highs = paired_interval(found, rounds, effective)
     keys = ("difference", "low", "high")
     numbers = [
         place | dict(zip(keys, map(float, each), strict=True))
         for place, each in zip(at, zip(found, lows, highs, strict=True), strict=True)
     ]
-    mean = float(found.mean())
-    low, high = map(float, percentiles(np.nanmean(rounds, axis=1)))
-    return Difference((mean, *unless_flat(mean, low, high, posts)), _surely_less(found, rounds), numbers)
+    mean, of_rounds, most = found.mean(keepdims=True), np.nanmean(rounds, axis=1, keepdims=True), effective.max()
+    estimate, low, high = (float(each[0]) for each in (mean, *paired_interval(mean, of_rounds, np.array([most]))))
+    return Difference((estimate, low, high), _surely_less(found, rounds), numbers)
 
 
 def _surely_less(found: NDArray[np.float64], rounds: NDArray[np.float64]) -> bool:
     """Whether the 95 % band over all thresholds at once (bootstrap of the greatest deviation) is below 0 anywhere."""
     spread = np.nanstd(rounds, axis=0)
-    varies = spread > 0
+    varies = spread > DUST
     if not varies.any():
         return False
     deviations = np.nanmax(np.abs(rounds - found)[:, varies] / spread[varies], axis=1)

@@ -13,7 +13,7 @@ from consumer.evaluate.scores.decide import IMAGE, decide
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
 from consumer.evaluate.scores.selection import rank
-from consumer.evaluate.stats.intervals import Bootstrap, Strata, Weighting, share, share_interval, wilson
+from consumer.evaluate.stats.intervals import LEAST, Bootstrap, Strata, Weighting, share, share_interval, wilson
 from consumer.evaluate.stats.measure import Measure
 from consumer.evaluate.stats.stacking import stacked
 
@@ -74,9 +74,6 @@ CHOICE = (
 normalised ``threshold`` (empty: at none); everything from ``reported_on`` on is of the other half. The file calls
 accuracy after the measure.
 """
-
-LEAST = 10
-"""Judged posts that an accuracy must rest on before a threshold is chosen by it."""
 
 
 def grid(top: float, step: float) -> NDArray[np.float64]:

@@ -13,6 +13,8 @@ from consumer.evaluate.samples.folder import Sample
 Weighting = Literal["balanced", "frequency"]
 
 LEVEL = 0.95
+LEAST = 10
+"""Judged posts below which a share is noise: no curve or bin is drawn of fewer, and no threshold chosen by them."""
 CHUNK = 100
 """Rounds at a time: bounds the memory that a statistic of a large sample takes."""
 
@@ -132,15 +134,23 @@ def effective_number(weights: NDArray[np.float64], whole: NDArray[np.bool_]) -> 
     return share((weights @ whole) ** 2, weights**2 @ whole)
 
 
-def unless_flat(difference: float, low: float, high: float, effective: float) -> tuple[float, float]:
-    """The interval of a paired difference; where no round differs from another, as wide as Wilson's of none.
+def paired_interval(
+    difference: NDArray[Any], rounds: NDArray[np.float64], effective: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The interval of paired differences of shares; to either side at least as wide as Wilson's of none.
 
-    There not one post (or every post) was found to differ, which so few posts would show by chance, too.
+    Where (nearly) no post differs the bootstrap sees (nearly) no spread, or none to one side. But of so few posts as
+    many as Wilson's upper end of none may differ, and none of them be drawn. From four posts that differ on it is the
+    bootstrap's own.
+
+    Args:
+        difference: ``[m]``.
+        rounds: of the bootstrap, ``[rounds, m]``.
+        effective: number of posts, ``[m]``.
     """
-    if low != high:
-        return low, high
-    some = float(wilson(np.array(0), np.array(effective))[1])
-    return max(-1.0, difference - some), min(1.0, difference + some)
+    low, high = percentiles(rounds)
+    some = wilson(np.zeros_like(effective), effective)[1]
+    return np.fmax(-1.0, np.fmin(low, difference - some)), np.fmin(1.0, np.fmax(high, difference + some))
 
 
 def percentiles(rounds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,7 +9,6 @@ from sklearn.metrics import accuracy_score
 
 from consumer.evaluate.curves.thresholds import (
     CURVES,
-    LEAST,
     Wish,
     by_picture,
     choices,
@@ -20,7 +19,7 @@ from consumer.evaluate.curves.thresholds import (
 )
 from consumer.evaluate.marks.truth import Judged
 from consumer.evaluate.scores.decide import ENSEMBLES
-from consumer.evaluate.stats.intervals import Bootstrap, Strata
+from consumer.evaluate.stats.intervals import LEAST, Bootstrap, Strata
 from tests.unit.consumer.evaluate.simulated import CATEGORIES, SCALE, Opened, everyone, judged
 
 NORMALISED = {"normalised": grid(1.0, 0.1)}
