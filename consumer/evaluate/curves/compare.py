@@ -92,6 +92,8 @@ def main(argv: list[str]) -> int:
         check_fit(scores.folder, scores.info, sample)
     judged, truth = judge(every, sample, settings)
     strata = Strata.from_sample(sample)
+    if (warning := strata.too_few) is not None:
+        print(f"warning: {warning}", file=sys.stderr)
     bootstrap = Bootstrap.within(strata, settings.rounds, settings.seed)
     post_ids = [post.post_id for post in sample.posts]
     table = compare(judged, strata, bootstrap, post_ids, settings.coverage)
@@ -186,7 +188,7 @@ def _pair(
     one_right, other_right, everyone = weights @ columns
     sums = bootstrap.sums(weights, columns)
     share_one, share_other = (each / everyone if everyone else np.nan for each in (one_right, other_right))
-    difference, effective = share_one - share_other, effective_number(weights, known[:, None])
+    difference, effective = np.array([share_one - share_other]), effective_number(weights, known[:, None])
     low, high = paired_interval(difference, share(sums[:, [0]] - sums[:, [1]], sums[:, [2]]), effective)
     return {
         "posts": int(known.sum()),
@@ -195,7 +197,7 @@ def _pair(
         "other_only": cells[1][0],
         "one_right": share_one,
         "other_right": share_other,
-        "difference": difference,
+        "difference": share_one - share_other,
         "ci_low": float(low[0]),
         "ci_high": float(high[0]),
         "p": float(mcnemar(cells, exact=True).pvalue),

@@ -29,6 +29,7 @@ CURVES = (
     "incorrect",
     "unjudged",
     "not_classified",
+    "judged",
     "accuracy",
     "accuracy_low",
     "accuracy_high",
@@ -42,7 +43,8 @@ CURVES = (
 A row with a ``stratum`` is of one class (in a sample of the whole dataset: of one label by the picture alone, and only
 in the group of all posts), ``weighting`` is then empty, the four numbers are posts and the interval is Wilson's. One
 without is of all classes: the four numbers are posts as they are weighted (their sum stays the number of posts of the
-sample) and the interval is a bootstrap within strata. ``accuracy`` is the share of right ones among the classified and
+sample) and the interval is a bootstrap within strata. ``judged`` counts posts, whatever they weigh: the classified and
+judged ones, of which the accuracy is. ``accuracy`` is the share of right ones among the classified and
 judged; ``accuracy_low`` and ``accuracy_high`` take the unjudged for wrong and for right. Against pre-labels the file
 calls the three agreement (`consumer.evaluate.stats.measure`). ``recovered`` is the share of posts that are classified.
 """
@@ -164,6 +166,7 @@ def _counts(judged: Judged, kept: NDArray[np.bool_], weights: NDArray[np.float64
         "incorrect": incorrect,
         "unjudged": unjudged,
         "not_classified": np.maximum(everything - classified, 0),
+        "judged": ((weights > 0) & known) @ kept.astype(np.int64),
         "accuracy": share(correct, correct + incorrect),
         "accuracy_low": share(correct, classified),
         "accuracy_high": share(correct + unjudged, classified),
@@ -227,8 +230,7 @@ def _choose(
     kept = judged.classified("normalised", candidates)
     of_first = _counts(judged, kept, weights * first)
     if wish.wanted == "accuracy":
-        enough = (first & judged.known) @ kept.astype(np.int64) >= LEAST
-        good = np.flatnonzero(enough & (of_first["accuracy"] >= wish.value))[:1]
+        good = np.flatnonzero((of_first["judged"] >= LEAST) & (of_first["accuracy"] >= wish.value))[:1]
     else:
         good = np.flatnonzero(of_first["recovered"] >= wish.value)[-1:]
     row: dict[str, object] = {

@@ -1,6 +1,6 @@
 """How sure a figure is: Wilson intervals of one class, and a bootstrap within strata for everything weighted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -61,6 +61,11 @@ class Strata:
         weights = (whole / sampled)[self.of]
         return np.asarray(weights * len(weights) / weights.sum())
 
+    @property
+    def too_few(self) -> str | None:
+        """What to say of classes with so few posts that no interval over all of them holds."""
+        return too_few(np.bincount(self.of, minlength=len(self.populations)).tolist())
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bootstrap:
@@ -93,6 +98,22 @@ class Bootstrap:
         """A statistic in every round; it is given the posts' weights in some rounds at a time, ``[some, n]``."""
         chunks = range(0, len(self.drawn), CHUNK)
         return np.concatenate([statistic(weights * self.drawn[start : start + CHUNK]) for start in chunks])
+
+
+def too_few(sampled: Sequence[int]) -> str | None:
+    """What to say of samples whose strata have fewer posts than `LEAST`; None where all have enough.
+
+    The bootstrap within strata takes their spread for smaller than it is: in a simulation its intervals at 95 % held in
+    86 of 100 samples of 4 posts a stratum, and in 95 from 10 on.
+
+    Args:
+        sampled: posts of each stratum in the sample.
+    """
+    few = sum(posts < LEAST for posts in sampled)
+    if not few:
+        return None
+    which = f"{few} of {len(sampled)} classes have" if len(sampled) > 1 else "the sample has"
+    return f"{which} fewer than {LEAST} posts to judge by: intervals over all posts are too narrow, draw more"
 
 
 def share(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:

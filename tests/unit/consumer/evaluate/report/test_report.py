@@ -134,9 +134,9 @@ def test_the_verdicts_are_those_of_the_curves(of_b: Simulated, copied: Path, tmp
     (copied / "curves.json").write_text(json.dumps(summary))
     report.main([str(copied), "--sample", str(of_b.sample), "-o", str(tmp_path / "r.html"), "--no-pictures"])
     text = text_of((tmp_path / "r.html").read_text("utf-8"))
-    assert "✓ holds : ensemble 2 is more accurate from 0.4 on" in text
-    assert "✗ does not : it recovers far fewer images" in text
-    assert "? cannot tell : the conditional does not beat it Too few posts" in text
+    assert "✓ holds : ensemble 2 (Img x 0.8 + Text x 0.8) is more accurate from 0.4 on" in text
+    assert "✗ does not : ensemble 2 (Img x 0.8 + Text x 0.8) recovers far fewer images" in text
+    assert "? cannot tell : the conditional does not beat ensemble 2 (Img x 0.8 + Text x 0.8) Too few posts" in text
 
 
 @pytest.mark.usefixtures("_no_figures")
@@ -263,7 +263,7 @@ def broken_summary(folder: Path, **changes: Any) -> None:
     [
         (lambda folder: (folder / "curves.json").unlink(), "holds no curves .no curves.json.: evaluate curves writes"),
         (lambda folder: (folder / "curves.json").write_text("{"), r"curves.json cannot be read: "),
-        (lambda folder: broken_summary(folder, version=99), "is of version 99; this program reads 2: compute them"),
+        (lambda folder: broken_summary(folder, version=99), "is of version 99; this program reads 3: compute them"),
         (lambda folder: broken_summary(folder, sample={"sha256": "0"}), "are the curves of another sample than"),
         (lambda folder: broken_summary(folder, encoder="clip"), "are of clip with ten@0123abcd, .* is of simulated"),
         (lambda folder: broken_summary(folder, measure="agreement"), "show agreement, but --marks would show accuracy"),
