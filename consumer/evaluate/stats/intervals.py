@@ -113,7 +113,7 @@ def too_few(sampled: Sequence[int]) -> str | None:
     if not few:
         return None
     which = f"{few} of {len(sampled)} classes have" if len(sampled) > 1 else "the sample has"
-    return f"{which} fewer than {LEAST} posts to judge by: intervals over all posts are too narrow, draw more"
+    return f"{which} fewer than {LEAST} posts to judge by: intervals over all posts are too narrow; draw more"
 
 
 def share(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
