@@ -5,7 +5,7 @@ It only computes; the numbers that `popularity` prints come from the same module
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +14,11 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats.contingency import relative_risk
 from statsmodels.stats.multitest import multipletests
 
-from consumer.count.counters import NOT_CLASSIFIED, SENTIMENT_UNITS
-from consumer.count.figures import CityFigures, PlaceFigures, Share, popularity, total
+from consumer.count.counters import NOT_CLASSIFIED
+from consumer.count.figures import CityFigures, PlaceFigures, Sentiment, Share, popularity, total
 from consumer.count.snapshot import Counters
 from consumer.evaluate.scores.progress import progress
 
-ENOUGH = 30
-"""Posts with a sentiment from which the mean has an interval."""
 ROUNDS = 1_000
 """Of a test, at least."""
 ROUNDS_A_PAIR = 40
@@ -45,21 +43,6 @@ class Ratio:
 
 
 @dataclass(frozen=True, slots=True)
-class Mood:
-    """Mean VADER compound in [-1, 1], ± 1.96 s / √n.
-
-    Attributes:
-        mean: not a number below `ENOUGH` posts with a sentiment.
-        half: half the width of the interval; likewise.
-        scored: posts with a sentiment, of all posts of this place here.
-    """
-
-    mean: float
-    half: float
-    scored: Share
-
-
-@dataclass(frozen=True, slots=True)
 class PlaceReport:
     """One place of one city.
 
@@ -76,15 +59,21 @@ class PlaceReport:
     highest: float
     quotient: float | None
     ratio: Ratio | None
-    mood: Mood
+    mood: Sentiment
 
 
 @dataclass(frozen=True, slots=True)
 class CityReport:
-    """One city: the figures that `popularity` has too, and its places, most frequent first."""
+    """One city: the figures that `popularity` has too.
+
+    Attributes:
+        places: most frequent first.
+        missed: the mood of posts without a place.
+    """
 
     figures: CityFigures
     places: tuple[PlaceReport, ...]
+    missed: Sentiment
 
     @property
     def not_classified(self) -> int:
@@ -131,15 +120,16 @@ def reports(counters: Counters) -> list[CityReport]:
         CityReport(
             city,
             tuple(
-                _place(city, place, counters, everywhere[place.place] - place.share.k, classified - place.share.n)
+                _place(city, place, everywhere[place.place] - place.share.k, classified - place.share.n)
                 for place in city.places
             ),
+            Sentiment.of(counters.sentiment.get(city.city, {}), NOT_CLASSIFIED),
         )
         for city in popularity(counters)
     ]
 
 
-def _place(city: CityFigures, place: PlaceFigures, counters: Counters, elsewhere: int, others: int) -> PlaceReport:
+def _place(city: CityFigures, place: PlaceFigures, elsewhere: int, others: int) -> PlaceReport:
     k, missing = place.share.k, city.posts - city.classified.k
     return PlaceReport(
         place=place.place,
@@ -148,7 +138,7 @@ def _place(city: CityFigures, place: PlaceFigures, counters: Counters, elsewhere
         highest=(k + missing) / city.posts,
         quotient=place.quotient,
         ratio=_ratio(k, place.share.n, elsewhere, others) if others else None,
-        mood=mood(counters.sentiment.get(city.city, {}), place.place, k),
+        mood=place.sentiment,
     )
 
 
@@ -170,24 +160,6 @@ def _mover(one: Share, other: Share) -> tuple[float, float]:
         return (both + sign * math.sqrt(max(0.0, both**2 - of_one * (2 * one.share - of_one) * divisor))) / divisor
 
     return end(one.low, other.high, -1), end(one.high, other.low, 1)
-
-
-def mood(sums: Mapping[str, int], place: str, posts: int) -> Mood:
-    """Mean sentiment of a place's posts, from sums of whole numbers.
-
-    Args:
-        sums: a city's hash: ``place``, ``place:sq``, ``place:n``.
-        place: a category, or `NOT_CLASSIFIED`.
-        posts: of this place in this city.
-    """
-    n = sums.get(f"{place}:n", 0)
-    scored = Share.of(n, posts)
-    if n < ENOUGH:
-        return Mood(math.nan, math.nan, scored)
-    total = sums.get(place, 0)
-    # exact: whole numbers, n·Σx² - (Σx)² before the first rounding
-    variance = (n * sums.get(f"{place}:sq", 0) - total**2) / (n * (n - 1)) / SENTIMENT_UNITS**2
-    return Mood(total / n / SENTIMENT_UNITS, 1.96 * math.sqrt(variance / n), scored)
 
 
 def distances(counters: Counters, seed: int) -> list[Distance]:

@@ -18,9 +18,9 @@ from pydantic import Field, model_validator
 
 from consumer.cities import tables as city_tables
 from consumer.cities.corrected import Corrected, Judged, correct, judge
-from consumer.cities.figures import CityReport, Distance, distances, mood, reports, rounds_of
+from consumer.cities.figures import CityReport, Distance, distances, reports, rounds_of
 from consumer.count.connect import read_counters
-from consumer.count.counters import NOT_CLASSIFIED, Tally, tally
+from consumer.count.counters import Tally, tally
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
@@ -184,10 +184,6 @@ def _write(
             settings=settings,
             rounds=rounds_of(len(tested)),
             infinite=math.inf,
-            missed_of=[
-                mood(counted.counters.sentiment.get(c.figures.city, {}), NOT_CLASSIFIED, c.not_classified)
-                for c in found
-            ],
             files=sorted([name for name, png in pictures.items() if png is not None] + list(tables)),
         ),
     )

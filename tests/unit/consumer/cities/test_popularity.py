@@ -15,9 +15,9 @@ from statsmodels.stats.proportion import proportion_confint
 
 from consumer.cities import figures, plots, popularity
 from consumer.cities.corrected import Judged, correct, judge
-from consumer.cities.figures import ENOUGH, CityReport, PlaceReport, distances, mood, reports, rounds_of
+from consumer.cities.figures import CityReport, PlaceReport, distances, reports, rounds_of
 from consumer.cities.popularity import Counted
-from consumer.count.figures import week
+from consumer.count.figures import ENOUGH, Sentiment, Z, week
 from consumer.count.snapshot import Counters
 from consumer.evaluate.marks.marks import Sheet
 from consumer.evaluate.samples.folder import Sample, write_sample
@@ -85,16 +85,19 @@ def test_sentiment_is_the_mean_with_its_interval_from_thirty_captions_on() -> No
     chance = np.random.default_rng(1)
     values = chance.integers(-10_000, 10_001, 50)
     sums = {"coast": int(values.sum()), "coast:sq": int((values**2).sum()), "coast:n": 50}
-    found = mood(sums, "coast", 80)
+    found = Sentiment.of(sums, "coast")
     assert found.mean == pytest.approx(values.mean() / 10_000)
-    assert found.half == pytest.approx(1.96 * values.std(ddof=1) / 10_000 / math.sqrt(50))
-    assert found.scored.share == 50 / 80
-    too_few = mood(sums | {"coast:n": ENOUGH - 1}, "coast", 80)
+    assert found.half == pytest.approx(Z * values.std(ddof=1) / 10_000 / math.sqrt(50))
+    too_few = Sentiment.of(sums | {"coast:n": ENOUGH - 1}, "coast")
     assert math.isnan(too_few.mean)
-    assert too_few.scored.k == 29
-    same = mood({"coast": 30 * 7, "coast:sq": 30 * 49, "coast:n": 30}, "coast", 30)
-    assert same.mean == pytest.approx(7e-4)
-    assert same.half == 0
+    assert (too_few.n, too_few.enough) == (29, False)
+
+
+def test_captions_of_one_and_the_same_sentiment_have_an_interval() -> None:
+    """Thirty times the same advertisement say little about the next caption."""
+    same = Sentiment.of({"coast": 30 * 5_000, "coast:sq": 30 * 5_000**2, "coast:n": 30}, "coast")
+    assert same.mean == pytest.approx(0.5)
+    assert same.half == pytest.approx(1.5 * proportion_confint(0, 30, method="wilson")[1])
 
 
 def test_a_cell_of_the_week_is_shared_among_all_posts_of_that_hour() -> None:
