@@ -64,12 +64,14 @@ def thresholds(rows: pd.DataFrame, found: Found) -> Figure:
     return figure
 
 
-def equal_coverage(rows: pd.DataFrame, found: Found) -> Figure:
+def equal_coverage(rows: pd.DataFrame, found: Found) -> Figure | None:
     """{measure} over coverage.
 
     Every ensemble keeps the same share of posts, its most confident ones; the higher curve is the better ensemble,
     whatever its scale. A line begins where 10 judged posts are covered.
     """
+    if not (rows["judged"] >= LEAST).any():
+        return None
     figure = Figure(figsize=(WIDTH * 0.8, 4.6), layout="constrained")
     axes = figure.subplots()
     for name, look, of in ensembles(rows):
@@ -82,12 +84,14 @@ def equal_coverage(rows: pd.DataFrame, found: Found) -> Figure:
     return figure
 
 
-def risk(rows: pd.DataFrame, found: Found) -> Figure:
+def risk(rows: pd.DataFrame, found: Found) -> Figure | None:
     """Share of wrong labels over coverage, and the area under each curve (risk.csv).
 
     A good confidence has few wrong labels on the left, among the posts it is surest of; the black line is the least
     area that the same labels allow. A line begins where 10 judged posts are covered.
     """
+    if not (rows["judged"] >= LEAST).any():
+        return None
     figure = Figure(figsize=(WIDTH, 4.3), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
     areas = overall(found.tables["risk"])
@@ -143,12 +147,14 @@ def counts(rows: pd.DataFrame, found: Found) -> Figure:
     return figure
 
 
-def reliability(rows: pd.DataFrame, found: Found) -> Figure:
+def reliability(rows: pd.DataFrame, found: Found) -> Figure | None:
     """{measure} over confidence in bins of equally many posts, 15 at most and 10 posts at least in each.
 
     On the dotted line a confidence of 70 % is right 7 times in 10; below it the model is too sure of itself, above it
     too careful.
     """
+    if not (rows["posts"] >= LEAST).any():
+        return None
     panels, errors = list(ensembles(rows)), found.by_ensemble("ece", group="all")
     figure, every = grid(len(panels), 3.0)
     for axes, (name, look, of) in zip(every, panels, strict=False):

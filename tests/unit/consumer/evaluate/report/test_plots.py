@@ -66,6 +66,7 @@ def test_curves_over_coverage_begin_where_ten_judged_posts_are_covered() -> None
     for draw in (plots.equal_coverage, plots.risk):
         figure: Any = draw(rows, of)
         assert min(figure.axes[0].lines[0].get_xdata()) == 0.1, draw.__name__
+        assert draw(rows.assign(judged=9), of) is None, "no empty figure"
 
 
 def test_bins_of_less_than_ten_posts_are_not_drawn_and_an_error_says_of_how_many_it_is() -> None:
@@ -76,6 +77,7 @@ def test_bins_of_less_than_ten_posts_are_not_drawn_and_an_error_says_of_how_many
     figure: Any = plots.reliability(rows, of)
     axes = figure.axes[0]
     assert axes.containers[0].lines[0].get_xdata().tolist() == [0.5, 0.8]
+    assert plots.reliability(rows.assign(posts=9), of) is None
     assert axes.get_title(loc="left").endswith("ECE 0.100 of 1,059 posts")
 
 
