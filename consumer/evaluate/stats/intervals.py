@@ -103,8 +103,8 @@ class Bootstrap:
 def too_few(sampled: Sequence[int]) -> str | None:
     """What to say of samples whose strata have fewer posts than `LEAST`; None where all have enough.
 
-    The bootstrap within strata takes their spread for smaller than it is: in a simulation of ten strata its intervals at
-    95 % held in 77 of 100 samples of 2 posts a stratum, in 90 of 4, in 93 of 10.
+    The bootstrap within strata takes their spread for smaller than it is: in a simulation of ten strata its intervals
+    at 95 % held in 77 of 100 samples of 2 posts a stratum, in 90 of 4, in 93 of 10.
 
     Args:
         sampled: posts of each stratum in the sample.
