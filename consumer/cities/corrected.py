@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumer.classify.decision import Decision
+from consumer.count.figures import Share
 from consumer.evaluate.marks.truth import RIGHT, UNJUDGED, check_fit, truth_of
 from consumer.evaluate.samples.folder import Sample
 from consumer.evaluate.scores.decide import Ensemble, decide
-from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share
+from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share, share_interval
 from producer.base.errors import CommandError
 
 ROUNDS = 1_000
@@ -25,7 +26,9 @@ class Corrected:
         precision: right among the judged posts with this label, weighted by their strata.
         judged: how many there are.
         share: share of all posts × precision.
-        low, high: 95 % percentile bootstrap of posts, and of marks within their strata.
+        low, high: 95 % percentile bootstrap of posts, and of marks within their strata. Where all judged labels are
+            right, or none, or all posts of the city carry the label, it sees no spread: there the ends are those of
+            both intervals multiplied, which is rather too wide.
     """
 
     precision: float
@@ -118,9 +121,9 @@ def correct(
     right = of_class * judged.right[:, None]
     weights = judged.strata.weights("frequency")
     bootstrap = Bootstrap.within(judged.strata, rounds, seed)
-    precision = share(weights @ right, weights @ of_class)
+    precision, least, most = share_interval(bootstrap, weights, right > 0, of_class > 0)
     drawn = share(bootstrap.sums(weights, right), bootstrap.sums(weights, of_class))
-    counts = of_class.sum(axis=0)
+    counts, flat = of_class.sum(axis=0), np.isclose(precision, 0) | np.isclose(precision, 1)
     chance = np.random.default_rng(seed)
     column = {
         category: number
@@ -132,12 +135,13 @@ def correct(
         total = sum(of_places.values())
         for place, k in sorted(of_places.items()):
             if k and (at := column.get(place)) is not None:
-                shares = chance.binomial(total, k / total, rounds) / total
-                low, high = percentiles((shares * drawn[:, at])[:, None])
+                carries = Share.of(k, total)
+                shares = chance.binomial(total, carries.share, rounds) / total
+                low, high = (float(end[0]) for end in percentiles((shares * drawn[:, at])[:, None]))
+                if flat[at] or k == total:
+                    low, high = carries.low * float(least[at]), carries.high * float(most[at])
                 right_of = float(precision[at])
-                found[city, place] = Corrected(
-                    right_of, int(counts[at]), k / total * right_of, float(low[0]), float(high[0])
-                )
+                found[city, place] = Corrected(right_of, int(counts[at]), carries.share * right_of, low, high)
     return found
 
 

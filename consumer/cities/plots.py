@@ -23,11 +23,10 @@ def shares(city: CityReport, top: int) -> bytes:
     figure = Figure(figsize=(7.2, 1.3 + 0.32 * max(len(places), 2)), layout="constrained")
     axes = figure.subplots()
     rows = np.arange(len(places))
-    for offset, name, colour, marker in (
-        (0.14, "of classified posts", OKABE_ITO[0], "o"),
-        (-0.14, "of all posts", OKABE_ITO[1], "s"),
+    for offset, name, of, colour, marker in (
+        (0.14, "of {:,} classified posts", [place.of_classified for place in places], OKABE_ITO[0], "o"),
+        (-0.14, "of all {:,} posts", [place.of_all for place in places], OKABE_ITO[1], "s"),
     ):
-        of = [place.of_classified if name == "of classified posts" else place.of_all for place in places]
         at = np.array([share.share for share in of])
         low, high = np.array([share.low for share in of]), np.array([share.high for share in of])
         axes.errorbar(
@@ -39,7 +38,7 @@ def shares(city: CityReport, top: int) -> bytes:
             markersize=4.5,
             elinewidth=1.3,
             capsize=2,
-            label=name,
+            label=name.format(of[0].n),
         )
     axes.set_yticks(rows, [plain(readable(place.place)) for place in places])
     axes.set_xlim(left=0)
@@ -61,11 +60,16 @@ def heat(city: CityReport, hours: dict[str, int], places: int) -> bytes | None:
     figure = Figure(figsize=(7.2, 2.15 * (1 + len(names))), layout="constrained")
     panels = figure.subplots(1 + len(names), 1, squeeze=False)[:, 0]
     everything = np.array(week(hours))
-    _cells(panels[0], everything / everything.sum(), everything, "all posts: share of the week's posts in each hour")
+    _cells(
+        panels[0],
+        everything / everything.sum(),
+        everything,
+        f"all {everything.sum():,} posts: share of the week's posts in each hour",
+    )
     for panel, name in zip(panels[1:], names, strict=True):
         counts = np.array(week(hours, name))
         share = np.divide(counts, everything, out=np.full(counts.shape, np.nan), where=everything > 0)
-        _cells(panel, share, everything, f"{plain(readable(name))}: share of all the city's posts in that hour")
+        _cells(panel, share, everything, f"{plain(readable(name))}, {counts.sum():,} posts: share of all in that hour")
     return png(figure)
 
 

@@ -6,6 +6,7 @@ The figures are computed in `figures.py` and `corrected.py`, drawn in `plots.py`
 import math
 import re
 import sys
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,9 @@ from pydantic import Field, model_validator
 
 from consumer.cities import tables as city_tables
 from consumer.cities.corrected import Corrected, Judged, correct, judge
-from consumer.cities.figures import ROUNDS, CityReport, Distance, distances, mood, reports
+from consumer.cities.figures import CityReport, Distance, distances, reports, rounds_of
 from consumer.count.connect import read_counters
-from consumer.count.counters import NOT_CLASSIFIED, Tally, tally
+from consumer.count.counters import Tally, tally
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
@@ -27,6 +28,7 @@ from consumer.count.snapshot import Counters
 from consumer.count.zones import load_zones
 from consumer.evaluate.pages import files, page
 from consumer.evaluate.samples.folder import Sample
+from consumer.evaluate.scores.progress import progress
 from consumer.metrics import CountMetrics
 from producer.base.connect import connect
 from producer.base.errors import CommandError
@@ -91,6 +93,8 @@ def main(argv: list[str]) -> int:
         if len(stamps) > 1:
             raise CommandError("--marks: the posts were labelled with several settings, and one precision fits none")
         judged = judge(sample, settings.marks, next(iter(stamps)), settings.sample_scores)
+        if (warning := judged.strata.too_few) is not None:
+            print(f"warning: {warning}", file=sys.stderr)
         corrected = correct(judged, counted.counters.posts, settings.seed)
     found = reports(counted.counters)
     _write(settings, counted, found, distances(counted.counters, settings.seed), corrected, judged)
@@ -141,14 +145,17 @@ def _write(
     folder = settings.folder
     pictures: dict[str, bytes | None] = {}
     figures = []
-    for number, city in enumerate(found, start=1):
-        name = f"{number:02d}-{_file_name(city.figures.city)}"
-        hours = counted.counters.hours.get(city.figures.city, {})
-        shares = city_plots.shares(city, settings.top) if city.places else None
-        heat = city_plots.heat(city, hours, settings.heat_maps)
-        pictures |= {f"shares-{name}.png": shares, f"hours-{name}.png": heat}
-        figures.append(_Figures(_address(shares), _address(heat)))
-    drawn = city_plots.distances(list(apart)) if apart else None
+    with progress("figures of cities", len(found)) as advance:
+        for number, city in enumerate(found, start=1):
+            name = f"{number:02d}-{_file_name(city.figures.city)}"
+            hours = counted.counters.hours.get(city.figures.city, {})
+            shares = city_plots.shares(city, settings.top) if city.places else None
+            heat = city_plots.heat(city, hours, settings.heat_maps)
+            pictures |= {f"shares-{name}.png": shares, f"hours-{name}.png": heat}
+            figures.append(_Figures(_address(shares), _address(heat)))
+            advance(1)
+    tested = [each for each in apart if each.tested]
+    drawn = city_plots.distances(tested) if tested else None
     pictures["distances.png"] = drawn
     for name, png in pictures.items():
         if png is not None:
@@ -168,17 +175,15 @@ def _write(
             ("report.css",),
             cities=list(zip(found, figures, strict=True)),
             counted=counted,
-            distances=apart,
+            distances=tested,
+            pairs=len(apart),
+            tested=len({city for each in tested for city in (each.city, each.other)}),
             drawn=_address(drawn),
             corrected=corrected,
             judged=judged,
             settings=settings,
-            rounds=ROUNDS,
+            rounds=rounds_of(len(tested)),
             infinite=math.inf,
-            missed_of=[
-                mood(counted.counters.sentiment.get(c.figures.city, {}), NOT_CLASSIFIED, c.not_classified)
-                for c in found
-            ],
             files=sorted([name for name, png in pictures.items() if png is not None] + list(tables)),
         ),
     )
@@ -189,4 +194,5 @@ def _address(png: bytes | None) -> str | None:
 
 
 def _file_name(city: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", city)[:40].strip("-") or "city"
+    """The city's letters, of any script; what else its name holds is a hyphen."""
+    return re.sub(r"\W+", "-", unicodedata.normalize("NFC", city))[:40].strip("-") or "city"

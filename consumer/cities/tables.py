@@ -66,8 +66,8 @@ def places(found: Sequence[CityReport], corrected: Mapping[tuple[str, str], Corr
                     *((ratio.value, ratio.low, ratio.high) if ratio else (None,) * 3),
                     mood.mean,
                     mood.half,
-                    mood.scored.k,
-                    mood.scored.share,
+                    mood.n,
+                    mood.n / every.k,
                     *((right.precision, right.judged, right.share, right.low, right.high) if right else (None,) * 5),
                 )
 

@@ -10,6 +10,8 @@ from consumer.count.snapshot import Counters
 
 Z = NormalDist().inv_cdf(0.975)
 """Of an interval at 95 %."""
+ENOUGH = 30
+"""Posts with a sentiment that a mean must rest on."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -43,10 +45,42 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Sentiment:
-    """Mean VADER compound in [-1, 1], and how many posts it is of; the mean is not a number when that is 0."""
+    """Mean VADER compound in [-1, 1], ± 1.96 s / √n; shown nowhere below `ENOUGH` posts.
+
+    Attributes:
+        mean: not a number below `ENOUGH` posts.
+        n: posts with a sentiment.
+        half: half the width of the 95 % interval; likewise. Where all are the same it is as wide as if as many posts as
+            Wilson's upper end of none were as different as can be.
+    """
 
     mean: float
     n: int
+    half: float
+
+    @classmethod
+    def of(cls, sums: Mapping[str, int], place: str) -> "Sentiment":
+        """The mean from sums of whole numbers.
+
+        Args:
+            sums: a city's hash: ``place``, ``place:sq``, ``place:n``.
+            place: a category, or `NOT_CLASSIFIED`.
+        """
+        n = sums.get(f"{place}:n", 0)
+        if n < ENOUGH:
+            return cls(math.nan, n, math.nan)
+        total = sums.get(place, 0)
+        mean = total / n / SENTIMENT_UNITS
+        # exact: whole numbers, n·Σx² - (Σx)² before the first rounding
+        squares = n * sums.get(f"{place}:sq", 0) - total**2
+        if squares == 0:
+            return cls(mean, n, Share.of(0, n).high * (1 + abs(mean)))
+        return cls(mean, n, Z * math.sqrt(squares / (n * (n - 1)) / n) / SENTIMENT_UNITS)
+
+    @property
+    def enough(self) -> bool:
+        """Whether there is a mean."""
+        return self.n >= ENOUGH
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +192,7 @@ def city_figures(counters: Counters, city: str, everywhere: Mapping[str, int]) -
             place,
             Share.of(n, classified),
             (n / classified) / (everywhere[place] / all_classified) if several else None,
-            _sentiment(counters.sentiment.get(city, {}), place),
+            Sentiment.of(counters.sentiment.get(city, {}), place),
         )
         for place, n in sorted(posts.items(), key=lambda item: (-item[1], item[0]))
         if place != NOT_CLASSIFIED and n > 0
@@ -169,11 +203,6 @@ def city_figures(counters: Counters, city: str, everywhere: Mapping[str, int]) -
     share = Share.of(classified, all_posts)
     by_hour, by_weekday = _times(zip(*of_week, strict=True)), _times(of_week)
     return CityFigures(city, all_posts, share, places, by_hour, by_weekday, first_day, last_day)
-
-
-def _sentiment(sums: Mapping[str, int], place: str) -> Sentiment:
-    n = sums.get(f"{place}:n", 0)
-    return Sentiment(sums.get(place, 0) / SENTIMENT_UNITS / n if n else math.nan, n)
 
 
 def week(hours: Mapping[str, int], place: str | None = None) -> list[list[int]]:

@@ -18,6 +18,7 @@ from consumer.count.figures import (
     WEEKDAYS,
     CityFigures,
     PlaceFigures,
+    Sentiment,
     Share,
     TimeFigures,
     by_posts,
@@ -113,7 +114,7 @@ def _place_table(city: CityFigures, top: int) -> Table:
             f"{share.share:.1%}",
             _interval(share),
             MISSING if place.quotient is None else f"{place.quotient:.2f}",
-            f"{place.sentiment.mean:+.2f}" if place.sentiment.n else MISSING,
+            _mood(place.sentiment),
             f"{place.sentiment.n:,}",
         )
     if len(shown) < len(city.places):
@@ -159,6 +160,11 @@ def _interval(share: Share) -> str:
     return f"{100 * share.low:.1f}–{100 * share.high:.1f}%"
 
 
+def _mood(sentiment: Sentiment) -> str:
+    """As wide as its heading: half an interval is far below 1."""
+    return f"{sentiment.mean:+.2f}±{sentiment.half:.2f}".replace("±0", "±") if sentiment.enough else MISSING
+
+
 def _when(row: TimeFigures, by: str) -> str:
     return f"{row.when:02d}:00" if by == "hour" else WEEKDAYS[row.when]
 
@@ -177,9 +183,8 @@ def _write_csv(figures: Iterable[CityFigures], by: Literal["place", "hour", "wee
     writer = csv.writer(sys.stdout)
     share = ("posts", "of", "share", "low", "high")
     if by == "place":
-        writer.writerow(
-            ("city", "place", *share, "location_quotient", "sentiment_mean", "sentiment_n", "not_classified")
-        )
+        sentiment = ("sentiment_mean", "sentiment_n", "not_classified", "sentiment_half_width")
+        writer.writerow(("city", "place", *share, "location_quotient", *sentiment))
     else:
         writer.writerow(("city", by, *share))
     for city in figures:
@@ -191,10 +196,12 @@ def _write_csv(figures: Iterable[CityFigures], by: Literal["place", "hour", "wee
 
 
 def _place_row(city: CityFigures, place: PlaceFigures) -> tuple[Any, ...]:
-    sentiment = place.sentiment.mean if place.sentiment.n else ""
+    mood = place.sentiment
+    mean, half = (mood.mean, mood.half) if mood.enough else ("", "")
     quotient = "" if place.quotient is None else place.quotient
     counted = asdict(place.share).values()
-    return (city.city, place.place, *counted, quotient, sentiment, place.sentiment.n, city.posts - city.classified.k)
+    not_classified = city.posts - city.classified.k
+    return (city.city, place.place, *counted, quotient, mean, mood.n, not_classified, half)
 
 
 def _plain(value: Any) -> Any:

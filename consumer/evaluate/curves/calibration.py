@@ -9,11 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from consumer.evaluate.marks.truth import Judged
-from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share, share_interval
+from consumer.evaluate.stats.intervals import LEAST, Bootstrap, Strata, percentiles, share, share_interval
 from consumer.evaluate.stats.measure import Measure
 from consumer.evaluate.stats.stacking import stacked
 
 BINS = 15
+"""At most."""
 
 RELIABILITY = (
     "measure",
@@ -28,7 +29,7 @@ RELIABILITY = (
     "ci_low",
     "ci_high",
 )
-"""Columns of reliability.csv: bins of equally many judged posts by normalised confidence.
+"""Columns of reliability.csv: bins of equally many judged posts (10 at least) by normalised confidence.
 
 ``posts`` are counted, ``weight`` is the bin's share of all as the posts are weighted; ``confidence`` and ``accuracy``
 are weighted means.
@@ -41,7 +42,8 @@ class Calibration:
 
     Attributes:
         ece: Naeini, Cooper and Hauskrecht 2015, with bins of equally many posts (Nguyen and O'Connor 2015).
-        low, high: percentile bootstrap. The error is never negative, so noise alone lifts it.
+        low, high: percentile bootstrap. The error is never negative, so noise alone lifts it. Not a number where all
+            labels are right, or none: the rounds see no spread there but that of the confidences.
         posts: decided and judged.
     """
 
@@ -80,13 +82,16 @@ def reliability(
 
 
 def equal_bins(confidence: NDArray[np.float64], usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which bin each usable post is in, ``[n, BINS]``: cut at quantiles, so that ties stay together.
+    """Which bin each usable post is in, ``[n, bins]``: cut at quantiles, so that ties stay together.
+
+    There are `BINS`, or fewer, so that each has `LEAST` posts.
 
     As `sklearn.calibration.calibration_curve` does with ``strategy="quantile"``, which takes no weights.
     """
-    edges = np.percentile(confidence[usable], np.linspace(0, 1, BINS + 1) * 100)[1:-1]
+    bins = min(BINS, max(1, int(usable.sum()) // LEAST))
+    edges = np.percentile(confidence[usable], np.linspace(0, 1, bins + 1) * 100)[1:-1]
     number = np.searchsorted(edges, confidence)
-    return np.asarray((number[:, None] == np.arange(BINS)) & usable[:, None])
+    return np.asarray((number[:, None] == np.arange(bins)) & usable[:, None])
 
 
 def calibration_error(
@@ -98,6 +103,8 @@ def calibration_error(
     with np.errstate(invalid="ignore"):  # of few posts, a round may draw none that can be used: it is no number then
         rounds = np.abs(bootstrap.sums(weights, gaps)).sum(axis=1) / bootstrap.sums(weights, bins).sum(axis=1)
     low, high = percentiles(rounds)
+    if len(np.unique(judged.right[bins.any(axis=1)])) < 2:
+        return found, np.nan, np.nan
     return found, float(low), float(high)
 
 

@@ -20,7 +20,7 @@ from consumer.evaluate.pages.files import names_of, write
 from consumer.evaluate.samples.folder import Sample
 from consumer.evaluate.scores.decide import CONDITIONAL, Ensemble, EnsembleFlag, parse, proposed_by
 from consumer.evaluate.scores.folder import Scores
-from consumer.evaluate.stats.intervals import Bootstrap, Strata, effective_number, percentiles, unless_flat
+from consumer.evaluate.stats.intervals import Bootstrap, Strata, effective_number, paired_interval, share
 from producer.base.errors import CommandError, UsageError
 from producer.base.settings import Settings, load
 
@@ -48,8 +48,8 @@ COMPARED = (
 what it abstains from is not correct. ``posts`` were compared, ``left_out`` are those where a label was not judged;
 ``one_only`` and ``other_only`` are right by one model alone. ``p`` is the exact McNemar test's, ``p_holm`` the same
 corrected over the pairs. ``one_right``, ``other_right`` and ``difference`` (one - other, with a bootstrap interval) are
-shares of the compared posts, every class counting the same. Without discordant posts, where the bootstrap sees
-no spread, the interval is as wide as Wilson's of none among the effective number of posts.
+shares of the compared posts, every class counting the same. To either side the interval is at least as wide as Wilson's
+of none among the effective number of posts: with few discordant posts the bootstrap sees too little spread.
 """
 
 
@@ -92,6 +92,8 @@ def main(argv: list[str]) -> int:
         check_fit(scores.folder, scores.info, sample)
     judged, truth = judge(every, sample, settings)
     strata = Strata.from_sample(sample)
+    if (warning := strata.too_few) is not None:
+        print(f"warning: {warning}", file=sys.stderr)
     bootstrap = Bootstrap.within(strata, settings.rounds, settings.seed)
     post_ids = [post.post_id for post in sample.posts]
     table = compare(judged, strata, bootstrap, post_ids, settings.coverage)
@@ -185,10 +187,9 @@ def _pair(
     columns = np.stack([by_one & known, by_other & known, known], axis=1)
     one_right, other_right, everyone = weights @ columns
     sums = bootstrap.sums(weights, columns)
-    low, high = percentiles((sums[:, 0] - sums[:, 1]) / sums[:, 2]) if known.any() else (np.nan, np.nan)
     share_one, share_other = (each / everyone if everyone else np.nan for each in (one_right, other_right))
-    effective = float(effective_number(weights, known))
-    low, high = unless_flat(share_one - share_other, float(low), float(high), effective)
+    difference, effective = np.array([share_one - share_other]), effective_number(weights, known[:, None])
+    low, high = paired_interval(difference, share(sums[:, [0]] - sums[:, [1]], sums[:, [2]]), effective)
     return {
         "posts": int(known.sum()),
         "left_out": int((~known).sum()),
@@ -197,8 +198,8 @@ def _pair(
         "one_right": share_one,
         "other_right": share_other,
         "difference": share_one - share_other,
-        "ci_low": low,
-        "ci_high": high,
+        "ci_low": float(low[0]),
+        "ci_high": float(high[0]),
         "p": float(mcnemar(cells, exact=True).pvalue),
     }
 

@@ -25,6 +25,7 @@ from consumer.evaluate.curves.calibration import Calibration, reliability
 from consumer.evaluate.curves.denoising import Separation, denoising
 from consumer.evaluate.curves.dilution import dilution
 from consumer.evaluate.curves.findings import Finding
+from consumer.evaluate.curves.headline import headline
 from consumer.evaluate.curves.risk import coverage_table, risk_table
 from consumer.evaluate.curves.thresholds import Wish
 from consumer.evaluate.marks.truth import Judged, Scale, Truth, check_fit, truth_of, was_pooled
@@ -39,7 +40,7 @@ from consumer.evaluate.stats.measure import as_written
 from producer.base.errors import CommandError
 from producer.base.settings import load
 
-VERSION = 2
+VERSION = 3
 SUMMARY = "curves.json"
 TALK_TOP = 1.6
 """Where the axis of raw scores ends: the talk's 0.8 + 0.8."""
@@ -84,6 +85,10 @@ class CurvesSettings(FurtherEnsembles):
         """Those of the talk, one whose caption must be sure, and the further ones; each name once."""
         return self.with_further(*ENSEMBLES, replace(BOTH, text_threshold=self.text_threshold))
 
+    def threshold_of(self, scores: Scores) -> float:
+        """The normalised threshold of the tables."""
+        return scores.info.threshold if self.threshold is None else self.threshold
+
     def wishes(self) -> list[Wish]:
         """What thresholds are to be chosen for."""
         wanted = [Wish("accuracy", self.accuracy)] if self.accuracy is not None else []
@@ -123,6 +128,8 @@ def main(argv: list[str]) -> int:
     _check_free(settings.output)
     if (warning := not_proposed(scores, truth, settings.all_ensembles())) is not None:
         print(f"warning: {warning}", file=sys.stderr)
+    if (warning := Strata.from_sample(sample).too_few) is not None:
+        print(f"warning: {warning}", file=sys.stderr)
     curves = compute(settings, scores, sample, truth)
     for name, table in curves.tables.items():
         write(settings.output / f"{name}.csv", as_written(table, truth.measure).round(6).to_csv(index=False))
@@ -132,6 +139,7 @@ def main(argv: list[str]) -> int:
         f"{settings.output}: {truth.measure} of {len(curves.tables['risk']['ensemble'].unique())} ensembles on "
         f"{len(sample.posts):,} posts"
     )
+    print(headline(curves.tables["curves"], truth.measure, settings.threshold_of(scores), sample.kind == "c"))
     for finding in curves.findings:
         print(f"on your data, by {truth.measure}, '{finding.claim}': {finding.verdict}")
     return 0
@@ -145,7 +153,7 @@ def compute(settings: CurvesSettings, scores: Scores, sample: Sample, truth: Tru
     strata = Strata.from_sample(sample)
     bootstrap = Bootstrap.within(strata, settings.rounds, settings.seed)
     answers = [Judged.of(ensemble, part, scores.info, truth) for ensemble in chosen]
-    least = scores.info.threshold if settings.threshold is None else settings.threshold
+    least = settings.threshold_of(scores)
     groups, grids = groups_of(part), _grids(settings.step, chosen, least)
     measure = truth.measure
     classes = None if strata.names else thresholds.by_picture(part, scores.info)

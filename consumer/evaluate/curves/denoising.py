@@ -102,7 +102,7 @@ def auroc(
     of_places, of_nothing = (bootstrap.drawn[:, each] * weights[each] for each in (places, nothing))
     rounds = share(((of_places @ higher) * of_nothing).sum(axis=1), of_places.sum(axis=1) * of_nothing.sum(axis=1))
     low, high = percentiles(rounds)
-    if found in (0.0, 1.0):  # the two kinds do not overlap at all: the rounds see no spread
+    if np.isclose(found, 0) or np.isclose(found, 1):  # the two kinds do not overlap at all: the rounds see no spread
         return float(found), np.nan, np.nan
     return float(found), float(low), float(high)
 

@@ -11,14 +11,22 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.evaluate.curves.risk import at_coverage
+from consumer.evaluate.curves.risk import at_coverage, effective_at
 from consumer.evaluate.marks.truth import Judged
 from consumer.evaluate.scores.decide import BOTH, CONDITIONAL, IMAGE
-from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share, share_interval, unless_flat
+from consumer.evaluate.stats.intervals import (
+    Bootstrap,
+    Strata,
+    effective_number,
+    paired_interval,
+    share,
+    share_interval,
+)
 from consumer.evaluate.stats.measure import Measure
 
 Answer = Literal["holds", "does not", "cannot tell"]
-
+TWO = f"ensemble 2 ({BOTH.name})"
+"""The talk's name, which nobody else knows, and ours."""
 
 FROM = 0.4
 THRESHOLDS = np.round(np.arange(FROM, 1.6 + 1e-9, 0.05), 2)
@@ -31,6 +39,8 @@ NO_GAIN = 0.01
 LEAST = 30
 """Judged and classified posts of both ensembles that a comparison at one threshold must rest on."""
 COVERAGES = np.round(np.arange(0.1, 1.01, 0.1), 1)
+DUST = 1e-6
+"""Spread of the rounds that is rounding: their sums have seven digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +48,11 @@ class Finding:
     """One finding and what the data say about it.
 
     Attributes:
-        claim: the talk's words.
+        claim: the talk's words, each claim by itself.
         verdict: on raw scores.
         rule: how the verdict was reached, for a reader.
         estimate: what was estimated, with its 95 % interval ``low`` to ``high``; None where nothing could be compared.
+        posts: that it is of, where there are most.
         numbers: details, by threshold or coverage.
         equal_coverage: verdict, estimate and interval at equal coverage; None where the claim is about thresholds.
     """
@@ -52,6 +63,7 @@ class Finding:
     estimate: float | None
     low: float | None
     high: float | None
+    posts: int
     numbers: list[dict[str, float]]
     equal_coverage: dict[str, Any] | None
 
@@ -76,22 +88,24 @@ def findings(answers: Sequence[Judged], strata: Strata, bootstrap: Bootstrap, me
     rule = f"mean difference in {measure} over the raw thresholds from {FROM:g} on at which both classify {LEAST} posts"
     return [
         Finding(
-            "ensemble 2 is more accurate from 0.4 on",
+            f"{TWO} is more accurate from 0.4 on",
             _gains_throughout(accurate),
             f"{BOTH.name} minus {IMAGE.name}: {rule}. Holds: its interval lies above 0, and at no threshold is the "
             f"difference surely negative. Does not: the interval lies below a gain of {NO_GAIN:.0%}, or at some "
             "threshold it is.",
             *accurate.interval,
+            accurate.posts,
             accurate.numbers,
             accurate_fairly.plain(_gains_throughout(accurate_fairly)),
         ),
         _recovers_fewer(both, image, weights, bootstrap),
         Finding(
-            "the conditional does not beat it",
+            f"the conditional does not beat {TWO}",
             _turned(_gains(beaten)),
             f"{CONDITIONAL.name} minus {BOTH.name}: {rule}. Holds: its interval lies below a gain of {NO_GAIN:.0%}. "
             "Does not: the interval lies above 0.",
             *beaten.interval,
+            beaten.posts,
             beaten.numbers,
             beaten_fairly.plain(_turned(_gains(beaten_fairly))),
         ),
@@ -104,18 +118,21 @@ class Difference:
 
     Attributes:
         interval: mean difference, low, high; None where nothing can be compared.
+        posts: judged ones, where there are most.
         surely_less: whether at some threshold the difference is negative, by a band over all thresholds at once.
         numbers: the difference and its own interval at each.
     """
 
     interval: tuple[float | None, float | None, float | None]
+    posts: int
     surely_less: bool
     numbers: list[dict[str, float]]
 
     def plain(self, verdict: Answer) -> dict[str, Any]:
         """As it is written to curves.json."""
         keys = ("estimate", "low", "high")
-        return {"verdict": verdict, **dict(zip(keys, self.interval, strict=True)), "numbers": self.numbers}
+        interval = dict(zip(keys, self.interval, strict=True))
+        return {"verdict": verdict, **interval, "posts": self.posts, "numbers": self.numbers}
 
 
 def _gains(difference: Difference) -> Answer:
@@ -142,6 +159,7 @@ def _by_threshold(one: Judged, other: Judged, weights: NDArray[np.float64], boot
     known = [judged.classified("raw", THRESHOLDS) & judged.known[:, None] for judged in (one, other)]
     posts = np.min([each.sum(axis=0) for each in known], axis=0)
     usable = posts >= LEAST
+    effective = np.min([effective_number(weights, each[:, usable]) for each in known], axis=0)
     accuracies, rounds = [], []
     for judged, each in zip((one, other), known, strict=True):
         whole = each[:, usable]
@@ -149,7 +167,7 @@ def _by_threshold(one: Judged, other: Judged, weights: NDArray[np.float64], boot
         accuracies.append(share(weights @ part, weights @ whole))
         rounds.append(share(bootstrap.sums(weights, part), bootstrap.sums(weights, whole)))
     at = [{"threshold": float(each)} for each in THRESHOLDS[usable]]
-    return _difference(accuracies[0] - accuracies[1], rounds[0] - rounds[1], at, int(posts.max(initial=0)))
+    return _difference(accuracies[0] - accuracies[1], rounds[0] - rounds[1], at, effective, int(posts.max(initial=0)))
 
 
 def _by_coverage(
@@ -163,30 +181,43 @@ def _by_coverage(
     found = difference(weights)
     usable = np.isfinite(found)
     at = [{"coverage": float(each)} for each in coverages[usable]]
-    return _difference(found[usable], bootstrap.each(difference, weights)[:, usable], at, posts)
+    effective = np.min([effective_at(judged, coverages[usable], weights) for judged in (one, other)], axis=0)
+    return _difference(found[usable], bootstrap.each(difference, weights)[:, usable], at, effective, posts)
 
 
 def _difference(
-    found: NDArray[np.float64], rounds: NDArray[np.float64], at: list[dict[str, float]], posts: int
+    found: NDArray[np.float64],
+    rounds: NDArray[np.float64],
+    at: list[dict[str, float]],
+    effective: NDArray[np.float64],
+    posts: int,
 ) -> Difference:
-    """Mean difference, interval and band; ``found`` ``[m]`` and ``rounds`` ``[rounds, m]`` at the places ``at``."""
+    """Mean difference, interval and band.
+
+    Args:
+        found: at the places ``at``, ``[m]``.
+        rounds: ``[rounds, m]``.
+        at: thresholds or coverages.
+        effective: number of posts, ``[m]``.
+        posts: judged ones, where there are most.
+    """
     if not at:
-        return Difference((None, None, None), False, [])
-    lows, highs = percentiles(rounds)
+        return Difference((None, None, None), posts, False, [])
+    lows, highs = paired_interval(found, rounds, effective)
     keys = ("difference", "low", "high")
     numbers = [
         place | dict(zip(keys, map(float, each), strict=True))
         for place, each in zip(at, zip(found, lows, highs, strict=True), strict=True)
     ]
-    mean = float(found.mean())
-    low, high = map(float, percentiles(np.nanmean(rounds, axis=1)))
-    return Difference((mean, *unless_flat(mean, low, high, posts)), _surely_less(found, rounds), numbers)
+    mean, of_rounds, most = found.mean(keepdims=True), np.nanmean(rounds, axis=1, keepdims=True), effective.max()
+    estimate, low, high = (float(each[0]) for each in (mean, *paired_interval(mean, of_rounds, np.array([most]))))
+    return Difference((estimate, low, high), posts, _surely_less(found, rounds), numbers)
 
 
 def _surely_less(found: NDArray[np.float64], rounds: NDArray[np.float64]) -> bool:
     """Whether the 95 % band over all thresholds at once (bootstrap of the greatest deviation) is below 0 anywhere."""
     spread = np.nanstd(rounds, axis=0)
-    varies = spread > 0
+    varies = spread > DUST
     if not varies.any():
         return False
     deviations = np.nanmax(np.abs(rounds - found)[:, varies] / spread[varies], axis=1)
@@ -211,13 +242,14 @@ def _recovers_fewer(both: Judged, image: Judged, weights: NDArray[np.float64], b
     numbers = [dict(zip(keys, map(float, each), strict=True)) for each in zip(*shares, strict=True)]
     known = at_from.any()
     return Finding(
-        "it recovers far fewer images as the threshold grows",
+        f"{TWO} recovers far fewer images as the threshold grows",
         verdict,
         f"images that {BOTH.name} recovers at the raw threshold {TO:g}, as a share of those at {FROM:g}. Holds: its "
         f"interval lies below {FAR_FEWER:.0%}. Does not: above. Needs no marks.",
         estimate if known else None,
         low if known else None,
         high if known else None,
+        int(at_from.sum()),
         numbers,
         None,
     )

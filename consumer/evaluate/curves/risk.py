@@ -21,6 +21,7 @@ COVERAGE = (
     "group",
     "weighting",
     "coverage",
+    "judged",
     "accuracy",
     "accuracy_low",
     "accuracy_high",
@@ -30,9 +31,10 @@ COVERAGE = (
 """Columns of coverage.csv.
 
 Of the most confident posts (normalised confidence), as many as make up ``coverage`` of all of the group's; the accuracy
-of the judged ones among them. The last post, or the last equally confident ones, count in part. Empty where an ensemble
-decides fewer posts than that. Where all are right, or all wrong, the interval is at least Wilson's of the effective
-number of posts. The risk is 1 - accuracy. In the file the columns bear the measure's name (`evaluate.measure`).
+of the ``judged`` ones among them, which are counted whatever they weigh. The last post, or the last equally confident
+ones, count in part. Empty where an ensemble decides fewer posts than that. Where all are right, or all wrong, the
+interval is at least Wilson's of the effective number of posts. The risk is 1 - accuracy. In the file the columns bear
+the measure's name (`evaluate.measure`).
 """
 
 RISK = (
@@ -111,7 +113,8 @@ def coverage_table(
                 low[flat], high[flat] = np.fmin(low[flat], least), np.fmax(high[flat], most)
                 numbers = dict(zip(("accuracy", "accuracy_low", "accuracy_high"), found, strict=True))
                 names = {"ensemble": judged.ensemble.name, "group": group, "weighting": weighting}
-                intervals = {"measure": measure, "ci_low": low, "ci_high": high}
+                known = judged_at(judged, coverages, weights)
+                intervals = {"measure": measure, "judged": known, "ci_low": low, "ci_high": high}
                 blocks.append({"coverage": coverages, **numbers, **intervals, **names})
     return stacked(blocks, COVERAGE)
 
@@ -140,6 +143,15 @@ def at_coverage(judged: Judged, coverages: NDArray[np.float64], weights: NDArray
     of_right, of_known = _interpolate(wanted, covered, right), _interpolate(wanted, covered, known)
     bounds = share(of_right, wanted), share(of_right + wanted - of_known, wanted)
     return np.stack([share(of_right, of_known), *bounds], axis=-2)
+
+
+def judged_at(judged: Judged, coverages: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How many of the most confident share of the posts were judged, the last ones in part, ``[c]``."""
+    ranking = Ranking.by(judged.confidence, weights > 0)
+    if not len(ranking.order):
+        return np.zeros(len(coverages))
+    every, known = (_rising(ranking.sums(each)) for each in (weights, judged.known.astype(np.float64)))
+    return np.asarray(np.interp(np.minimum(weights.sum() * coverages, every[-1]), every, known))
 
 
 def effective_at(judged: Judged, coverages: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from consumer.evaluate.scores.decide import IMAGE, decide
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
 from consumer.evaluate.scores.selection import rank
-from consumer.evaluate.stats.intervals import Bootstrap, Strata, Weighting, share, share_interval, wilson
+from consumer.evaluate.stats.intervals import LEAST, Bootstrap, Strata, Weighting, share, share_interval, wilson
 from consumer.evaluate.stats.measure import Measure
 from consumer.evaluate.stats.stacking import stacked
 
@@ -29,6 +29,7 @@ CURVES = (
     "incorrect",
     "unjudged",
     "not_classified",
+    "judged",
     "accuracy",
     "accuracy_low",
     "accuracy_high",
@@ -42,7 +43,8 @@ CURVES = (
 A row with a ``stratum`` is of one class (in a sample of the whole dataset: of one label by the picture alone, and only
 in the group of all posts), ``weighting`` is then empty, the four numbers are posts and the interval is Wilson's. One
 without is of all classes: the four numbers are posts as they are weighted (their sum stays the number of posts of the
-sample) and the interval is a bootstrap within strata. ``accuracy`` is the share of right ones among the classified and
+sample) and the interval is a bootstrap within strata. ``judged`` counts posts, whatever they weigh: the classified and
+judged ones, of which the accuracy is. ``accuracy`` is the share of right ones among the classified and
 judged; ``accuracy_low`` and ``accuracy_high`` take the unjudged for wrong and for right. Against pre-labels the file
 calls the three agreement (`consumer.evaluate.stats.measure`). ``recovered`` is the share of posts that are classified.
 """
@@ -74,9 +76,6 @@ CHOICE = (
 normalised ``threshold`` (empty: at none); everything from ``reported_on`` on is of the other half. The file calls
 accuracy after the measure.
 """
-
-LEAST = 10
-"""Judged posts that an accuracy must rest on before a threshold is chosen by it."""
 
 
 def grid(top: float, step: float) -> NDArray[np.float64]:
@@ -167,6 +166,7 @@ def _counts(judged: Judged, kept: NDArray[np.bool_], weights: NDArray[np.float64
         "incorrect": incorrect,
         "unjudged": unjudged,
         "not_classified": np.maximum(everything - classified, 0),
+        "judged": ((weights > 0) & known) @ kept.astype(np.int64),
         "accuracy": share(correct, correct + incorrect),
         "accuracy_low": share(correct, classified),
         "accuracy_high": share(correct + unjudged, classified),
@@ -230,8 +230,7 @@ def _choose(
     kept = judged.classified("normalised", candidates)
     of_first = _counts(judged, kept, weights * first)
     if wish.wanted == "accuracy":
-        enough = (first & judged.known) @ kept.astype(np.int64) >= LEAST
-        good = np.flatnonzero(enough & (of_first["accuracy"] >= wish.value))[:1]
+        good = np.flatnonzero((of_first["judged"] >= LEAST) & (of_first["accuracy"] >= wish.value))[:1]
     else:
         good = np.flatnonzero(of_first["recovered"] >= wish.value)[-1:]
     row: dict[str, object] = {

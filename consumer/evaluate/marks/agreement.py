@@ -12,7 +12,7 @@ from pydantic_settings import CliPositionalArg
 
 from consumer.evaluate.marks.marks import PostMarks, Sheet
 from consumer.evaluate.pages.files import names_of, table, write
-from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share
+from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share, wilson
 from producer.base.errors import CommandError, UsageError
 from producer.base.settings import Settings, load
 
@@ -47,7 +47,8 @@ class Kappa:
         left_out: answered by one of them only.
         agreement: share of items with the same answer.
         kappa: Cohen 1960; not a number when both gave one and the same answer throughout.
-        low, high: percentile bootstrap over posts, whose labels stay together.
+        low, high: percentile bootstrap over posts, whose labels stay together; where all answers agree, or none,
+            it sees no spread: there they follow from Wilson's interval of the agreement among so many posts.
     """
 
     one: str
@@ -150,7 +151,12 @@ def _kappa(
     everyone = Strata((), np.zeros(len(row), np.int64), np.array([float(len(row))]))
     sums = Bootstrap.within(everyone, rounds, seed).sums(np.ones(len(row)), tables.reshape(len(row), -1))
     low, high = percentiles(kappa_of(sums.reshape(rounds, *whole.shape)))
-    return float(np.trace(whole) / whole.sum()), float(kappa_of(whole[None])[0]), float(low), float(high)
+    agreed, expected = float(np.trace(whole) / whole.sum()), float(_expected(whole[None])[0])
+    if agreed in (0.0, 1.0) and expected < 1:
+        low, high = (
+            (end - expected) / (1 - expected) for end in wilson(np.array(agreed * len(row)), np.array(len(row)))
+        )
+    return agreed, float(kappa_of(whole[None])[0]), float(low), float(high)
 
 
 def kappa_of(tables: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -158,10 +164,13 @@ def kappa_of(tables: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Not a number where all answers are the same.
     """
-    total = tables.sum(axis=(1, 2))
-    observed = share(np.trace(tables, axis1=1, axis2=2), total)
-    expected = share((tables.sum(axis=1) * tables.sum(axis=2)).sum(axis=1), total**2)
+    observed, expected = share(np.trace(tables, axis1=1, axis2=2), tables.sum(axis=(1, 2))), _expected(tables)
     return share(observed - expected, 1 - expected)
+
+
+def _expected(tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share of the same answers that chance gives to persons who answer so often so, ``[rounds]``."""
+    return share((tables.sum(axis=1) * tables.sum(axis=2)).sum(axis=1), tables.sum(axis=(1, 2)) ** 2)
 
 
 def _answer(post: PostMarks | None, label: str) -> str | None:

@@ -29,6 +29,7 @@ from consumer.evaluate.report.axes import (
 )
 from consumer.evaluate.report.found import Found
 from consumer.evaluate.scores.decide import CONDITIONAL, TALKED_OF
+from consumer.evaluate.stats.intervals import LEAST
 
 FATES = (
     ("correct", "#009e73", ""),
@@ -37,8 +38,6 @@ FATES = (
     ("not_classified", "#ececec", ""),
 )
 """Column, colour and hatch, in the order of the bars."""
-LEAST = 10
-"""Judged posts below which a curve over thresholds ends: an accuracy of three posts is noise."""
 COVERAGE = "coverage: the most confident share of the posts"
 BAR_STEPS: dict[Scale, float] = {"raw": 0.2, "normalised": 0.1}
 
@@ -47,13 +46,13 @@ def thresholds(rows: pd.DataFrame, found: Found) -> Figure:
     """{measure} and share classified over thresholds.
 
     To the right fewer posts are classified, and those should be right more often; read both panels at the same
-    threshold. A line ends where fewer than 10 posts are left; the bands of the talk's three ensembles are 95 %
+    threshold. A line ends where fewer than 10 judged posts are left; the bands of the talk's three ensembles are 95 %
     bootstrap intervals.
     """
     figure = Figure(figsize=(WIDTH, 4.3), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name, look, of in ensembles(rows):
-        enough = of[of["correct"] + of["incorrect"] >= LEAST]
+        enough = of[of["judged"] >= LEAST]
         line(left, enough["threshold"], enough["accuracy"], look, name)
         band(left, name, enough["threshold"], enough["ci_low"], enough["ci_high"], look)
         line(right, of["threshold"], of["recovered"], look, None)
@@ -65,15 +64,18 @@ def thresholds(rows: pd.DataFrame, found: Found) -> Figure:
     return figure
 
 
-def equal_coverage(rows: pd.DataFrame, found: Found) -> Figure:
+def equal_coverage(rows: pd.DataFrame, found: Found) -> Figure | None:
     """{measure} over coverage.
 
     Every ensemble keeps the same share of posts, its most confident ones; the higher curve is the better ensemble,
-    whatever its scale.
+    whatever its scale. A line begins where 10 judged posts are covered.
     """
+    if not (rows["judged"] >= LEAST).any():
+        return None
     figure = Figure(figsize=(WIDTH * 0.8, 4.6), layout="constrained")
     axes = figure.subplots()
     for name, look, of in ensembles(rows):
+        of = of[of["judged"] >= LEAST]
         line(axes, of["coverage"], of["accuracy"], look, name)
         band(axes, name, of["coverage"], of["ci_low"], of["ci_high"], look)
     share_axis(axes, found.measure)
@@ -82,17 +84,20 @@ def equal_coverage(rows: pd.DataFrame, found: Found) -> Figure:
     return figure
 
 
-def risk(rows: pd.DataFrame, found: Found) -> Figure:
+def risk(rows: pd.DataFrame, found: Found) -> Figure | None:
     """Share of wrong labels over coverage, and the area under each curve (risk.csv).
 
     A good confidence has few wrong labels on the left, among the posts it is surest of; the black line is the least
-    area that the same labels allow.
+    area that the same labels allow. A line begins where 10 judged posts are covered.
     """
+    if not (rows["judged"] >= LEAST).any():
+        return None
     figure = Figure(figsize=(WIDTH, 4.3), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
     areas = overall(found.tables["risk"])
     styles = looks(list(areas["ensemble"]))
     for name, look, of in ensembles(rows):
+        of = of[of["judged"] >= LEAST]
         line(left, of["coverage"], 1 - of["accuracy"], look, name)
     share_axis(left, "share of wrong labels (risk)")
     percent_axis(left, COVERAGE)
@@ -142,20 +147,23 @@ def counts(rows: pd.DataFrame, found: Found) -> Figure:
     return figure
 
 
-def reliability(rows: pd.DataFrame, found: Found) -> Figure:
-    """{measure} over confidence in 15 bins of equally many posts.
+def reliability(rows: pd.DataFrame, found: Found) -> Figure | None:
+    """{measure} over confidence in bins of equally many posts, 15 at most and 10 posts at least in each.
 
     On the dotted line a confidence of 70 % is right 7 times in 10; below it the model is too sure of itself, above it
     too careful.
     """
+    if not (rows["posts"] >= LEAST).any():
+        return None
     panels, errors = list(ensembles(rows)), found.by_ensemble("ece", group="all")
     figure, every = grid(len(panels), 3.0)
     for axes, (name, look, of) in zip(every, panels, strict=False):
+        of = of[of["posts"] >= LEAST]
         axes.plot(
             [0, 1], [0, 1], color=MUTED, lw=1, ls=":", label="as confident as right" if axes is every[0] else None
         )
         axes.errorbar(of["confidence"], of["accuracy"], spread(of), fmt=look.marker, color=look.colour, **BARS)
-        error = f"\nECE {errors[name]['ece']:.3f}" if name in errors else ""
+        error = f"\nECE {errors[name]['ece']:.3f} of {errors[name]['posts']:,} posts" if name in errors else ""
         axes.set_title(plain(name) + error, loc="left", fontsize=10)
         share_axis(axes, found.measure)
         axes.set(xlim=(0, 1), xlabel="normalised confidence")
@@ -173,9 +181,10 @@ def denoising(rows: pd.DataFrame, found: Found) -> Figure:
     left, right = figure.subplots(1, 2)
     chosen, areas = _main(rows), found.by_ensemble("auroc", scale="normalised")
     of = rows[rows["ensemble"] == chosen]
+    no_place, places = of["no_place"].iloc[0], of["places"].iloc[0]
     for column, name, colour, dashes in (
-        ("rejected", "no place shown: rejected", OKABE_ITO[1], "-"),
-        ("kept", "place shown: kept", OKABE_ITO[0], "--"),
+        ("rejected", f"no place shown: rejected, of {no_place:,}", OKABE_ITO[1], "-"),
+        ("kept", f"place shown: kept, of {places:,}", OKABE_ITO[0], "--"),
     ):
         left.plot(of["threshold"], of[column], color=colour, ls=dashes, label=name)
         left.fill_between(of["threshold"], of[f"{column}_low"], of[f"{column}_high"], color=colour, alpha=FADED, lw=0)
@@ -225,8 +234,8 @@ def dilution(rows: pd.DataFrame, found: Found) -> Figure | None:
 def classes(rows: pd.DataFrame, found: Found) -> Figure | None:
     """{measure} per class without a threshold.
 
-    Each dot is one class without a threshold, with its Wilson interval; an interval is as wide as the class's few
-    posts make it, so look for what many classes have in common.
+    Each dot is one class without a threshold, with its Wilson interval, the number of judged posts beside its name; an
+    interval is as wide as the class's few posts make it, so look for what many classes have in common.
     """
     rows = found.classes
     if rows.empty:
@@ -242,7 +251,8 @@ def classes(rows: pd.DataFrame, found: Found) -> Figure | None:
         look = styles[name]
         label = plain(name)
         axes.errorbar(of["accuracy"], at, xerr=spread(of), fmt=look.marker, color=look.colour, **BARS, label=label)
-    axes.set_yticks(range(len(names)), [plain(readable(name)) for name in names])
+    posts = rows.groupby("stratum")["judged"].max()
+    axes.set_yticks(range(len(names)), [plain(f"{readable(name)} ({posts[name]:,.0f})") for name in names])
     percent_axis(axes, found.measure)
     axes.grid(axis="x", color="#e4e4e4")
     legend(figure)

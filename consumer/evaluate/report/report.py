@@ -13,6 +13,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from consumer.evaluate.curves.compare import COMPARED
+from consumer.evaluate.curves.headline import headline
 from consumer.evaluate.curves.savings import savings
 from consumer.evaluate.marks.gallery import shown
 from consumer.evaluate.pages import page
@@ -21,6 +22,7 @@ from consumer.evaluate.report.fates import Fates, fates
 from consumer.evaluate.report.found import Found, read_table
 from consumer.evaluate.report.plots import drawn
 from consumer.evaluate.scores.decide import TALKED_OF, EnsembleFlag, parse
+from consumer.evaluate.stats.intervals import Strata
 from consumer.evaluate.stats.measure import as_written
 from producer.base.errors import CommandError
 from producer.base.settings import load
@@ -83,6 +85,8 @@ def main(argv: list[str]) -> int:
             ("report.css",),
             found=found,
             summary=found.summary,
+            headline=headline(found.tables["curves"], found.measure, found.computed_at, found.sample.kind == "c"),
+            too_few=Strata.from_sample(found.sample).too_few,
             settings=settings,
             tables=_shown(found),
             figures=[(plot, page.data_uri(png)) for plot, png in figures],

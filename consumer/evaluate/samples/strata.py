@@ -1,5 +1,6 @@
 """Classes as strata: how many posts each has, and the posts drawn from it. One pass, memory for what is drawn."""
 
+import sys
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from consumer.evaluate.scores.decide import IMAGE, decide
 from consumer.evaluate.scores.folder import ScoreInfo, Scores
 from consumer.evaluate.scores.parts import ScorePart
 from consumer.evaluate.scores.selection import Smallest, rank
+from consumer.evaluate.stats.intervals import too_few
 from producer.base.settings import Settings
 
 BY_PICTURE = "by_picture"
@@ -82,6 +84,8 @@ class Strata:
         for stratum in strata:
             if stratum.sampled < settings.per_class:
                 print(f"{stratum.place}: only {stratum.posts} posts, {settings.per_class} were asked for")
+        if (warning := too_few([stratum.sampled for stratum in strata])) is not None:
+            print(f"warning: {warning}", file=sys.stderr)
         if len(strata) < settings.classes:
             print(f"only {len(strata)} classes have a post, {settings.classes} were asked for")
         return strata

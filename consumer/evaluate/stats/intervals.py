@@ -1,6 +1,6 @@
 """How sure a figure is: Wilson intervals of one class, and a bootstrap within strata for everything weighted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +13,8 @@ from consumer.evaluate.samples.folder import Sample
 Weighting = Literal["balanced", "frequency"]
 
 LEVEL = 0.95
+LEAST = 10
+"""Judged posts below which a share is noise: no curve or bin is drawn of fewer, and no threshold chosen by them."""
 CHUNK = 100
 """Rounds at a time: bounds the memory that a statistic of a large sample takes."""
 
@@ -59,6 +61,11 @@ class Strata:
         weights = (whole / sampled)[self.of]
         return np.asarray(weights * len(weights) / weights.sum())
 
+    @property
+    def too_few(self) -> str | None:
+        """What to say of classes with so few posts that no interval over all of them holds."""
+        return too_few(np.bincount(self.of, minlength=len(self.populations)).tolist())
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bootstrap:
@@ -91,6 +98,22 @@ class Bootstrap:
         """A statistic in every round; it is given the posts' weights in some rounds at a time, ``[some, n]``."""
         chunks = range(0, len(self.drawn), CHUNK)
         return np.concatenate([statistic(weights * self.drawn[start : start + CHUNK]) for start in chunks])
+
+
+def too_few(sampled: Sequence[int]) -> str | None:
+    """What to say of samples whose strata have fewer posts than `LEAST`; None where all have enough.
+
+    The bootstrap within strata takes their spread for smaller than it is: in a simulation of ten strata its intervals
+    at 95 % held in 77 of 100 samples of 2 posts a stratum, in 90 of 4, in 93 of 10.
+
+    Args:
+        sampled: posts of each stratum in the sample.
+    """
+    few = sum(posts < LEAST for posts in sampled)
+    if not few:
+        return None
+    which = f"{few} of {len(sampled)} classes have" if len(sampled) > 1 else "the sample has"
+    return f"{which} fewer than {LEAST} posts to judge by: intervals over all posts are too narrow; draw more"
 
 
 def share(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
@@ -132,15 +155,23 @@ def effective_number(weights: NDArray[np.float64], whole: NDArray[np.bool_]) -> 
     return share((weights @ whole) ** 2, weights**2 @ whole)
 
 
-def unless_flat(difference: float, low: float, high: float, effective: float) -> tuple[float, float]:
-    """The interval of a paired difference; where no round differs from another, as wide as Wilson's of none.
+def paired_interval(
+    difference: NDArray[Any], rounds: NDArray[np.float64], effective: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The interval of paired differences of shares; to either side at least as wide as Wilson's of none.
 
-    There not one post (or every post) was found to differ, which so few posts would show by chance, too.
+    Where (nearly) no post differs the bootstrap sees (nearly) no spread, or none to one side. But of so few posts as
+    many as Wilson's upper end of none may differ, and none of them be drawn. From four posts that differ on it is the
+    bootstrap's own.
+
+    Args:
+        difference: ``[m]``.
+        rounds: of the bootstrap, ``[rounds, m]``.
+        effective: number of posts, ``[m]``.
     """
-    if low != high:
-        return low, high
-    some = float(wilson(np.array(0), np.array(effective))[1])
-    return max(-1.0, difference - some), min(1.0, difference + some)
+    low, high = percentiles(rounds)
+    some = wilson(np.zeros_like(effective), effective)[1]
+    return np.fmax(-1.0, np.fmin(low, difference - some)), np.fmin(1.0, np.fmax(high, difference + some))
 
 
 def percentiles(rounds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

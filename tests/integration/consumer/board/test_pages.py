@@ -60,12 +60,12 @@ def test_what_does_not_exist_is_said(page: Page, board: Board, path: str) -> Non
 
 @pytest.fixture
 def counted(stack: Stack, redis_client: redis.Redis, prefix: str) -> None:
-    """Two cities."""
+    """Two cities; of one place enough captions for a mood."""
     redis_client.delete(*(redis_client.keys(f"{prefix}:*") or ["none"]))
     posts = [
-        *(labeled(city="newyork", place="bridge", sentiment=0.8) for _ in range(6)),
-        *(labeled(city="newyork", place="art_gallery", sentiment=-0.3) for _ in range(2)),
-        *(labeled(city="newyork", place=None) for _ in range(4)),
+        *(labeled(city="newyork", place="bridge", sentiment=0.8) for _ in range(30)),
+        *(labeled(city="newyork", place="art_gallery", sentiment=-0.3) for _ in range(10)),
+        *(labeled(city="newyork", place=None) for _ in range(20)),
         *(labeled(city="<b>london</b>", place="bridge") for _ in range(2)),
         *(labeled(city="<b>london</b>", place="yard", sentiment=None) for _ in range(2)),
     ]
@@ -76,7 +76,7 @@ def counted(stack: Stack, redis_client: redis.Redis, prefix: str) -> None:
 @pytest.mark.usefixtures("counted")
 def test_a_city_has_shares_quotients_mood_and_hours(page: Page, board: Board) -> None:
     page.goto(f"{board.url}/cities?city=newyork")
-    assert "12 posts: 8 classified (66.7 %), 4 not classified" in page.locator("main").inner_text()
+    assert "60 posts: 40 classified (66.7 %), 20 not classified" in page.locator("main").inner_text()
     cells = [
         [cell.inner_text() for cell in row.locator("th, td").all()] for row in page.locator(".places tbody tr").all()
     ]
@@ -84,14 +84,14 @@ def test_a_city_has_shares_quotients_mood_and_hours(page: Page, board: Board) ->
     assert (place, share.split()[:2], posts, quotient, mood.split()) == (
         "bridge",
         ["75.0", "%"],
-        "6",
-        "1.12 ×",
-        ["+0.80", "6"],
+        "30",
+        "1.03 ×",
+        ["+0.80", "±", "0.20,", "30"],
     )
     assert second[0] == "art gallery"
-    assert second[-1].split() == ["−0.30", "2"]
+    assert second[-1].split() == ["–", "10"], "no mood of ten captions"
     hour = page.locator(".heat tbody tr", has_text="Tue").locator("td").nth(22)
-    assert hour.inner_text() == "12", "2017-03-29T02:30Z was Tuesday, 22:30, in New York"
+    assert hour.inner_text() == "60", "2017-03-29T02:30Z was Tuesday, 22:30, in New York"
     page.get_by_role("link", name="<b>london</b>").click()
     assert page.locator("h2").inner_text() == "<b>london</b>"
     assert "No local time is known" in page.locator("main").inner_text()

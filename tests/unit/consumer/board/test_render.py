@@ -7,9 +7,9 @@ import pytest
 import consumer.board
 import consumer.evaluate
 from consumer.board import render
-from consumer.board.cities import leaning, mood, step
+from consumer.board.cities import Figures, leaning, mood, step
 from consumer.board.wall import Shown
-from tests.labels import labeled, labeled_value
+from tests.labels import counted, labeled, labeled_value
 
 NASTY = "<script>document.title='owned'</script>\"'><img src=x onerror=alert(1)>"
 
@@ -57,6 +57,21 @@ def test_the_record_is_shown_whole_with_fields_that_are_not_known_yet() -> None:
 @pytest.mark.parametrize(("mean", "expected"), [(-0.7, -3), (-0.5, -2), (-0.05, 0), (0.05, 0), (0.06, 1), (0.9, 3)])
 def test_moods_have_seven_steps(mean: float, expected: int) -> None:
     assert mood(mean) == expected
+
+
+@pytest.mark.parametrize(
+    ("captions", "shown"),
+    [(29, r"<td>– <small>29</small></td>"), (30, r'<span class="mood m4">\+0\.20</span> <small>± 0\.11, 30</small>')],
+)
+def test_a_mood_has_a_colour_from_thirty_captions_on(captions: int, shown: str) -> None:
+    """One caption of −0.55 painted a place deep orange."""
+    sentiments = [0.5, -0.1] * 15
+    figures = Figures.of(counted(*({"sentiment": each} for each in sentiments[:captions])))
+    city = figures.city("newyork")
+    html = render.page(
+        "figures.html.j2", root="", figures=figures, listed=figures.page("newyork", 1), city=city, named="newyork"
+    )
+    assert re.search(shown, html)
 
 
 def test_the_heat_maps_steps_begin_with_one_post() -> None:

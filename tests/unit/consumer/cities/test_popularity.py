@@ -13,11 +13,11 @@ from scipy.spatial.distance import jensenshannon
 from statsmodels.stats.contingency_tables import Table2x2
 from statsmodels.stats.proportion import proportion_confint
 
-from consumer.cities import popularity
-from consumer.cities.corrected import correct, judge
-from consumer.cities.figures import ENOUGH, CityReport, PlaceReport, distances, mood, reports
+from consumer.cities import figures, plots, popularity
+from consumer.cities.corrected import Judged, correct, judge
+from consumer.cities.figures import CityReport, PlaceReport, distances, reports, rounds_of
 from consumer.cities.popularity import Counted
-from consumer.count.figures import week
+from consumer.count.figures import ENOUGH, Sentiment, Z, week
 from consumer.count.snapshot import Counters
 from consumer.evaluate.marks.marks import Sheet
 from consumer.evaluate.samples.folder import Sample, write_sample
@@ -25,7 +25,7 @@ from consumer.evaluate.scores.decide import ENSEMBLES, decide
 from consumer.evaluate.scores.folder import Scores
 from producer.base.errors import CommandError, UsageError
 from tests.labels import counted, counters
-from tests.unit.consumer.evaluate.simulated import CATEGORIES, simulate
+from tests.unit.consumer.evaluate.simulated import CATEGORIES, everyone, simulate
 
 STAMP = "simulated|ten@0123abcd|ensemble weights=0.8/0.8 gate=0.6 threshold=0.5"
 
@@ -68,20 +68,36 @@ def test_a_place_of_one_city_only_has_an_infinite_ratio_and_one_city_has_none() 
     assert (alone.ratio, alone.quotient) == (None, None)
 
 
+def test_a_place_of_all_posts_here_or_elsewhere_is_not_taken_for_certain() -> None:
+    """Of one post Katz's interval is that of the other cities alone; with no post elsewhere either it is a point."""
+    both = of_place(reports(counters({"sydney": {"coast": 3}, "miami": {"coast": 5}})), "sydney", "coast").ratio
+    one = of_place(
+        reports(counters({"sydney": {"coast": 1}, "miami": {"coast": 500, "bridge": 500}})), "sydney", "coast"
+    ).ratio
+    assert both is not None
+    assert one is not None
+    assert (both.value, one.value) == (1, 2)
+    assert both.low < 0.7 < 1.3 < both.high
+    assert [one.low, one.high] == pytest.approx([0.413, 2.13], rel=0.01)
+
+
 def test_sentiment_is_the_mean_with_its_interval_from_thirty_captions_on() -> None:
     chance = np.random.default_rng(1)
     values = chance.integers(-10_000, 10_001, 50)
     sums = {"coast": int(values.sum()), "coast:sq": int((values**2).sum()), "coast:n": 50}
-    found = mood(sums, "coast", 80)
+    found = Sentiment.of(sums, "coast")
     assert found.mean == pytest.approx(values.mean() / 10_000)
-    assert found.half == pytest.approx(1.96 * values.std(ddof=1) / 10_000 / math.sqrt(50))
-    assert found.scored.share == 50 / 80
-    too_few = mood(sums | {"coast:n": ENOUGH - 1}, "coast", 80)
+    assert found.half == pytest.approx(Z * values.std(ddof=1) / 10_000 / math.sqrt(50))
+    too_few = Sentiment.of(sums | {"coast:n": ENOUGH - 1}, "coast")
     assert math.isnan(too_few.mean)
-    assert too_few.scored.k == 29
-    same = mood({"coast": 30 * 7, "coast:sq": 30 * 49, "coast:n": 30}, "coast", 30)
-    assert same.mean == pytest.approx(7e-4)
-    assert same.half == 0
+    assert (too_few.n, too_few.enough) == (29, False)
+
+
+def test_captions_of_one_and_the_same_sentiment_have_an_interval() -> None:
+    """Thirty times the same advertisement say little about the next caption."""
+    same = Sentiment.of({"coast": 30 * 5_000, "coast:sq": 30 * 5_000**2, "coast:n": 30}, "coast")
+    assert same.mean == pytest.approx(0.5)
+    assert same.half == pytest.approx(1.5 * proportion_confint(0, 30, method="wilson")[1])
 
 
 def test_a_cell_of_the_week_is_shared_among_all_posts_of_that_hour() -> None:
@@ -106,13 +122,39 @@ def test_equal_cities_have_no_distance_and_disjoint_ones_the_whole() -> None:
     assert apart.posts == (60, 30)
 
 
+def test_of_many_cities_those_with_most_posts_are_tested_and_all_have_a_distance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """200 cities are 19,900 pairs, and took 15 minutes without a word."""
+    monkeypatch.setattr(figures, "TESTED", 3)
+    chance = np.random.default_rng(1)
+    posts = {f"city{number}": dict(zip("abcd", chance.integers(1, 50, 4).tolist(), strict=True)) for number in range(6)}
+    for city in ("city1", "city3", "city4"):
+        posts[city]["a"] += 500
+    found = {(each.city, each.other): each for each in distances(counters(posts), seed=1)}
+    assert len(found) == 15
+    assert {pair for pair, each in found.items() if each.tested} == {
+        ("city1", "city3"),
+        ("city1", "city4"),
+        ("city3", "city4"),
+    }
+    for (one, other), each in found.items():
+        counts = [list(posts[city].values()) for city in (one, other)]
+        assert each.distance == pytest.approx(jensenshannon(*counts, base=2))
+        assert math.isnan(each.p_holm) == math.isnan(each.by_chance) == (not each.tested)
+
+
+@pytest.mark.parametrize("pairs", [1, 45, 66])
+def test_so_many_rounds_that_holm_leaves_small_ps(pairs: int) -> None:
+    assert pairs / (1 + rounds_of(pairs)) < 0.025
+
+
 def test_dealing_counts_is_shuffling_posts() -> None:
     one, two = np.array([12, 6, 2, 0]), np.array([9, 9, 9, 3])
     names = ["p0", "p1", "p2", "p3"]
     (found,) = distances(
         counters({"a": dict(zip(names, one.tolist(), strict=True)), "b": dict(zip(names, two.tolist(), strict=True))}),
         seed=3,
-        rounds=4_000,
     )
     posts = np.repeat(np.arange(4), one + two)
     chance = np.random.default_rng(5)
@@ -155,6 +197,30 @@ def test_corrected_shares_are_those_of_the_right_labels(simulated: Any) -> None:
         assert corrected.low <= corrected.share <= corrected.high
         assert corrected.low < corrected.high
     assert any(corrected.precision < 1 for corrected in found.values())
+
+
+def all_judged(right: bool, posts: int = 3) -> Judged:
+    """So many posts that were labelled coast, and others without a label."""
+    labels = np.array([0] * posts + [-1] * 20)
+    return Judged(("coast",), frozenset({"coast"}), labels, (labels == 0) & right, everyone(posts + 20), 0)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_where_all_judged_labels_are_right_or_none_the_corrected_interval_is_no_point(right: bool) -> None:
+    (found,) = correct(all_judged(right), {"sydney": {"coast": 30, "_not_classified": 70}}, seed=1).values()
+    share = proportion_confint(30, 100, method="wilson")
+    precision = proportion_confint(3 if right else 0, 3, method="wilson")
+    assert (found.precision, found.judged) == (right, 3)
+    assert [found.low, found.high] == pytest.approx([a * b for a, b in zip(share, precision, strict=True)])
+    assert found.low < found.high
+
+
+def test_a_city_whose_posts_all_carry_one_label_has_an_interval_of_their_number() -> None:
+    half = all_judged(True, 4)
+    half.right[:2] = False
+    (found,) = correct(half, {"sydney": {"coast": 3}}, seed=1).values()
+    assert found.share == 0.5
+    assert found.low < proportion_confint(3, 3, method="wilson")[0] * 0.5
 
 
 def test_a_sample_drawn_by_pre_labels_has_no_precision_of_the_dataset(tmp_path: Path) -> None:
@@ -303,6 +369,55 @@ def test_marks_correct_the_shares_on_the_page(write: Write, simulated: Any) -> N
     mixed = counters({"chicago": {"bridge": 30}}, stamps={STAMP: 10, "another|x|y": 20})
     with pytest.raises(CommandError, match="^--marks: the posts were labelled with several settings"):
         write(mixed, "--sample", str(simulated.sample), "--marks", str(simulated.sheet))
+
+
+def test_figures_say_of_how_many_posts_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(plots, "png", drawn.append)
+    (city,) = reports(counters({"sydney": CITIES["sydney"]}))
+    plots.shares(city, 5)
+    plots.heat(city, {"coast|0|9": 30, "_not_classified|0|9": 1_200}, 1)
+    shares, heat = drawn
+    assert [text.get_text() for text in shares.legends[0].get_texts()] == ["of 40 classified posts", "of all 100 posts"]
+    titles = [axes.get_title(loc="left") for axes in heat.axes[:2]]
+    assert [title.split(":")[0] for title in titles] == ["all 1,230 posts", "coast, 30 posts"]
+
+
+def test_file_names_keep_their_letters(write: Write) -> None:
+    """One form of each: macOS takes letters apart."""
+    write(counters({"São Paulo": {"coast": 1}, "東京/都": {"coast": 1}, "a/../b": {"coast": 1}, "🙂": {"coast": 1}}))
+    assert sorted(path.name for path in write.folder.glob("shares-*.png")) == [
+        "shares-01-São-Paulo.png",
+        "shares-02-a-b.png",
+        "shares-03-東京-都.png",
+        "shares-04-city.png",
+    ]
+
+
+def test_marks_of_a_few_posts_a_class_are_warned_of(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_b = simulate(tmp_path / "b", "b", posts=100, per_class=4)
+    html = write(
+        counters({"chicago": {"bridge": 30, "_not_classified": 70}}, stamps={STAMP: 100}),
+        *("--sample", str(of_b.sample), "--marks", str(of_b.sheet)),
+    )
+    assert "warning: 10 of 10 classes have fewer than 10 posts to judge by" in capsys.readouterr().err
+    assert "10 of 10 classes have fewer than 10 posts to judge by" in html
+
+
+def test_a_page_of_many_cities_shows_those_that_were_tested_and_says_so(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "TESTED", 2)
+    html = " ".join(write(counters(CITIES)).split())
+    assert len(re.findall(r"<th scope=\"row\">[a-z]+ – [a-z]+</th>", html)) == 1
+    assert "between the 2 cities with most classified posts: <code>distances.csv</code> has all 3 pairs" in html
+    assert sorted((row["city"], row["other"], row["p"] != "") for row in write.table("distances.csv")) == [
+        ("london", "miami", False),
+        ("london", "sydney", True),
+        ("miami", "sydney", False),
+    ]
 
 
 def test_the_page_says_of_which_places_a_sample_of_classes_speaks(write: Write, tmp_path: Path) -> None:

@@ -83,17 +83,18 @@ def test_shares_are_of_the_classified_posts_and_places_come_by_number_then_name(
     ]
 
 
-def test_the_mean_sentiment_is_of_those_posts_that_have_one() -> None:
+def test_the_mean_sentiment_is_of_those_posts_that_have_one_from_thirty_on() -> None:
     (city,) = of_posts(
-        {"sentiment": 0.5},
-        {"sentiment": -0.1},
+        *[{"sentiment": 0.5}] * 15,
+        *[{"sentiment": -0.1}] * 15,
         {"sentiment": None},
         {"place": None, "sentiment": 1},
         {"place": "tower", "sentiment": None},
     )
     bridge, tower = city.places
+    assert bridge.sentiment.half == pytest.approx(1.96 * 0.3 / math.sqrt(29), rel=1e-3)
     assert bridge.sentiment.mean == pytest.approx(0.2)
-    assert bridge.sentiment.n == 2
+    assert bridge.sentiment.n == 30
     assert tower.sentiment.n == 0
     assert math.isnan(tower.sentiment.mean)
 

@@ -60,28 +60,28 @@ def test_a_table_per_city(say: Say) -> None:
     rows = lines(out)
     assert rows[0] == "newyork: 4 posts, 3 classified, 1 not classified"
     assert rows[1] == "place posts share 95 % CI quotient sentiment n"
-    assert rows[3] == "bridge 2 66.7% 20.8–93.9% 0.89 +0.20 2"
+    assert rows[3] == "bridge 2 66.7% 20.8–93.9% 0.89 – 2"
     assert rows[4] == f"{LONGEST} 1 33.3% 6.1–79.2% 1.33 – 0"
     assert rows[5] == "sydney: 1 posts, 1 classified, 0 not classified"
 
 
 def test_the_longest_place_with_thousands_of_posts_fits_into_80_columns(say: Say) -> None:
     out, _ = say([{"place": LONGEST}, {}, {"place": "coast"}] * 1_234 + [{"city": "sydney"}])
-    assert f"{LONGEST} 1,234 33.3% 31.8–34.9% 1.00 +0.42 1,234" in lines(out)
+    assert f"{LONGEST} 1,234 33.3% 31.8–34.9% 1.00 +0.42±.00 1,234" in lines(out)
     assert max(map(len, out.splitlines())) <= 80
 
 
 def test_a_name_that_does_not_fit_goes_over_two_lines(say: Say) -> None:
     out, _ = say([{"place": LONGEST}] * 12_345)
     (row,) = [line.split() for line in lines(out) if "12,345" in line and not line.startswith("newyork")]
-    assert row[1:] == ["12,345", "100.0%", "100.0–100.0%", "–", "+0.42", "12,345"]
+    assert row[1:] == ["12,345", "100.0%", "100.0–100.0%", "–", "+0.42±.00", "12,345"]
     assert row[0] + lines(out)[lines(out).index(" ".join(row)) + 1] == LONGEST
     assert max(map(len, out.splitlines())) <= 80
 
 
 def test_a_single_city_shows_a_dash_for_the_quotient(say: Say) -> None:
     out, _ = say([{}])
-    assert lines(out)[3] == "bridge 1 100.0% 20.7–100.0% – +0.42 1"
+    assert lines(out)[3] == "bridge 1 100.0% 20.7–100.0% – – 1"
     assert json.loads(say([{}], "--json")[0])[0]["places"][0]["quotient"] is None
     assert next(csv.DictReader(io.StringIO(say([{}], "--csv")[0])))["location_quotient"] == ""
 
@@ -175,7 +175,7 @@ def test_json_is_valid_without_nan(say: Say) -> None:
             "high": pytest.approx(0.7923, abs=1e-4),
         },
         "quotient": pytest.approx(4 / 3),
-        "sentiment": {"mean": None, "n": 0},
+        "sentiment": {"mean": None, "n": 0, "half": None},
     }
     assert newyork["hours"][22]["share"]["k"] == 4
     assert (newyork["posts"], newyork["classified"]["k"]) == (4, 3)
@@ -193,6 +193,19 @@ def test_csv_has_a_row_per_place_unrounded(say: Say) -> None:
     ]
     assert math.isclose(float(rows[0]["share"]), 2 / 3)
     assert (rows[1]["sentiment_mean"], rows[1]["sentiment_n"]) == ("", "0")
+
+
+def test_a_mood_is_shown_from_thirty_captions_on(say: Say) -> None:
+    """In table, CSV and JSON alike."""
+    few, enough = [{"sentiment": 0.5}, {"sentiment": -0.1}] * 14, [{"sentiment": 0.5}, {"sentiment": -0.1}] * 15
+    for posts, row in ((few, " – 28"), (enough, " +0.20±.11 30")):
+        assert lines(say(posts)[0])[3].endswith(row)
+        (of_csv,) = csv.DictReader(io.StringIO(say(posts, "--csv")[0]))
+        (of_json,) = json.loads(say(posts, "--json")[0])
+        sentiment = of_json["places"][0]["sentiment"]
+        assert of_csv["sentiment_n"] == str(sentiment["n"]) == str(len(posts))
+        assert [of_csv["sentiment_mean"] == "", sentiment["mean"] is None] == [len(posts) < 30] * 2
+        assert [of_csv["sentiment_half_width"] == "", sentiment["half"] is None] == [len(posts) < 30] * 2
 
 
 def test_csv_of_hours_has_24_rows_per_city_with_known_times(say: Say) -> None:

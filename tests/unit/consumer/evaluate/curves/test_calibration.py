@@ -49,8 +49,16 @@ def test_a_calibrated_model_has_a_small_error_and_an_averaged_one_a_large(whole:
 def test_unjudged_and_undecided_posts_are_in_no_bin() -> None:
     answer = judged([*np.linspace(0.1, 0.9, 30).tolist(), 0.5, NAN], [*[1, 0] * 15, -1, -1])
     diagrams, errors = reliability(*inputs(answer))
-    assert diagrams["posts"].tolist() == [2] * 15
+    assert diagrams["posts"].tolist() == [10] * 3  # fewer bins than 15, for none has fewer posts than 10
     assert errors[0].posts == 30
+
+
+@pytest.mark.parametrize("verdict", [0, 1])
+def test_an_error_of_labels_that_are_all_right_or_all_wrong_has_no_interval(verdict: int) -> None:
+    _, (error,) = reliability(*inputs(judged([0.5] * 20, [verdict] * 20)))
+    assert error.ece == pytest.approx(0.5)
+    assert math.isnan(error.low)
+    assert math.isnan(error.high)
 
 
 def test_stratum_weights_are_in_the_error() -> None:

@@ -155,6 +155,16 @@ def test_without_discordant_posts_the_interval_is_wilsons_of_none_and_not_a_poin
     assert [row["difference"], row["ci_low"], row["ci_high"]] == pytest.approx([1, 1 - some, 1])
 
 
+@pytest.mark.parametrize("differ", [1, 2])
+def test_few_discordant_posts_all_to_one_side_do_not_bound_the_interval_at_nothing(differ: int) -> None:
+    """McNemar's p is 1 and 0.5 there; no round of the bootstrap lies on the other side."""
+    sure = np.linspace(1, 0, 40).tolist()
+    row = two(judged(sure, [1] * 30 + [0] * 10), judged(sure, [1] * (30 - differ) + [0] * (10 + differ))).iloc[0]
+    some = binomtest(0, 40).proportion_ci(method="wilson").high
+    assert row["ci_low"] == pytest.approx(differ / 40 - some)
+    assert row["ci_low"] < 0 < row["ci_high"]
+
+
 def test_a_caption_that_is_not_there_is_an_abstention_too() -> None:
     table = two(judged([0.9] * 10, [1] * 10), judged([0.9] * 4 + [float("nan")] * 6, [1] * 4 + [-1] * 6))
     assert table.loc[0, ["posts", "one_only", "other_only"]].tolist() == [10, 6, 0]

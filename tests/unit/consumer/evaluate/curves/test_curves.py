@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,23 @@ def test_pre_labels_give_agreement_everywhere_and_marks_accuracy(
     top1 = pd.read_csv(tmp_path / "agreement" / "top1.csv")
     assert {"agreement", "agreement_low", "agreement_high"} <= set(top1.columns)
     assert not len(pd.read_csv(tmp_path / "agreement" / "denoising.csv"))  # a pre-label cannot say 'no place'
+
+
+def test_the_worker_s_own_sentence_is_printed_and_classes_of_a_few_posts_are_warned_of(
+    experiment: Simulated, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    curves.main(arguments(experiment, tmp_path / "enough"))
+    printed = capsys.readouterr()
+    assert re.search(
+        r"^Of the labels given by conditional 0.8/0.8 at the threshold 0.5, \d+ % were right \(95 %: \d+–\d+ %, \d+ "
+        r"judged\); \d+ % of the drawn classes' posts get one$",
+        printed.out,
+        re.MULTILINE,
+    )
+    assert "fewer than 10 posts" not in printed.err
+    few = simulate(tmp_path / "few", "b", 100, per_class=4)
+    curves.main(arguments(few, tmp_path / "out"))
+    assert "warning: 10 of 10 classes have fewer than 10 posts to judge by" in capsys.readouterr().err
 
 
 def test_a_confirmed_pre_label_is_accuracy(tmp_path: Path) -> None:

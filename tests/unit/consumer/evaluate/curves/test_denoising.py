@@ -77,3 +77,15 @@ def test_shares_follow_the_classes_frequency() -> None:
     rows = table[table["threshold"] == 0.5].set_index("weighting")
     assert rows["rejected"].to_dict() == {"balanced": pytest.approx(0.5), "frequency": pytest.approx(0.9)}
     assert rows["kept"].to_dict() == {"balanced": pytest.approx(0.5), "frequency": pytest.approx(0.9)}
+
+
+def test_kinds_that_do_not_overlap_have_no_interval_however_their_weights_round() -> None:
+    """scikit-learn's area of some of these is 0.9999999999999999."""
+    for seed in range(60):
+        chance = np.random.default_rng(seed)
+        nothing = np.arange(40) < 20
+        scores = np.where(nothing, 0.2, 0.5) + chance.random(40) / 5
+        weights = chance.random(40) * 3 + 0.1
+        found, low, _ = auroc(scores, nothing, ~nothing, weights, Bootstrap(np.ones((20, 40), np.float32)))
+        assert found == pytest.approx(1)
+        assert np.isnan(low), seed

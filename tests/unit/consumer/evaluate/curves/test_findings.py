@@ -6,7 +6,7 @@ import pytest
 from consumer.evaluate.curves.findings import LEAST, Finding, findings
 from consumer.evaluate.marks.truth import Judged
 from consumer.evaluate.scores.decide import BOTH, CONDITIONAL, IMAGE, Ensemble
-from consumer.evaluate.stats.intervals import Bootstrap
+from consumer.evaluate.stats.intervals import Bootstrap, Strata
 from tests.unit.consumer.evaluate.simulated import everyone, judged, opened, simulate
 
 N = 600
@@ -61,6 +61,29 @@ def test_a_gain_that_turns_into_a_sure_loss_at_some_threshold_does_not_hold() ->
     assert finding.low is not None
     assert finding.low > 0  # on the whole it is a gain
     assert finding.verdict == "does not"
+
+
+@pytest.mark.parametrize("differ", [0, 1])
+def test_on_37_posts_hardly_one_of_which_differs_nobody_can_tell(differ: int) -> None:
+    """The rounds differ by what rounding leaves, or to one side only: a gain may still be hidden."""
+    strata = Strata(("bar", "sky", "pier"), np.arange(37) % 3, np.array([310.0, 170.0, 90.0]))
+    right = np.arange(37) % 5 < 3
+    less = right.copy()
+    less[np.flatnonzero(right)[:differ]] = False
+    raw = np.linspace(1.0, 0.5, 37)
+    image, both = (
+        judged(raw.tolist(), right.astype(int).tolist(), IMAGE),
+        judged((raw * 0.9).tolist(), right.astype(int).tolist(), BOTH),
+    )
+    conditional = judged((raw * 0.95).tolist(), less.astype(int).tolist(), CONDITIONAL)
+    found = findings([image, both, conditional], strata, Bootstrap.within(strata, 200, 1), "accuracy")
+    assert [found[0].verdict, found[2].verdict] == ["cannot tell", "cannot tell"]
+    for finding in (found[0], found[2]):
+        fairly = finding.equal_coverage or {}
+        assert fairly["verdict"] == "cannot tell"
+        for low, high in ((finding.low, finding.high), (fairly["low"], fairly["high"])):
+            assert (low or 0) < -0.05 < 0.01 < (high or 0)
+        assert all(each["low"] < each["difference"] < each["high"] for each in finding.numbers)
 
 
 def test_far_fewer_is_less_than_half() -> None:

@@ -100,6 +100,8 @@ def test_where_all_are_right_the_interval_is_wilsons_of_the_effective_number() -
     row = table.loc[("frequency", 0.5)]  # ten posts of weight 1
     assert row["accuracy"] == 1
     assert [row["ci_low"], row["ci_high"]] == pytest.approx([expected.low, expected.high])
+    assert row["judged"] == 10
+    assert table.loc[("frequency", 1), "judged"] == 19, "the last was not judged"
     row = table.loc[("balanced", 0.5)]  # 15 posts of weight 2/3, the 11th of which is wrong
     assert row["accuracy"] == pytest.approx(14 / 15)
     assert row["ci_low"] < row["accuracy"]

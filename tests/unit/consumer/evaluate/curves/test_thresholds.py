@@ -9,7 +9,6 @@ from sklearn.metrics import accuracy_score
 
 from consumer.evaluate.curves.thresholds import (
     CURVES,
-    LEAST,
     Wish,
     by_picture,
     choices,
@@ -20,7 +19,7 @@ from consumer.evaluate.curves.thresholds import (
 )
 from consumer.evaluate.marks.truth import Judged
 from consumer.evaluate.scores.decide import ENSEMBLES
-from consumer.evaluate.stats.intervals import Bootstrap, Strata
+from consumer.evaluate.stats.intervals import LEAST, Bootstrap, Strata
 from tests.unit.consumer.evaluate.simulated import CATEGORIES, SCALE, Opened, everyone, judged
 
 NORMALISED = {"normalised": grid(1.0, 0.1)}
@@ -82,6 +81,7 @@ def test_unjudged_labels_are_bounds_and_never_wrong() -> None:
         pytest.approx(2 / 3),
     )
     assert row["correct_to_incorrect"] == 1
+    assert row["judged"] == 2
 
 
 def test_what_cannot_be_decided_is_not_classified_even_without_a_threshold() -> None:
@@ -114,6 +114,7 @@ def test_classes_have_wilsons_interval_and_the_whole_both_weightings() -> None:
     assert overall.loc["balanced", "accuracy"] == pytest.approx((0.8 + 0.2) / 2)
     assert overall.loc["frequency", "accuracy"] == pytest.approx(0.1 * 0.8 + 0.9 * 0.2)
     assert overall[["correct", "incorrect"]].sum(axis=1).tolist() == pytest.approx([40, 40])
+    assert [*overall["judged"], *classes["judged"]] == [40, 40, 30, 10], "counted, whatever they weigh"
     spread = math.sqrt(0.25 * (0.8 * 0.2 / 30 + 0.2 * 0.8 / 10))
     width = overall.loc["balanced", "ci_high"] - overall.loc["balanced", "ci_low"]
     assert width == pytest.approx(2 * 1.96 * spread, rel=0.25)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
+from statsmodels.stats.proportion import proportion_confint
 
 from consumer.evaluate.marks import agreement
 from consumer.evaluate.marks.agreement import ANSWERS, ask, kappa_of, kappas
@@ -58,6 +59,17 @@ def test_kappa_is_scikit_learns_with_an_interval_around_it() -> None:
     assert (about_labels.items, about_labels.left_out) == (200, 0)
     assert about_pictures.items == 100
     assert np.isnan(about_pictures.kappa)  # everybody says 'a place': chance would do as well
+
+
+@pytest.mark.parametrize(("agree", "kappa"), [(True, 1.0), (False, -1.0)])
+def test_where_all_answers_agree_or_none_the_interval_is_no_point(agree: bool, kappa: float) -> None:
+    """Two answers to each of six posts, half of them right: chance alone gives half of the answers twice."""
+    one = sheet(*(mark(str(number), "bar", "sky") for number in range(6)))
+    other = one if agree else sheet(*(mark(str(number), "sky", "bar") for number in range(6)))
+    found = kappas(["anna", "ben"], ask([one, other]), 300, 1)[0]
+    low, high = proportion_confint(6 if agree else 0, 6, method="wilson")
+    assert found.kappa == pytest.approx(kappa)
+    assert [found.low, found.high] == pytest.approx([(low - 0.5) / 0.5, (high - 0.5) / 0.5])
 
 
 def test_labels_of_one_post_are_drawn_together() -> None:

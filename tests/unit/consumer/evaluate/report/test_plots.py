@@ -10,7 +10,7 @@ from consumer.evaluate.marks.truth import Scale
 from consumer.evaluate.pages import drawing
 from consumer.evaluate.report import plots
 from consumer.evaluate.report.axes import looks
-from consumer.evaluate.report.plots import LEAST
+from consumer.evaluate.stats.intervals import LEAST
 
 SCALES: tuple[tuple[Scale, float], ...] = (("raw", 1.6), ("normalised", 1.0))
 
@@ -26,6 +26,7 @@ def curves(top: float = 1.6, scale: str = "raw", ensembles: tuple[str, ...] = ("
     kept = np.round(100 * np.clip(1 - threshold / 1.2, 0, None)).astype(int)
     constant = {"measure": "accuracy", "scale": scale, "group": "all", "stratum": "", "weighting": "balanced"}
     posts = {"correct": kept // 2, "incorrect": kept - kept // 2, "unjudged": 0, "not_classified": 100 - kept}
+    posts["judged"] = kept
     accuracy = {"accuracy": np.where(kept, 0.5, np.nan), "ci_low": 0.4, "ci_high": 0.6}
     each = pd.DataFrame(constant | posts | accuracy | {"threshold": threshold, "recovered": kept / 100})
     table = pd.concat([each.assign(ensemble=name) for name in ensembles])
@@ -52,6 +53,45 @@ def test_only_the_curves_of_all_classes_and_posts_are_drawn_and_end_where_few_ar
         assert max(line.get_xdata()) == 1.0  # 17 posts; at 1.1 there are 8
     assert max(right.lines[0].get_xdata()) == 1.6
     assert LEAST == 10
+
+
+def test_curves_over_coverage_begin_where_ten_judged_posts_are_covered() -> None:
+    """Two of a hundred posts have an accuracy of 0, 50 or 100 %, which one cannot read."""
+    coverage = np.round(np.arange(0.02, 1.001, 0.02), 2)
+    constant = {"group": "all", "weighting": "frequency", "ci_low": 0.1, "ci_high": 0.9, "ensemble": "OnlyImg"}
+    rows = pd.DataFrame(constant | {"coverage": coverage, "accuracy": 0.5, "judged": 100 * coverage})
+    risk = pd.DataFrame({"aurc": [0.3], "optimum": [0.2]} | {name: [each] for name, each in constant.items()})
+    of = found()
+    of.tables = {"risk": risk}
+    for draw in (plots.equal_coverage, plots.risk):
+        figure: Any = draw(rows, of)
+        assert min(figure.axes[0].lines[0].get_xdata()) == 0.1, draw.__name__
+        assert draw(rows.assign(judged=9), of) is None, "no empty figure"
+
+
+def test_bins_of_less_than_ten_posts_are_not_drawn_and_an_error_says_of_how_many_it_is() -> None:
+    rows = pd.DataFrame({"confidence": [0.2, 0.5, 0.8], "accuracy": [1.0, 0.5, 0.9], "posts": [LEAST - 1, LEAST, 40]})
+    rows = rows.assign(ensemble="OnlyImg", ci_low=rows["accuracy"] - 0.1, ci_high=1.0)
+    of = found()
+    of.by_ensemble = lambda *names, **wanted: {"OnlyImg": {"ece": 0.1, "posts": 1_059}}
+    figure: Any = plots.reliability(rows, of)
+    axes = figure.axes[0]
+    assert axes.containers[0].lines[0].get_xdata().tolist() == [0.5, 0.8]
+    assert plots.reliability(rows.assign(posts=9), of) is None
+    assert axes.get_title(loc="left").endswith("ECE 0.100 of 1,059 posts")
+
+
+def test_curves_and_classes_say_of_how_many_posts_they_are() -> None:
+    threshold = np.linspace(0, 1, 5)
+    rows = pd.DataFrame({"threshold": threshold, "rejected": threshold, "kept": 1 - threshold, "ensemble": "OnlyImg"})
+    rows = rows.assign(no_place=12, places=1_088, rejected_low=0, rejected_high=1, kept_low=0, kept_high=1)
+    of = found()
+    of.by_ensemble = lambda *names, **wanted: {}
+    figure: Any = plots.denoising(rows, of)
+    said = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert said == ["no place shown: rejected, of 12", "place shown: kept, of 1,088"]
+    classes: Any = plots.classes(rows, found(classes=curves().assign(stratum="sky", judged=7).head(1)))
+    assert [label.get_text() for label in classes.axes[0].get_yticklabels()] == ["sky (7)"]
 
 
 def test_every_bar_is_the_whole_sample() -> None:

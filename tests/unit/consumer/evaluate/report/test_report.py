@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
 import pytest
 
 from consumer.evaluate.curves import curves
@@ -134,9 +135,9 @@ def test_the_verdicts_are_those_of_the_curves(of_b: Simulated, copied: Path, tmp
     (copied / "curves.json").write_text(json.dumps(summary))
     report.main([str(copied), "--sample", str(of_b.sample), "-o", str(tmp_path / "r.html"), "--no-pictures"])
     text = text_of((tmp_path / "r.html").read_text("utf-8"))
-    assert "✓ holds : ensemble 2 is more accurate from 0.4 on" in text
-    assert "✗ does not : it recovers far fewer images" in text
-    assert "? cannot tell : the conditional does not beat it Too few posts" in text
+    assert "✓ holds : ensemble 2 (Img x 0.8 + Text x 0.8) is more accurate from 0.4 on" in text
+    assert "✗ does not : ensemble 2 (Img x 0.8 + Text x 0.8) recovers far fewer images" in text
+    assert "? cannot tell : the conditional does not beat ensemble 2 (Img x 0.8 + Text x 0.8) Too few posts" in text
 
 
 @pytest.mark.usefixtures("_no_figures")
@@ -161,6 +162,43 @@ def test_agreement_is_never_called_accuracy(of_a: Simulated, written: Path, tmp_
     assert "everything here is accuracy" in text
     assert "accuracy ≥ 30 %" in text
     assert "agreement" not in text.replace("evaluate agreement", "").lower()
+
+
+def test_the_page_begins_with_the_sentence_to_quote_and_no_other_figure_is_bold(written: Path, of_b: Simulated) -> None:
+    """Without a threshold every picture of no place counts as wrong: that is said where it stands."""
+    html = written.read_text("utf-8")
+    (lead,) = re.findall(r'<p class="lead"><strong>(.*?)\.</strong>', html)
+    rows = csv.DictReader((of_b.scores.parent / "curves" / "curves.csv").read_text("utf-8").splitlines())
+    wanted = {"ensemble": CONDITIONAL.name, "scale": "normalised", "threshold": "0.5", "group": "all", "stratum": ""}
+    (row,) = [row for row in rows if row.items() >= (wanted | {"weighting": "frequency"}).items()]
+    given, right = f"Of the labels given by {CONDITIONAL.name} at the threshold 0.5", float(row["accuracy"])
+    assert lead.startswith(f"{given}, {100 * right:.0f} % were right")
+    assert f"{row['judged']} judged); {100 * float(row['recovered']):.0f} % of the drawn classes" in lead
+    assert not [bold for bold in re.findall(r"<strong>(.*?)</strong>", html.split('id="saved"')[0]) if "%" in bold][1:]
+    no_place = sum(place is None for place in (of_b.truth[post.post_id] for post in Sample.open(of_b.sample).posts))
+    assert f"so each of the {no_place} pictures that show no place counts as wrong" in text_of(html)
+
+
+def test_classes_of_a_few_posts_are_said_on_the_page(written: Path) -> None:
+    assert "10 of 10 classes have fewer than 10 posts to judge by: intervals over all posts are too narrow" in text_of(
+        written.read_text("utf-8")
+    )
+
+
+@pytest.mark.usefixtures("_no_figures")
+def test_bounds_are_shown_only_where_something_is_unjudged(
+    written: Path, of_b: Simulated, copied: Path, tmp_path: Path
+) -> None:
+    assert "bounds</th>" not in written.read_text("utf-8")
+    for path in (copied / "top1.csv", copied / "curves.csv"):
+        pd.read_csv(path, keep_default_na=False).assign(unjudged=1).to_csv(path, index=False)
+    report.main([str(copied), "--sample", str(of_b.sample), "-o", str(tmp_path / "r.html"), "--no-pictures"])
+    html = (tmp_path / "r.html").read_text("utf-8")
+    assert html.count("bounds</th>") == 3
+    for table in re.findall(r"<table>.*?</table>", html, re.DOTALL):
+        columns = len(re.findall(r'<th scope="col"', table))
+        for line in re.findall(r'<tr><th scope="row">.*?</tr>', table, re.DOTALL):
+            assert len(re.findall(r"<t[hd][ >]", line)) == columns, "a cell for each column"
 
 
 @pytest.mark.usefixtures("_no_figures")
@@ -263,7 +301,7 @@ def broken_summary(folder: Path, **changes: Any) -> None:
     [
         (lambda folder: (folder / "curves.json").unlink(), "holds no curves .no curves.json.: evaluate curves writes"),
         (lambda folder: (folder / "curves.json").write_text("{"), r"curves.json cannot be read: "),
-        (lambda folder: broken_summary(folder, version=99), "is of version 99; this program reads 2: compute them"),
+        (lambda folder: broken_summary(folder, version=99), "is of version 99; this program reads 3: compute them"),
         (lambda folder: broken_summary(folder, sample={"sha256": "0"}), "are the curves of another sample than"),
         (lambda folder: broken_summary(folder, encoder="clip"), "are of clip with ten@0123abcd, .* is of simulated"),
         (lambda folder: broken_summary(folder, measure="agreement"), "show agreement, but --marks would show accuracy"),

@@ -79,7 +79,8 @@ def test_a_sample_depends_on_the_seed_and_on_no_order(scores: Path, tmp_path: Pa
 def test_classes_with_too_few_posts_are_said(scores: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sample_b.main([str(scores), "-o", str(tmp_path / "b"), "--per-class", "40"])
 
-    said = capsys.readouterr().out
+    said, warned = capsys.readouterr()
+    assert "1 of 3 classes have fewer than 10 posts to judge by" in warned
     assert "bridge: only 30 posts, 40 were asked for" in said
     assert "coast: only 4 posts, 40 were asked for" in said
     assert "abbey: only" not in said

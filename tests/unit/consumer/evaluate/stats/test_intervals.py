@@ -20,6 +20,20 @@ def test_balanced_weights_give_classes_the_same_and_frequency_what_the_dataset_h
     assert everyone(5).weightings == ("frequency",)
 
 
+@pytest.mark.parametrize(
+    ("sampled", "said"),
+    [
+        ([10, 10], None),
+        ([9, 10, 2], "2 of 3 classes have fewer than 10 posts to judge by: intervals over all posts are too narrow"),
+        ([5], "the sample has fewer than 10 posts to judge by: intervals over all posts are too narrow"),
+    ],
+)
+def test_classes_of_a_few_posts_are_said(sampled: list[int], said: str | None) -> None:
+    strata = Strata(tuple("abc"[: len(sampled)]), np.repeat(np.arange(len(sampled)), sampled), np.ones(len(sampled)))
+    assert (strata.too_few or "").startswith(said or "")
+    assert (strata.too_few is None) == (said is None)
+
+
 def test_the_bootstrap_draws_within_strata_and_the_same_for_the_same_seed() -> None:
     one, same = (Bootstrap.within(STRATA, 50, 3).drawn for _ in range(2))
     assert (one == same).all()
