@@ -338,7 +338,7 @@ def test_the_settings_reach_the_encoder(
     (tmp_path / "one.csv").write_text("category,wording\nsky,the sky\n")
     argv = f"--model=tiny --pretrained=random --engine=openvino --precision=bf16 --places={tmp_path / 'one.csv'}"
     made = build_classifier(load(ClassifySettings, "test", argv.split()))
-    assert made.encoder_name == "open_clip/tiny/random+openvino-bf16"
+    assert made.encoder_name == "open_clip/tiny/random+openvino-bf16+icc"
 
 
 def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,30 @@ def test_sixteen_bits_are_scaled_not_clipped(file_format: str) -> None:
     assert np.abs(np.asarray(picture)[..., 0].astype(int) - expected).max() <= 1
 
 
+@pytest.mark.parametrize("depth", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize(
+    ("file_format", "stored"), [("PNG", "uint16"), ("TIFF", "uint16"), ("TIFF", "int32"), ("PPM", "int32")]
+)
+def test_deep_grey_is_scaled_by_the_bits_that_hold_it(file_format: str, stored: str, depth: int) -> None:
+    values = np.linspace(0, 2**depth - 1, 256).round().astype(np.dtype(stored)).reshape(16, 16)
+    found = decode(encoded(Image.fromarray(values), file_format), LIMITS)[..., 0].astype(int)
+    assert np.abs(found.ravel() - np.arange(256)).max() <= 1
+
+
+def test_deep_grey_of_more_bits_or_below_zero_uses_its_own_scale() -> None:
+    for lowest, highest in ((0, 2**24), (-100, 100)):
+        values = np.linspace(lowest, highest, 256).round().astype(np.int32).reshape(16, 16)
+        found = decode(encoded(Image.fromarray(values), "TIFF"), LIMITS)[..., 0].astype(int)
+        assert np.abs(found.ravel() - np.arange(256)).max() <= 1
+
+
+def test_of_deep_grey_what_is_transparent_is_white_and_says_nothing_of_the_scale() -> None:
+    values = np.array([[0, 512, 1023, 65_535]], np.uint16)
+    found = decode(encoded(Image.fromarray(values), transparency=65_535), LIMITS)
+    assert found[0, :, 0].tolist() == [0, 128, 255, 255]
+    assert decode(encoded(Image.fromarray(values[:, :3]), transparency=0), LIMITS)[0, :, 0].tolist() == [255, 128, 255]
+
+
 def test_levels_without_a_scale_use_their_own() -> None:
     image = Image.fromarray(np.linspace(-2, 2, 256, dtype=np.float32).reshape(16, 16))
     levels = decode(encoded(image, "TIFF"), LIMITS)
