@@ -19,6 +19,8 @@ from consumer.classify.pictures.rgb import levels
 from consumer.classify.pictures.rows import MIN_DECODED, rows_there
 from consumer.classify.pictures.structure import TooMuch, check_structure
 
+MAX_PIXELS = 178_956_970
+"""Pillow itself refuses larger pictures."""
 MAX_ELONGATION = 50
 """A longer strip is cut to its middle: resizing the short side of 1 x 50,000 to 224 would make 2.5 billion pixels."""
 
@@ -71,6 +73,10 @@ class PictureLimits:
     max_pixels: int = 50_000_000
     max_side: int = 30_000
     timeout: float = 5.0
+
+
+LABELLED = PictureLimits(max_bytes=2**28, max_pixels=MAX_PIXELS, max_side=MAX_PIXELS, timeout=60.0)
+"""Of a picture that a worker has labelled, within its own limits, and that is shown now."""
 
 
 def decode(data: bytes, limits: PictureLimits, on_cut: Callable[[], object] = lambda: None) -> NDArray[np.uint8]:
