@@ -206,9 +206,10 @@ def _loaded(image: Image.Image, data: bytes) -> Image.Image:
     image.close()
     there = rows_there(data, _open)
     if there.height < MIN_DECODED * height:
+        share = int(100 * there.height / height)
         raise TruncatedImage(
-            f"a {kind} that ends early: {there.height} of {height} rows ({int(100 * there.height / height)} %) are "
-            f"whole; {MIN_DECODED:.0%} must be"
+            f"a {kind} that is broken or ends early: {there.height} of {height} rows are whole, {share}%; "
+            f"{MIN_DECODED:.0%} must be"
         )
     return there
 

@@ -42,7 +42,7 @@ def check_structure(data: bytes) -> None:
             _check_gif(data)
         elif data.startswith((b"II", b"MM")):
             _check_tiff(data)
-    except (struct.error, IndexError):  # it ends early: the decoder says how
+    except (struct.error, IndexError, OverflowError):  # it ends early: the decoder says how
         return
 
 
