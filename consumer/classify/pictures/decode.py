@@ -176,7 +176,8 @@ def _not_opened(data: bytes, limits: PictureLimits) -> PictureError:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of a directory that is cut off
-            Image.OPEN[kind][0](io.BytesIO(data), "").close()  # `Image.open` keeps to itself what this says
+            # `Image.open` keeps to itself what this says
+            Image.OPEN[kind][0](io.BytesIO(png.essential(data)[0] if kind == "PNG" else data), "").close()
         why = "its header cannot be read"
     except MemoryError:
         raise

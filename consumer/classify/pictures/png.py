@@ -7,7 +7,7 @@ import struct
 import zlib
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-LARGEST_PROFILE = 16 * 2**20
+LARGEST_PROFILE = 4 * 2**20
 """Bytes of an unpacked profile; a larger one is left out."""
 
 _GREY, _RGB = 0, 2
@@ -19,7 +19,7 @@ def essential(data: bytes) -> tuple[bytes, bytes | None]:
 
     An animation is its default picture then. Where chunks cannot be told apart any more, the rest is as it was.
     """
-    parts, profile = [SIGNATURE], None
+    parts, packed_profile = [SIGNATURE], b""
     at, depth, colour = len(SIGNATURE), 0, 0
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
@@ -33,15 +33,15 @@ def essential(data: bytes) -> tuple[bytes, bytes | None]:
         elif kind in (b"tRNS", b"eXIf", b"iCCP") and _is_whole(data, at, end):
             content = data[begin:end]
             if kind == b"iCCP":
-                profile = _unpacked(content)
+                packed_profile = packed_profile or content  # the first alone: each may take long to unpack
             elif kind == b"eXIf":
                 parts.append(data[at : end + 4])
             elif transparency := _transparency(content, depth, colour):
                 parts.append(_chunk(kind, transparency))
         at = end + 4
         if kind == b"IEND":
-            return b"".join(parts), profile
-    return b"".join((*parts, data[at:])), profile
+            at = len(data)
+    return b"".join((*parts, data[at:])), _unpacked(packed_profile)
 
 
 def _is_whole(data: bytes, at: int, end: int) -> bool:

@@ -23,7 +23,7 @@ _MODES = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}
 """Colour space of a profile -> mode of the pictures that it describes."""
 
 
-def to_srgb(profile: bytes | None, mode: str) -> Conversion | None:
+def to_srgb(profile: object, mode: str) -> Conversion | None:
     """The conversion of a profile's colours to sRGB, for a picture of a mode.
 
     Returns:
@@ -33,7 +33,7 @@ def to_srgb(profile: bytes | None, mode: str) -> Conversion | None:
     Raises:
         MemoryError: it takes more than there is.
     """
-    if not profile:
+    if not isinstance(profile, bytes):  # a TIFF may have anything there
         return None
     is_grey, is_cmyk = mode in ("1", "L", "LA", "La", "F") or mode.startswith("I"), mode == "CMYK"
     return (_kept if len(profile) <= KEPT else _conversion)(profile, is_grey, is_cmyk)

@@ -68,6 +68,14 @@ def test_a_profile_of_more_than_pillow_unpacks_is_read_all_the_same() -> None:
     assert decode(with_chunk(b"iCCP", b"name\0\0" + too_large, red), LIMITS)[4, 4].tolist() == [255, 0, 0]
 
 
+def test_of_several_profiles_the_first_counts() -> None:
+    red = Image.new("RGB", (8, 8), "red")
+    data = with_chunk(b"iCCP", b"name\0\0" + RED_AS_BLUE, red)
+    swapped_again = attacks.chunk(b"iCCP", b"name\0\0" + zlib.compress(profiles.rgb()))
+    at = data.index(b"IDAT") - 4
+    assert decode(data[:at] + swapped_again + data[at:], LIMITS)[4, 4].tolist() == [0, 0, 255]
+
+
 def test_broken_pixels_of_a_png_are_refused_all_the_same() -> None:
     data = encoded(photo())
     broken_header = data[:29] + b"none" + data[33:]

@@ -64,6 +64,11 @@ def test_a_profile_that_is_broken_or_of_another_kind_leaves_the_levels_as_they_a
     assert np.array_equal(decode(encoded(image, "TIFF", icc_profile=profile), LIMITS), plainly)
 
 
+@pytest.mark.parametrize("profile", [None, 5, "text", (1, 2)])
+def test_what_is_no_profile_at_all_is_none(profile: object) -> None:
+    assert to_srgb(profile, "RGB") is None
+
+
 def test_srgb_itself_changes_no_level() -> None:
     assert to_srgb(SRGB, "RGB") is None
     assert to_srgb(SWAPPED, "RGB") is not None
