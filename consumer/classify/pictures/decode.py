@@ -107,7 +107,7 @@ def decode(data: bytes, limits: PictureLimits, on_cut: Callable[[], object] = la
     width, height = image.size
     check_size(width, height, limits)
     if not width * height:
-        raise NotAnImage(f"a {image.format} of {width} x {height} pixels")
+        raise NotAnImage(f"{_a(image.format)} of {width} x {height} pixels")
     try:
         there = _loaded(image, data)
         if there.height < height:
@@ -186,8 +186,8 @@ def _not_opened(data: bytes, limits: PictureLimits) -> PictureError:
         if isinstance(error.__cause__, KeyError) and why == str(error.__cause__):  # a compression that it has not
             why = f"unknown {why}"
         if _UNKNOWN.search(why):
-            return NotAnImage(f"a {kind} of a kind that is not read: {why}")
-    return TruncatedImage(f"{len(data)} bytes of a {kind} that is broken or ends early: {why}")
+            return NotAnImage(f"{_a(kind)} of a kind that is not read: {why}")
+    return TruncatedImage(f"{len(data)} bytes of {_a(kind)} that is broken or ends early: {why}")
 
 
 def _loaded(image: Image.Image, data: bytes) -> Image.Image:
@@ -235,6 +235,10 @@ def _middle(image: Image.Image) -> Image.Image:
         return image
     left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
     return image.crop((left, top, left + min(width, longest), top + min(height, longest)))
+
+
+def _a(kind: str | None) -> str:
+    return f"{'an' if kind == 'AVIF' else 'a'} {kind}"
 
 
 def _one_line(error: Exception) -> str:

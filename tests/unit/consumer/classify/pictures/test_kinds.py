@@ -120,5 +120,5 @@ def test_an_avif_of_any_size_above_the_limits_is_too_large(side: int) -> None:
 
 def test_an_avif_that_ends_early_is_truncated() -> None:
     for size in (16, 100):
-        with pytest.raises(TruncatedImage, match=f"^{size} bytes of a AVIF that is broken or ends early: "):
+        with pytest.raises(TruncatedImage, match=f"^{size} bytes of an AVIF that is broken or ends early: "):
             decode(encoded(photo(), "AVIF")[:size], LIMITS)
