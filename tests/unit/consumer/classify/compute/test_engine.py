@@ -123,7 +123,7 @@ def test_vectors_and_labels_are_torchs(
 def test_conses_vectors_and_labels_are_torchs_too(conse: Conse, posts: list[Post]) -> None:
     other = build_classifier(load(ClassifySettings, "test", ["--encoder=conse", "--engine=openvino"]))
     one = Classifier(conse, Places.load(), other.decision)
-    assert other.encoder_name == f"{one.encoder_name}+openvino-fp32"
+    assert other.encoder_name == f"{one.encoder_name}+openvino-fp32+icc"
     batch = one.decode_all(posts[:40])
     for vectors, others in zip(one.vectors(batch), other.vectors(batch), strict=True):
         assert np.abs(vectors - others).max() < 1e-4

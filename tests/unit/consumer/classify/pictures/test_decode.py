@@ -25,6 +25,7 @@ from consumer.classify.pictures.decode import (
 from consumer.classify.pictures.levels import levels, middle_square, plain_jpeg
 from producer.base.errors import CommandError
 from producer.photographs import PHOTOGRAPHS
+from tests.unit.consumer.classify import profiles
 from tests.unit.consumer.classify.photos import encoded, photo, plain
 
 LIMITS = PictureLimits()
@@ -241,7 +242,8 @@ def test_decompression_bombs_are_too_large(side: int) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_no_damage_raises_anything_but_a_picture_error(picture_format: str) -> None:
     rng = random.Random(205)
-    options = {"exif": turned(3)} if picture_format in ("JPEG", "PNG", "WEBP", "TIFF") else {}
+    described = {"exif": turned(3), "icc_profile": profiles.rgb(red=profiles.BLUE)}
+    options = described if picture_format in ("JPEG", "PNG", "WEBP", "TIFF") else {}
     data = encoded(photo(40, 30), picture_format, **options)
     for _ in range(150):
         damaged = bytearray(data[: rng.randrange(len(data))] if rng.random() < 0.4 else data)
