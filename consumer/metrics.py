@@ -32,6 +32,8 @@ class LabelMetrics:
         self.posts = counter("placestream_posts", "Posts by outcome, committed", ["outcome"])
         # Dead letters committed, by the stage that gave up and the reason.
         self.dead_letters = counter("placestream_dead_letters", "Dead letters, committed", ["stage", "reason"])
+        # Pictures that ended early and were labelled all the same, cut to the rows that are there.
+        self.cut_pictures = counter("placestream_cut_pictures", "Pictures cut to the rows that are there")
         # Seconds a batch spends in a stage; image and text are the two parts of encode.
         self.stage_seconds = histogram(
             "placestream_stage_seconds", "Seconds per batch", ["stage"], buckets=STAGE_BUCKETS

@@ -16,13 +16,13 @@ def tall_png(height: int, width: int = 1) -> bytes:
     row = bytes(1 + 4 * width)
     rows = 100_000
     packed = b"".join(pack.compress(row * min(rows, height - done)) for done in range(0, height, rows))
-    return _png((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)), (b"IDAT", packed + pack.flush()))
+    return png((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)), (b"IDAT", packed + pack.flush()))
 
 
 def png_of_many_chunks(chunks: int) -> bytes:
     """A PNG with empty chunks, each of which Pillow reads for itself."""
     header = (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
-    return _png(header, *[(b"tEXt", b"")] * chunks, (b"IDAT", zlib.compress(bytes(2))))
+    return png(header, *[(b"tEXt", b"")] * chunks, (b"IDAT", zlib.compress(bytes(2))))
 
 
 def jpeg_of_many_scans(scans: int, side: int) -> bytes:
@@ -59,9 +59,9 @@ def _jpeg(side: int) -> bytes:
     return buffer.getvalue()
 
 
-def _png(*chunks: tuple[bytes, bytes]) -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_packed(*chunk) for chunk in (*chunks, (b"IEND", b"")))
+def png(*chunks: tuple[bytes, bytes]) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in (*chunks, (b"IEND", b"")))
 
 
-def _packed(kind: bytes, content: bytes) -> bytes:
+def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -4,10 +4,9 @@ import io
 
 from PIL import Image
 
-from consumer.classify.pictures.decode import PictureLimits
+from consumer.classify.pictures.decode import LABELLED
 from consumer.classify.pictures.pool import decoders
 
-LIMITS = PictureLimits()
 SIDE = 480
 """Longest side of the small picture, in pixels."""
 
@@ -18,7 +17,7 @@ def small_jpeg(data: bytes) -> bytes:
     Raises:
         PictureError: it is no picture, too large, or broken.
     """
-    picture = Image.fromarray(decoders(LIMITS).one(data))
+    picture = Image.fromarray(decoders(LABELLED).one(data))
     picture.thumbnail((SIDE, SIDE))
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=82)

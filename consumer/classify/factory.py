@@ -11,6 +11,7 @@ from consumer.classify.compute.engine import Engine
 from consumer.classify.compute.quota import cpu_quota
 from consumer.classify.decision import Decision
 from consumer.classify.encoders.encoder import Encoder
+from consumer.classify.pictures import profile
 from consumer.classify.places import TEMPLATES, Places
 from consumer.classify.settings import ClassifySettings
 from producer.base.errors import CommandError
@@ -37,7 +38,7 @@ def build_classifier(
         encoder = _encoder(settings, device)
     except RuntimeError as error:  # what could be explained already was: this is torch, refusing the device
         raise CommandError(f"DEVICE {device}: {str(error).splitlines()[0]}") from error
-    encoder.name += nvjpeg.SUFFIX if decode_jpeg else ""
+    encoder.name += profile.SUFFIX + (nvjpeg.SUFFIX if decode_jpeg else "")
     threshold = encoder.default_threshold if settings.threshold is None else settings.threshold
     decision = Decision(ensemble=settings.ensemble, weights=settings.weights, gate=settings.gate, threshold=threshold)
     templates = TEMPLATES[settings.templates] if settings.templates else None

@@ -8,12 +8,9 @@ from pydantic_settings import NoDecode
 
 from consumer.classify.compute.engine import Engine, Precision
 from consumer.classify.decision import GATE, WEIGHTS, EnsembleKind
-from consumer.classify.pictures.decode import PictureLimits
+from consumer.classify.pictures.decode import MAX_PIXELS, PictureLimits
 from consumer.classify.places import Templates
 from producer.base.settings import Settings
-
-MAX_PIXELS = 178_956_970
-"""Pillow itself refuses larger pictures."""
 
 
 def _split_weights(value: Any) -> Any:

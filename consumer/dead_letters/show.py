@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from consumer.classify.pictures.decode import FORMATS
+from consumer.classify.pictures.kinds import FORMATS
 from consumer.classify.pictures.structure import TooMuch, check_structure
 from consumer.dead_letters.letter import MISSING, Letter, printable
 from consumer.dead_letters.replayed import dead_letters

@@ -46,7 +46,9 @@ def main(argv: list[str]) -> int:
     topics = check_topics(settings)
     check_replica(settings)
     metrics.topic_partitions.set(topics.partitions)
-    decoders(settings.limits()).start(settings.decode_threads)  # while the model loads
+    pool = decoders(settings.limits())
+    pool.on_cut = metrics.cut_pictures.inc
+    pool.start(settings.decode_threads)  # while the model loads
     classifier = build_classifier(settings, lambda stage, seconds: metrics.stage_seconds.labels(stage).observe(seconds))
     metrics.build_info.labels(__version__, classifier.encoder_name).set(1)
     metrics.places_info.labels(classifier.places_stamp).set(1)

@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+import warnings
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -19,7 +20,11 @@ class LogSettings(Settings):
 
 
 def setup(settings: LogSettings) -> None:
-    """Send the log to stderr; kafka-python's own log only at level debug: what matters of it is said by ours."""
+    """Send the log to stderr; kafka-python's own log only at level debug: what matters of it is said by ours.
+
+    Pillow warns of each oddity of a stranger's picture; nothing is to be done about it.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     handler = logging.StreamHandler()
     handler.setFormatter(_Masked(_Json() if settings.log_format == "json" else _Text(), settings))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)

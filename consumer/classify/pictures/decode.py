@@ -4,23 +4,28 @@ Runs in a decoder process (`process.py`); everybody else asks `pool.py`.
 """
 
 import io
-from collections.abc import Iterator
+import re
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
+from consumer.classify.pictures import png
+from consumer.classify.pictures.kinds import FORMATS, avif_size, kind_of
+from consumer.classify.pictures.rgb import levels
+from consumer.classify.pictures.rows import MIN_DECODED, rows_there
 from consumer.classify.pictures.structure import TooMuch, check_structure
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
-"""Raster formats only: EPS, PDF and WMF would run other programs."""
-
+MAX_PIXELS = 178_956_970
+"""Pillow itself refuses larger pictures."""
 MAX_ELONGATION = 50
 """A longer strip is cut to its middle: resizing the short side of 1 x 50,000 to 224 would make 2.5 billion pixels."""
 
-BAND = 4_000_000
-"""Pixels that are converted to RGB at a time: of a large picture there is never a second copy."""
+_UNKNOWN = re.compile("unsupported|unknown|not supported|cannot handle|no decoder", re.IGNORECASE)
+"""What Pillow's readers say of a header that they understand, but not what follows it."""
 
 
 class PictureError(ValueError):
@@ -30,7 +35,7 @@ class PictureError(ValueError):
 
 
 class NotAnImage(PictureError):
-    """Nothing of a picture: no signature, no header."""
+    """Nothing of a picture, or a picture of a kind that is not read."""
 
     reason = "not_an_image"
 
@@ -70,10 +75,20 @@ class PictureLimits:
     timeout: float = 5.0
 
 
-def decode(data: bytes, limits: PictureLimits) -> NDArray[np.uint8]:
+LABELLED = PictureLimits(max_bytes=2**28, max_pixels=MAX_PIXELS, max_side=MAX_PIXELS, timeout=60.0)
+"""Of a picture that a worker has labelled, within its own limits, and that is shown now."""
+
+
+def decode(data: bytes, limits: PictureLimits, on_cut: Callable[[], object] = lambda: None) -> NDArray[np.uint8]:
     """Decode a picture completely; of an animation the first frame.
 
-    Greyscale, CMYK, palettes and 16 bits become RGB, transparency becomes white, EXIF rotation is applied.
+    Greyscale, CMYK, palettes, deep levels and the colours of an ICC profile become sRGB, transparency becomes white,
+    EXIF rotation is applied. A JPEG or PNG that ends early is cut to the rows that are there, if these are nearly all.
+
+    Args:
+        data: encoded.
+        limits: what is refused.
+        on_cut: called where the picture was cut to its rows.
 
     Returns:
         Its levels, ``[h, w, 3]``.
@@ -83,15 +98,22 @@ def decode(data: bytes, limits: PictureLimits) -> NDArray[np.uint8]:
         MemoryError: it takes more than there is.
     """
     check_encoded(data, limits)
-    image = _open(data)
+    try:
+        image = _open(data)
+    except (MemoryError, PictureError):
+        raise
+    except Exception as error:  # UnidentifiedImageError, or whatever a broken header makes its reader raise
+        raise _not_opened(data, limits) from error
     width, height = image.size
     check_size(width, height, limits)
     if not width * height:
-        raise NotAnImage(f"a {image.format} of {width} x {height} pixels")
+        raise NotAnImage(f"{_a(image.format)} of {width} x {height} pixels")
     try:
-        image.load()
-        return _levels(_middle(_upright(image)))
-    except MemoryError:
+        there = _loaded(image, data)
+        if there.height < height:
+            on_cut()
+        return levels(_middle(_upright(there)))
+    except (MemoryError, PictureError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(str(error)) from error
@@ -126,26 +148,71 @@ def check_size(width: int, height: int, limits: PictureLimits) -> None:
 
 
 def _open(data: bytes) -> Image.Image:
+    profile = None
+    if data.startswith(png.SIGNATURE):
+        data, profile = png.essential(data)
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
-    except MemoryError:
-        raise
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(str(error)) from error
-    except Exception as error:  # UnidentifiedImageError, or whatever a broken header makes its reader raise
-        if _begins_as_picture(data):
-            raise TruncatedImage(f"{len(data)} bytes of a picture that is broken or ends early") from error
-        raise NotAnImage(f"{len(data)} bytes that are no {', '.join(FORMATS[:-1])} or {FORMATS[-1]}") from error
+    if profile:
+        image.info["icc_profile"] = profile
+    return image
 
 
-def _begins_as_picture(data: bytes) -> bool:
-    """Whether the bytes begin with a picture's signature, although Pillow finds no whole header behind it.
+def _not_opened(data: bytes, limits: PictureLimits) -> PictureError:
+    """Why Pillow finds no picture.
 
-    It ends early or is broken then; WebP and AVIF are read only as a whole in any case.
+    Raises:
+        ImageTooLarge: it is one, too large for its library.
     """
-    return data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")) or (
-        data[8:12] == b"WEBP" or data[4:10] == b"ftypav"
-    )
+    kind, all_read = kind_of(data), f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+    if kind is None:
+        return NotAnImage(f"{len(data)} bytes that are no {all_read}")
+    if kind not in FORMATS:
+        return NotAnImage(f"{len(data)} bytes of {kind}, which is not read: send {all_read}")
+    if kind == "AVIF":
+        check_size(*avif_size(data), limits)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of a directory that is cut off
+            # `Image.open` keeps to itself what this says
+            Image.OPEN[kind][0](io.BytesIO(png.essential(data)[0] if kind == "PNG" else data), "").close()
+        why = "its header cannot be read"
+    except MemoryError:
+        raise
+    except Exception as error:
+        why = _one_line(error)
+        if isinstance(error.__cause__, KeyError) and why == str(error.__cause__):  # a compression that it has not
+            why = f"unknown {why}"
+        if _UNKNOWN.search(why):
+            return NotAnImage(f"{_a(kind)} of a kind that is not read: {why}")
+    return TruncatedImage(f"{len(data)} bytes of {_a(kind)} that is broken or ends early: {why}")
+
+
+def _loaded(image: Image.Image, data: bytes) -> Image.Image:
+    """The picture with its pixels; of a JPEG or PNG that ends early, the rows that are there.
+
+    Raises:
+        TruncatedImage: these are too few.
+        Exception: whatever Pillow raises.
+    """
+    try:
+        image.load()
+        return image
+    except (OSError, SyntaxError):
+        if image.format not in ("JPEG", "MPO", "PNG"):
+            raise
+    kind, height = image.format, image.height
+    image.close()
+    there = rows_there(data, _open)
+    if there.height < MIN_DECODED * height:
+        share = int(100 * there.height / height)
+        raise TruncatedImage(
+            f"a {kind} that is broken or ends early: {there.height} of {height} rows are whole, {share}%; "
+            f"{MIN_DECODED:.0%} must be"
+        )
+    return there
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -161,55 +228,6 @@ def _upright(image: Image.Image) -> Image.Image:
     return turned
 
 
-def _levels(image: Image.Image) -> NDArray[np.uint8]:
-    """The levels of a picture of any mode, ``[h, w, 3]``; converted band after band, for memory's sake."""
-    is_deep = image.mode.startswith("I") or image.mode == "F"
-    darkest, brightest = _extremes(image) if is_deep else (np.float32(0), np.float32(0))
-    levels = np.empty((image.height, image.width, 3), np.uint8)
-    top = 0
-    for band in _bands(image):
-        if is_deep:
-            band = _to_eight_bits(band, darkest, brightest)
-        levels[top : top + band.height] = np.asarray(_to_rgb(band))
-        top += band.height
-    return levels
-
-
-def _bands(image: Image.Image) -> Iterator[Image.Image]:
-    """The picture as bands of whole rows, from the top."""
-    rows = max(1, BAND // image.width)
-    if image.height <= rows:
-        yield image
-        return
-    for top in range(0, image.height, rows):
-        yield image.crop((0, top, image.width, min(top + rows, image.height)))
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _finite(image: Image.Image) -> NDArray[np.float32]:
-    return np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0, neginf=0.0)
-
-
-def _extremes(image: Image.Image) -> tuple[np.float32, np.float32]:
-    """The lowest and the highest level of a deep greyscale picture."""
-    each = [(levels.min(), levels.max()) for levels in map(_finite, _bands(image))]
-    return min(low for low, _ in each), max(high for _, high in each)
-
-
-def _to_eight_bits(image: Image.Image, darkest: np.float32, brightest: np.float32) -> Image.Image:
-    """Scale the levels of a deep greyscale picture, or of a band of it; Pillow's own conversion clips them to white."""
-    if image.mode != "F" and darkest >= 0 and brightest < 2**16:
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    levels = _finite(image) - darkest  # no usual scale: use the picture's own
-    return Image.fromarray((levels * (255 / max(float(brightest - darkest), 1e-9))).astype(np.uint8))
-
-
 def _middle(image: Image.Image) -> Image.Image:
     width, height = image.size
     longest = MAX_ELONGATION * min(width, height)
@@ -217,6 +235,10 @@ def _middle(image: Image.Image) -> Image.Image:
         return image
     left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
     return image.crop((left, top, left + min(width, longest), top + min(height, longest)))
+
+
+def _a(kind: str | None) -> str:
+    return f"{'an' if kind == 'AVIF' else 'a'} {kind}"
 
 
 def _one_line(error: Exception) -> str:

@@ -21,8 +21,8 @@ def levels(pixels: NDArray[np.uint8]) -> torch.Tensor:
 def plain_jpeg(data: bytes, limits: PictureLimits, decoder: Callable[[bytes], torch.Tensor]) -> torch.Tensor | None:
     """What another decoder than Pillow makes of a usual JPEG. Thread-safe.
 
-    Usual is what ends with its end mark and is within the limits, baseline, upright, in colour or grey, and not too
-    long.
+    Usual is what ends with its end mark and is within the limits, baseline, upright, in colour or grey, without an ICC
+    profile, and not too long.
 
     Returns:
         None for anything else, and where the decoder fails: `pictures.decode` judges then.
@@ -38,6 +38,7 @@ def plain_jpeg(data: bytes, limits: PictureLimits, decoder: Callable[[bytes], to
                 max(width, height) > MAX_ELONGATION * min(width, height)
                 or image.mode not in ("RGB", "L")
                 or "progressive" in image.info
+                or "icc_profile" in image.info
                 or image.getexif().get(ExifTags.Base.Orientation, 1) != 1
             ):
                 return None

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cache
 
@@ -43,6 +43,9 @@ STARTS = 5
 Levels = NDArray[np.uint8]
 """Of a picture, ``[h, w, 3]``."""
 
+MOST_SAID = 2**16
+"""Bytes that are read of what a process that does not start says: as many as its pipe holds."""
+
 PIPE = 2**20
 """Bytes that wait in a pipe: some small pictures, so that neither side waits for the other after each."""
 
@@ -62,9 +65,10 @@ class NotReady(Ended):
 class DecoderProcess:
     """One decoder process, and the pipes to it. One thread at a time."""
 
-    def __init__(self, limits: PictureLimits) -> None:
+    def __init__(self, limits: PictureLimits, on_cut: Callable[[], object] = lambda: None) -> None:
         """Start it; the first `decode` waits until it is ready."""
         self._limits = limits
+        self._on_cut = on_cut
         self._ready = False
         kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
@@ -72,6 +76,7 @@ class DecoderProcess:
             [sys.executable, "-P", "-m", "consumer.classify.pictures.process", json.dumps(asdict(limits))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,  # until it is ready; then it has none
             bufsize=0,
             # OpenBLAS and malloc would map memory for every core.
             env=kept | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
@@ -79,7 +84,9 @@ class DecoderProcess:
         )
         assert self._process.stdin
         assert self._process.stdout
+        assert self._process.stderr
         self._pictures, self._answers = self._process.stdin.fileno(), self._process.stdout.fileno()
+        self._said = self._process.stderr
         for pipe in (self._pictures, self._answers):
             os.set_blocking(pipe, False)
             if sys.platform == "linux":
@@ -119,7 +126,10 @@ class DecoderProcess:
             raise Ended(f"its answer is of {width} x {height} pixels, or has a message of {size} bytes")
         if error := _ERRORS.get(name.rstrip(b"\0")):
             return error(self._receive(size).tobytes().decode(errors="replace"))
-        return self._receive(height * width * 3).reshape(height, width, 3)
+        levels = self._receive(height * width * 3).reshape(height, width, 3)
+        if size:
+            self._on_cut()
+        return levels
 
     def _send(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -147,7 +157,10 @@ class DecoderProcess:
         if code == OUT_OF_MEMORY:
             return Ended(f"it took more than {memory(self._limits) / 2**20:.0f} MiB")
         why = f"exit code {code}" if code is None or code >= 0 else signal.Signals(-code).name
-        return (Ended if self._ready else NotReady)(f"its process ended with {why}")
+        if self._ready:
+            return Ended(f"its process ended with {why}")
+        said = self._said.read(MOST_SAID).decode(errors="replace").split("\n") if code is not None else []
+        return NotReady(": ".join([f"its process ended with {why}", *[line for line in said if line.strip()][-1:]]))
 
 
 def _wait(pipe: int, event: int) -> None:
@@ -163,7 +176,11 @@ def _wait(pipe: int, event: int) -> None:
 
 
 class Decoders:
-    """Decoder processes, as many as there are threads that ask at once. Thread-safe."""
+    """Decoder processes, as many as there are threads that ask at once. Thread-safe.
+
+    Attributes:
+        on_cut: called for each picture that ended early and was cut to the rows that are there.
+    """
 
     def __init__(self, limits: PictureLimits) -> None:
         """Start none yet.
@@ -171,13 +188,14 @@ class Decoders:
         Args:
             limits: what is refused, and what decoding may cost.
         """
+        self.on_cut: Callable[[], object] = lambda: None
         self._limits = limits
         self._idle: deque[DecoderProcess] = deque()
         self._owner = os.getpid()
 
     def start(self, processes: int) -> None:
         """Start some ahead; their imports then go on beside what the caller does."""
-        self._idle.extend(DecoderProcess(self._limits) for _ in range(processes))
+        self._idle.extend(self._started() for _ in range(processes))
 
     def each(self, pictures: Sequence[bytes]) -> Iterator[Levels | PictureError]:
         """Decode pictures, one outcome after the other, in their order.
@@ -219,6 +237,9 @@ class Decoders:
         while self._idle:
             self._idle.pop().end()
 
+    def _started(self) -> DecoderProcess:
+        return DecoderProcess(self._limits, lambda: self.on_cut())
+
     def _alone(self, picture: bytes) -> Levels | PictureError:
         """Try a picture that has ended its process again."""
         tries, starts = 1, 0
@@ -241,9 +262,9 @@ class Decoders:
         if self._owner != os.getpid():  # after a fork: these are the parent's
             self._idle, self._owner = deque(), os.getpid()
         try:
-            process = DecoderProcess(self._limits) if fresh else self._idle.pop()
+            process = self._started() if fresh else self._idle.pop()
         except IndexError:
-            process = DecoderProcess(self._limits)
+            process = self._started()
         try:
             yield process
         except BaseException:  # also of who uses the outcomes: answers may be on their way

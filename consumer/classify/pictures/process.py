@@ -21,8 +21,8 @@ CHUNK = struct.Struct("!I")
 PICTURE = struct.Struct("!I")
 """Before a picture: its bytes."""
 ANSWER = struct.Struct("!30sIII")
-"""Of each picture: name of a `PictureError` or nothing; height and width; bytes of the error's message. Then follow the
-levels, or the message."""
+"""Of each picture: name of a `PictureError` or nothing; height and width; bytes of the error's message, or 1
+where the picture was cut to the rows that are there. Then follow the levels, or the message."""
 LONGEST_MESSAGE = 1_000
 """Bytes."""
 
@@ -73,15 +73,16 @@ def _read_picture(pictures: BinaryIO) -> bytes:
 
 
 def _answer(answers: BinaryIO, data: bytes, limits: PictureLimits) -> None:
+    cuts: list[None] = []
     try:
-        levels = decode(data, limits)
+        levels = decode(data, limits, on_cut=lambda: cuts.append(None))
     except PictureError as error:
         message = str(error).encode(errors="replace")[:LONGEST_MESSAGE]
         answers.write(ANSWER.pack(type(error).__name__.encode(), 0, 0, len(message)) + message)
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
     else:
-        answers.write(ANSWER.pack(b"", *levels.shape[:2], 0))
+        answers.write(ANSWER.pack(b"", *levels.shape[:2], len(cuts)))
         answers.write(levels.data)
 
 

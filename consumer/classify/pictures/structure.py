@@ -20,6 +20,7 @@ TIFF_TAGS = 1_000
 
 _MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
 _SCAN, _END, _ALONE = 0xDA, 0xD9, (0x01, *range(0xD0, 0xDA))
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
 class TooMuch(ValueError):
@@ -41,7 +42,7 @@ def check_structure(data: bytes) -> None:
             _check_gif(data)
         elif data.startswith((b"II", b"MM")):
             _check_tiff(data)
-    except (struct.error, IndexError):  # it ends early: the decoder says how
+    except (struct.error, IndexError, OverflowError):  # it ends early: the decoder says how
         return
 
 
@@ -57,6 +58,30 @@ def _check_jpeg(data: bytes) -> None:
         end = data.find(bytes((0xFF, _END)), found.end())  # behind it a telephone may put a film
         scans = data.count(bytes((0xFF, _SCAN)), found.start(), len(data) if end < 0 else end)
         _allow(scans, JPEG_SCANS, "scans of a JPEG")
+
+
+def jpeg_scans(data: bytes) -> tuple[int, bool]:
+    """How many scans a JPEG has, and whether together they hold every coefficient to its last bit."""
+    at, scans, lacking = 2, 0, {(0, 0)}
+    try:
+        while (found := _MARKER.search(data, at)) and (marker := data[found.start(1)]) != _END:
+            at = found.end()
+            if marker in _ALONE:
+                continue
+            (length,) = struct.unpack_from(">H", data, at)
+            segment = data[at + 2 : at + length]
+            if marker in _FRAMES:
+                lacking = {(component, place) for component in segment[6::3] for place in range(64)}
+            elif marker == _SCAN:
+                scans += 1
+                of = 1 + 2 * segment[0]
+                first, last, bits = segment[of : of + 3]
+                if not bits & 15:
+                    lacking -= {(component, place) for component in segment[1:of:2] for place in range(first, last + 1)}
+            at += length
+    except (struct.error, IndexError, ValueError):  # it ends within a header
+        return scans, False
+    return scans, not lacking
 
 
 def _check_png(data: bytes) -> None:

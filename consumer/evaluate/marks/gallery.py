@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from consumer.classify.captions import readable
-from consumer.classify.pictures.decode import PictureError, PictureLimits
+from consumer.classify.pictures.decode import LABELLED, PictureError
 from consumer.classify.pictures.pool import decoders
 from producer.base.errors import CommandError
 from producer.dataset.entry import Entry, Refused
@@ -43,7 +43,6 @@ def shown(dataset: Path, post_ids: Collection[str], side: int, quality: int = 85
     Raises:
         CommandError: a post is no longer there, or its picture cannot be read.
     """
-    limits = PictureLimits()
     wanted = set(post_ids)
     # a table without cities needs one to be opened; which it is does not matter here
     for entry in open_dataset(dataset, city="unknown" if dataset.is_file() else None).entries():
@@ -51,8 +50,8 @@ def shown(dataset: Path, post_ids: Collection[str], side: int, quality: int = 85
             continue
         wanted.remove(entry.post_id)
         try:
-            post = entry.read(limits.max_bytes)
-            picture = Image.fromarray(decoders(limits).one(post.picture))
+            post = entry.read(LABELLED.max_bytes)
+            picture = Image.fromarray(decoders(LABELLED).one(post.picture))
         except (Refused, PictureError) as error:
             raise CommandError(f"{dataset}: the picture of post {entry.post_id} cannot be shown: {error}") from None
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)

@@ -30,4 +30,4 @@ def test_a_worker_stops_in_the_middle_and_the_next_one_labels_the_rest(
     assert ["converting" in worker.output for worker in (first, second)] == [True, False]
     labels = [LabeledPost.model_validate_json(record.value) for record in read_all(stack, topics.output)]
     assert sorted(int(label.post_id) for label in labels) == list(range(POSTS))
-    assert {label.encoder for label in labels} == {"open_clip/ViT-S-32-alt/random+openvino-bf16"}
+    assert {label.encoder for label in labels} == {"open_clip/ViT-S-32-alt/random+openvino-bf16+icc"}

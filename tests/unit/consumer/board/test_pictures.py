@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from consumer.board.pictures import LIMITS, SIDE, small_jpeg
-from consumer.classify.pictures.decode import PictureError
+from consumer.board.pictures import SIDE, small_jpeg
+from consumer.classify.pictures.decode import ImageTooLarge, PictureError, PictureLimits, decode
 from tests.unit.consumer.classify.photos import encoded
 
 
@@ -71,6 +71,11 @@ def test_what_is_too_large_is_refused_before_it_is_decoded(monkeypatch: pytest.M
 
     monkeypatch.setattr(Image.Image, "load", decode)
     with pytest.raises(PictureError, match="pixels"):
-        small_jpeg(b"P6 8000 8000 255\n")  # the header of a PPM alone
-    with pytest.raises(PictureError, match="bytes"):
-        small_jpeg(bytes(LIMITS.max_bytes + 1))
+        small_jpeg(b"P6 18000 18000 255\n")  # the header of a PPM alone
+
+
+def test_what_a_worker_with_raised_limits_has_labelled_is_shown() -> None:
+    data = encoded(Image.new("1", (8_000, 7_000)))
+    with pytest.raises(ImageTooLarge):
+        decode(data, PictureLimits())
+    assert shown(data).size == (SIDE, SIDE * 7 // 8)

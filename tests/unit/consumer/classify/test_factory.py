@@ -43,7 +43,7 @@ def test_the_settings_make_the_classifier(tiny_models: tuple[str, ...], tmp_path
     (tmp_path / "two.csv").write_text("category,wording\nbar,a bar\nsky,the sky\n")
     argv = ["--model", "tiny", "--pretrained", "random", "--device", "cpu", "--places", str(tmp_path / "two.csv")]
     made = build_classifier(settings(*argv))
-    assert made.encoder_name == "open_clip/tiny/random"
+    assert made.encoder_name == "open_clip/tiny/random+icc"
     assert made.places_stamp.startswith("two@")
     assert (made.decision.threshold, made.decision.gate) == (0.3, 0.6)
     other = build_classifier(settings(*argv, "--templates", "sun397", "--threshold", "0.1", "--weights", "1,2"))

@@ -1,4 +1,5 @@
 import logging
+import warnings
 
 import pytest
 from pydantic import Field, SecretStr
@@ -12,6 +13,16 @@ class Settings(LogSettings):
     url: SecretStr = Field(SecretStr("rediss://user:p%40ss%20w@host/0"), description="an address")
     password: SecretStr = Field(SecretStr("hünter'2"), description="a password")
     missing: SecretStr | None = Field(None, description="none")
+
+
+@pytest.mark.usefixtures("as_before")
+def test_pillow_s_warnings_of_strange_pictures_are_no_part_of_the_log() -> None:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        setup(LogSettings.model_validate({}))
+        warnings.warn_explicit("Corrupt EXIF data", UserWarning, "TiffImagePlugin.py", 982, "PIL.TiffImagePlugin")
+        warnings.warn_explicit("something else", UserWarning, "other.py", 1, "other")
+    assert [str(warning.message) for warning in said] == ["something else"]
 
 
 @pytest.mark.usefixtures("as_before")

@@ -123,7 +123,7 @@ def test_vectors_and_labels_are_torchs(
 def test_conses_vectors_and_labels_are_torchs_too(conse: Conse, posts: list[Post]) -> None:
     other = build_classifier(load(ClassifySettings, "test", ["--encoder=conse", "--engine=openvino"]))
     one = Classifier(conse, Places.load(), other.decision)
-    assert other.encoder_name == f"{one.encoder_name}+openvino-fp32"
+    assert other.encoder_name == f"{one.encoder_name}+openvino-fp32+icc"
     batch = one.decode_all(posts[:40])
     for vectors, others in zip(one.vectors(batch), other.vectors(batch), strict=True):
         assert np.abs(vectors - others).max() < 1e-4
@@ -338,7 +338,7 @@ def test_the_settings_reach_the_encoder(
     (tmp_path / "one.csv").write_text("category,wording\nsky,the sky\n")
     argv = f"--model=tiny --pretrained=random --engine=openvino --precision=bf16 --places={tmp_path / 'one.csv'}"
     made = build_classifier(load(ClassifySettings, "test", argv.split()))
-    assert made.encoder_name == "open_clip/tiny/random+openvino-bf16"
+    assert made.encoder_name == "open_clip/tiny/random+openvino-bf16+icc"
 
 
 def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from consumer.classify.pictures.decode import (
 from consumer.classify.pictures.levels import levels, middle_square, plain_jpeg
 from producer.base.errors import CommandError
 from producer.photographs import PHOTOGRAPHS
+from tests.unit.consumer.classify import profiles
 from tests.unit.consumer.classify.photos import encoded, photo, plain
 
 LIMITS = PictureLimits()
@@ -71,6 +72,30 @@ def test_sixteen_bits_are_scaled_not_clipped(file_format: str) -> None:
     picture = decode(encoded(Image.fromarray(levels), file_format), LIMITS)
     expected = (levels >> 8).astype(int)
     assert np.abs(np.asarray(picture)[..., 0].astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("depth", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize(
+    ("file_format", "stored"), [("PNG", "uint16"), ("TIFF", "uint16"), ("TIFF", "int32"), ("PPM", "int32")]
+)
+def test_deep_grey_is_scaled_by_the_bits_that_hold_it(file_format: str, stored: str, depth: int) -> None:
+    values = np.linspace(0, 2**depth - 1, 256).round().astype(np.dtype(stored)).reshape(16, 16)
+    found = decode(encoded(Image.fromarray(values), file_format), LIMITS)[..., 0].astype(int)
+    assert np.abs(found.ravel() - np.arange(256)).max() <= 1
+
+
+def test_deep_grey_of_more_bits_or_below_zero_uses_its_own_scale() -> None:
+    for lowest, highest in ((0, 2**24), (-100, 100)):
+        values = np.linspace(lowest, highest, 256).round().astype(np.int32).reshape(16, 16)
+        found = decode(encoded(Image.fromarray(values), "TIFF"), LIMITS)[..., 0].astype(int)
+        assert np.abs(found.ravel() - np.arange(256)).max() <= 1
+
+
+def test_of_deep_grey_what_is_transparent_is_white_and_says_nothing_of_the_scale() -> None:
+    values = np.array([[0, 512, 1023, 65_535]], np.uint16)
+    found = decode(encoded(Image.fromarray(values), transparency=65_535), LIMITS)
+    assert found[0, :, 0].tolist() == [0, 128, 255, 255]
+    assert decode(encoded(Image.fromarray(values[:, :3]), transparency=0), LIMITS)[0, :, 0].tolist() == [255, 128, 255]
 
 
 def test_levels_without_a_scale_use_their_own() -> None:
@@ -217,7 +242,8 @@ def test_decompression_bombs_are_too_large(side: int) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_no_damage_raises_anything_but_a_picture_error(picture_format: str) -> None:
     rng = random.Random(205)
-    options = {"exif": turned(3)} if picture_format in ("JPEG", "PNG", "WEBP", "TIFF") else {}
+    described = {"exif": turned(3), "icc_profile": profiles.rgb(red=profiles.BLUE)}
+    options = described if picture_format in ("JPEG", "PNG", "WEBP", "TIFF") else {}
     data = encoded(photo(40, 30), picture_format, **options)
     for _ in range(150):
         damaged = bytearray(data[: rng.randrange(len(data))] if rng.random() < 0.4 else data)

@@ -5,9 +5,11 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from consumer.classify.pictures import pool as module
 from consumer.classify.pictures.decode import (
@@ -16,6 +18,7 @@ from consumer.classify.pictures.decode import (
     NotAnImage,
     PictureError,
     PictureLimits,
+    TruncatedImage,
     decode,
 )
 from consumer.classify.pictures.pool import DecoderProcess, Decoders, Levels
@@ -174,6 +177,44 @@ def test_after_a_fork_the_parent_s_processes_are_left_alone(pool: Decoders) -> N
     process.end()
 
 
+def test_of_processes_that_do_not_start_the_last_line_is_said_and_nothing_printed(
+    pool: Decoders, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho 'Traceback:' >&2\necho 'ImportError: no Pillow' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    with pytest.raises(CommandError, match="its process ended with exit code 1: ImportError: no Pillow$"):
+        pool.one(plain("red"))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_pictures_that_are_cut_to_their_rows_are_counted(pool: Decoders) -> None:
+    cut: list[None] = []
+    pool.on_cut = lambda: cut.append(None)
+    data = encoded(photo(320, 480), "JPEG")
+    whole, without_end, of_fewer_rows, half = pool.each([data, data[:-2], data[:-150], data[: len(data) // 2]])
+    assert isinstance(of_fewer_rows, np.ndarray)
+    assert np.array_equal(without_end, whole)  # type: ignore[arg-type]  # both are levels
+    assert isinstance(half, TruncatedImage)
+    assert len(cut) == 1
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("mode", "picture_format", "options", "missing"),
+    [("CMYK", "JPEG", {"progressive": True, "subsampling": 0}, 2), ("RGBA", "PNG", {"compress_level": 1}, 18)],
+)
+def test_a_large_picture_that_ends_early_fits_into_the_memory(
+    mode: str, picture_format: str, options: dict[str, Any], missing: int
+) -> None:
+    limits = PictureLimits(max_pixels=5_000 * 5_000, timeout=600)
+    pool = Decoders(limits)
+    data = encoded(Image.new(mode, (5_000, 5_000), (10, 20, 30, 255)), picture_format, **options)
+    assert pool.one(data[:-missing]).shape == (5_000, 5_000, 3)
+    pool.close()
+
+
 @LINUX
 def test_a_process_has_no_secret_and_no_connection(pool: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLACESTREAM_SASL_PASSWORD", "secret")
@@ -204,6 +245,10 @@ def test_processes_end_with_the_program_however_it_ends() -> None:
 
 
 def test_what_a_picture_makes_libraries_say_is_not_printed(pool: Decoders, capfd: pytest.CaptureFixture[str]) -> None:
+    tiff = bytearray(encoded(photo(), "TIFF", compression="tiff_lzw"))
+    tiff[100:200] = bytes(range(100, 200))
+    with pytest.raises(TruncatedImage):
+        pool.one(bytes(tiff))
     pool.one(encoded(photo(), "JPEG", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff garbage"))
     assert capfd.readouterr() == ("", "")
 

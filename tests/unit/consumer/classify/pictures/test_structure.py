@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from consumer.classify.pictures.decode import ImageTooLarge, PictureLimits, decode
+from consumer.classify.pictures.decode import ImageTooLarge, PictureLimits, TruncatedImage, decode
 from consumer.classify.pictures.structure import GIF_BLOCKS, JPEG_SCANS, JPEG_SEGMENTS, PNG_CHUNKS, TIFF_TAGS
 from producer.photographs import PHOTOGRAPHS
 from tests import attacks
@@ -45,3 +45,8 @@ def test_what_a_telephone_puts_behind_a_picture_is_no_part_of_it() -> None:
 def test_photographs_pass() -> None:
     for photograph in PHOTOGRAPHS:
         assert decode(photograph.path().read_bytes(), LIMITS).shape[2] == 3
+
+
+def test_a_directory_further_away_than_any_file_reaches_is_no_failure_of_ours() -> None:
+    with pytest.raises(TruncatedImage, match="16 bytes of a TIFF that is broken or ends early"):
+        decode(b"II+\x00\x08\x00\x00\x00" + b"\xff" * 7 + b"\x80", LIMITS)
