@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,11 @@ Headers = Sequence[tuple[str, bytes]]
 MAX_CITY = 100
 """Longest name of a city, in characters."""
 
+INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff"))
+"""Characters that nobody sees in a name: blanks of no width, marks of direction, a byte order mark."""
+
+SPELLED = re.compile("[\\s\\-_.'’\u0300-\u036f]+")
+"""In what two spellings of one city differ, besides case: what stands between words, and accents."""
 
 MOST_PARTS = 100_000
 """Most brackets and commas of a JSON form: 16 MB of ``[],`` would cost 2 GB and 8 s."""
@@ -91,21 +97,35 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def check_city(city: str) -> str:
-    """The city, unchanged.
+def city_name(text: str) -> str:
+    """The city as its name is written everywhere: in NFC, trimmed, with one blank between words. Case stays.
 
     Raises:
         ValueError: it is blank, too long, or has control characters or halves of a surrogate pair.
     """
-    if not city.strip():
+    too_long = f"city has {{}} characters; at most {MAX_CITY} are allowed"
+    if len(text) > 10 * MAX_CITY:  # to normalise a megabyte of accents takes minutes
+        raise ValueError(too_long.format(len(text)))
+    city = unicodedata.normalize("NFC", text.translate(INVISIBLE)).strip()
+    if not city:
         raise ValueError("city is blank")
-    if len(city) > MAX_CITY:
-        raise ValueError(f"city has {len(city)} characters; at most {MAX_CITY} are allowed")
-    if any(unicodedata.category(character) == "Cc" for character in city):
+    categories = {unicodedata.category(character) for character in city}
+    if "Cc" in categories:
         raise ValueError("city has control characters")
-    if any(unicodedata.category(character) == "Cs" for character in city):
+    if "Cs" in categories:
         raise ValueError("city is not valid Unicode text")
+    city = " ".join(city.split())
+    if len(city) > MAX_CITY:
+        raise ValueError(too_long.format(len(city)))
     return city
+
+
+def other_spelling(city: str) -> str:
+    """What the spellings of one city have in common: no case, no accents, nothing between the words.
+
+    For a word to the reader only: posts count under the name as it is.
+    """
+    return SPELLED.sub("", unicodedata.normalize("NFKD", city).casefold())
 
 
 def check_parts(value: bytes) -> None:
@@ -131,7 +151,7 @@ def _from_binary(key: bytes | None, value: bytes, named: dict[str, str]) -> Post
         raise BadRecord("header city is missing")
     try:
         post_id = _not_blank(key.decode("utf-8"))
-        city = check_city(named["city"])
+        city = city_name(named["city"])
     except UnicodeDecodeError:
         raise BadRecord("the key is not UTF-8; it must be the post_id") from None
     except ValueError as error:
@@ -151,7 +171,7 @@ class _JsonPost(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
     post_id: Annotated[str, AfterValidator(lambda text: _not_blank(text))]
-    city: Annotated[str, AfterValidator(check_city)]
+    city: Annotated[str, AfterValidator(city_name)]
     caption: str | None = None
     created_at: Annotated[datetime | None, BeforeValidator(lambda value: _parse_json_time(value))] = None
     image: Annotated[bytes, BeforeValidator(lambda value: _decode_base64(value))] = Field(min_length=1)

@@ -8,13 +8,15 @@ from zoneinfo import ZoneInfo
 
 from consumer.count.known import OTHER
 from producer.base.errors import CommandError
+from producer.post import city_name
 
 
 def load_zones(path: Path | None = None) -> Mapping[str, ZoneInfo]:
     """City -> time zone.
 
     Args:
-        path: a CSV with the columns ``city,zone`` (IANA names); None is InstaCities' ten cities.
+        path: a CSV with the columns ``city,zone`` (IANA names); None is InstaCities' ten cities. A city's zone is that
+            of its name as posts carry it, and of the name as it is written: labels from before may have that one.
 
     Raises:
         CommandError: one line that says what is wrong with the file, and where.
@@ -30,9 +32,16 @@ def load_zones(path: Path | None = None) -> Mapping[str, ZoneInfo]:
     zones: dict[str, ZoneInfo] = {}
     for row in rows:
         try:
-            zones[row["city"]] = ZoneInfo(row["zone"])
+            zone = ZoneInfo(row["zone"])
         except (KeyError, ValueError, TypeError, OSError):
             raise CommandError(f"{where} line {rows.line_num}: {row['zone']!r} is no IANA time zone") from None
+        try:
+            name = city_name(row["city"] or "")
+        except ValueError as error:
+            raise CommandError(f"{where} line {rows.line_num}: {error}") from None
+        if zones.setdefault(name, zone) != zone:
+            raise CommandError(f"{where} line {rows.line_num}: {name} has another zone above: {zones[name]}")
+        zones[row["city"]] = zone
     if OTHER in zones:
         raise CommandError(f"{where}: no city can have the name {OTHER}: posts of many cities count under it")
     return zones

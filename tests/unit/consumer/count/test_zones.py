@@ -28,6 +28,12 @@ def test_a_file_of_ones_own_replaces_them(tmp_path: Path, begin: str) -> None:
     assert {city: zone.key for city, zone in load_zones(path).items()} == {"são paulo": "America/Sao_Paulo"}
 
 
+def test_a_city_has_the_name_that_posts_carry_and_the_one_that_older_labels_have(tmp_path: Path) -> None:
+    path = tmp_path / "cities.csv"
+    path.write_text("city,zone\nsa\u0303o paulo ,America/Sao_Paulo\n", "utf-8")
+    assert list(load_zones(path)) == ["são paulo", "sa\u0303o paulo "]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -38,6 +44,8 @@ def test_a_file_of_ones_own_replaces_them(tmp_path: Path, begin: str) -> None:
         ("city,zone\nx\n", "line 2: None is no IANA time zone$"),
         ("city,zone\nx,America\n", "line 2: 'America' is no IANA time zone$"),
         ("city,zone\nx,../../etc/passwd\n", "line 2: .* is no IANA time zone$"),
+        ("city,zone\n,Europe/London\n", "line 2: city is blank$"),
+        ("city,zone\nx,Europe/London\n x,Asia/Tokyo\n", "line 3: x has another zone above: Europe/London$"),
         ("city,zone\n_other,Europe/London\n", "no city can have the name _other: posts of many cities count under it$"),
     ],
 )
