@@ -20,8 +20,9 @@ from pydantic_settings import CliPositionalArg
 from producer.base.errors import CommandError
 from producer.base.settings import Settings, load
 from producer.dataset import instagram
-from producer.dataset.folders import PICTURES
+from producer.dataset.text import decode
 from producer.photographs import PHOTOGRAPHS
+from producer.pictures import endings
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ def _is_there(directory: Path, marker: Path, fingerprint: str) -> bool:
 def _given(folder: Path) -> Iterator[Source]:
     """The readable pictures of a folder; a caption is in the text file of the same name."""
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.name[0] != ".")
+        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in endings() and path.name[0] != ".")
     except OSError as error:
         raise CommandError(f"--photos {folder}: {error.strerror or error}") from None
     for path in paths:
@@ -144,7 +145,7 @@ def _given(folder: Path) -> Iterator[Source]:
             with Image.open(path) as picture:
                 picture.load()
             caption = path.with_suffix(".txt")
-            text = caption.read_text("utf-8", "replace").strip() if caption.is_file() else ""
+            text = decode(caption.read_bytes())[0].strip() if caption.is_file() else ""
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             log.warning("%s is left out, it cannot be read: %s", path, error)
             continue

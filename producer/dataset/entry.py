@@ -1,11 +1,13 @@
 """One post of a dataset before its files are read, and what becomes of it when they cannot be."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from producer.post import Post, check_city
+from producer.dataset.notices import Notices
+from producer.dataset.text import GUESSED, decode
+from producer.post import Post, city_name
 
 
 class Refused(Exception):
@@ -31,6 +33,7 @@ class Entry:
         caption: the text itself, or where its file may lie, the best first (none there: no caption).
         inside: the folder that the picture may not leave (a manifest's); None for a folder's own files.
         where: the entry as a person finds it (``posts.csv line 7``); the picture's path when empty.
+        notices: are told what was not read as it stands.
     """
 
     post_id: str
@@ -40,6 +43,7 @@ class Entry:
     created_at: datetime | None = None
     inside: Path | None = None
     where: str = ""
+    notices: Notices | None = field(default=None, compare=False, repr=False)
 
     def read(self, max_bytes: int) -> Post:
         """Read the files.
@@ -49,7 +53,7 @@ class Entry:
         """
         try:
             self.post_id.encode()
-            check_city(self.city)
+            city = city_name(self.city)
             picture = self._read_picture(max_bytes)
             caption = self._read_caption()
         except UnicodeEncodeError:
@@ -58,7 +62,7 @@ class Entry:
             raise Refused(self.post_id, f"{self._where()}: {error.strerror or error}") from None
         except ValueError as error:
             raise Refused(self.post_id, f"{self._where()}: {error}") from None
-        return Post(self.post_id, self.city, picture, caption, self.created_at)
+        return Post(self.post_id, city, picture, caption, self.created_at)
 
     def _read_picture(self, max_bytes: int) -> bytes:
         path = self.picture
@@ -82,7 +86,11 @@ class Entry:
             text = self.caption
         else:
             file = next((path for path in self.caption if path.is_file()), None)
-            text = file.read_bytes().decode("utf-8", "replace") if file else ""
+            if file is None:
+                return None
+            text, certain = decode(file.read_bytes())
+            if not certain and self.notices:
+                self.notices.add(f"a caption that is {GUESSED}", shown(file))
         return text if text.strip() else None
 
     def _where(self) -> str:

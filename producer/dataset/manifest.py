@@ -18,7 +18,7 @@ from pyarrow import parquet
 from producer.base.errors import CommandError
 from producer.dataset import instagram
 from producer.dataset.entry import Entry, Refused
-from producer.post import check_city, parse_time
+from producer.post import city_name, parse_time
 
 ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 """Which kind of table a file is, by its ending."""
@@ -97,7 +97,7 @@ class Manifest:
         post_id = None
         try:
             post_id = _post_id(row.get("post_id"), where)
-            city = check_city(_text(row, "city") or self._city or "")
+            city = city_name(_text(row, "city") or self._city or "")
             image = next((text for name in IMAGE_COLUMNS if (text := _text(row, name))), None)
             if image is None:
                 raise ValueError("image_path is missing")

@@ -9,6 +9,7 @@ from pathlib import Path
 from producer.base.errors import CommandError, UsageError
 from producer.dataset import folders, manifest
 from producer.dataset.entry import Entry, Refused
+from producer.post import city_name, other_spelling
 
 Dataset = folders.Folders | manifest.Manifest
 """An ordered stream of entries that can be gone through again and again."""
@@ -51,12 +52,18 @@ def chosen_cities(cities: str | None, path: Path, dataset: Dataset) -> tuple[str
     """The cities that the flag CITIES names, sorted; None for all.
 
     Raises:
-        UsageError: the dataset has no such city.
+        UsageError: a name is no city's, or the dataset has no such city.
     """
     if cities is None:
         return None
-    chosen = {city.strip() for city in cities.split(",")} - {""}
+    try:
+        chosen = {city_name(city) for city in cities.split(",") if city.strip()}
+    except ValueError as error:
+        raise UsageError(f"--cities: {error}") from None
     there = dataset.cities()
     if unknown := sorted(chosen.difference(there)):
-        raise UsageError(f"--cities {', '.join(unknown)}: not in {path}; there are: {', '.join(there)[:1000]}")
+        spelled = set(map(other_spelling, unknown))
+        likely = [city for city in there if other_spelling(city) in spelled]
+        near = f"it has {', '.join(likely)}; " if likely else ""
+        raise UsageError(f"--cities {', '.join(unknown)}: not in {path}; {near}there are: {', '.join(there)[:1000]}")
     return tuple(sorted(chosen))

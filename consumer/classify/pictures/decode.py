@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from consumer.classify.pictures.structure import TooMuch, check_structure
-
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
-"""Raster formats only: EPS, PDF and WMF would run other programs."""
+from producer.pictures import FORMATS
 
 MAX_ELONGATION = 50
 """A longer strip is cut to its middle: resizing the short side of 1 x 50,000 to 224 would make 2.5 billion pixels."""
