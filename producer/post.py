@@ -85,7 +85,10 @@ def parse_time(text: str) -> datetime:
     Raises:
         ValueError: the text is no instant.
     """
-    moment = datetime.fromisoformat(text.strip())
+    text = text.strip()
+    if text.isdigit() and len(text) != 8:  # Python reads a number of milliseconds as a day of the year 1701
+        raise ValueError("a number is no ISO 8601 time")
+    moment = datetime.fromisoformat(text)
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError as error:  # the first hours of year 1, the last of 9999

@@ -2,11 +2,11 @@
 
 import os
 import re
-import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
 from producer.base.errors import CommandError
+from producer.dataset.text import forms
 from producer.post import city_name
 
 CAROUSEL = re.compile(r"(.*_UTC|\d{17,19}(?:_\d+)?)_\d{1,2}", re.DOTALL)
@@ -24,11 +24,6 @@ def candidates(stem: str, folders: Iterable[Path]) -> tuple[Path, ...]:
     if not stem.isascii():
         names = [form for name in names for form in forms(name)]
     return tuple(folder / f"{name}.txt" for folder in folders for name in names)
-
-
-def forms(name: str) -> Iterable[str]:
-    """The name as it is, and with letters and accents in one, and apart (as macOS has them)."""
-    return dict.fromkeys((name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)))
 
 
 def folder_of(pictures: Path, captions: Path) -> Path:

@@ -15,14 +15,14 @@ class Notices:
         self._seen: Counter[str] = Counter()
         self._said: Counter[str] = Counter()
 
-    def add(self, kind: str, where: str) -> None:
-        """Count one; the first of its kind is said."""
+    def add(self, kind: str, first: str) -> None:
+        """Count one of a kind; the first one is said, in these words."""
         with self._lock:
             self._seen[kind] += 1
             if self._seen[kind] > 1:
                 return
             self._said[kind] = 1
-        log.warning("%s: %s", where, kind)
+        log.warning("%s", first)
 
     def say(self) -> None:
         """Say how many there were, of each kind that came again since."""
@@ -30,4 +30,4 @@ class Notices:
             more = {kind: number for kind, number in self._seen.items() if number > self._said[kind]}
             self._said.update({kind: number - self._said[kind] for kind, number in more.items()})
         for kind, number in more.items():
-            log.warning("%d times in all: %s", number, kind)
+            log.warning("%d in all: %s", number, kind)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from producer.base.errors import CommandError, UsageError
-from producer.dataset import folders, manifest
+from producer.dataset import folders, manifest, table
 from producer.dataset.entry import Entry, Refused
 from producer.post import city_name, other_spelling
 
@@ -31,8 +31,8 @@ def open_dataset(path: Path, city: str | None = None, ids: str | None = None) ->
         return folders.find(path, city, ids)
     if not path.exists():
         raise CommandError(f"{path}: no such file or folder")
-    if path.suffix.lower() not in manifest.ENDINGS:
-        raise CommandError(f"{path}: not a dataset: a folder, or a manifest ending in {', '.join(manifest.ENDINGS)}")
+    if path.suffix.lower() not in table.ENDINGS:
+        raise CommandError(f"{path}: not a dataset: a folder, or a manifest ending in {', '.join(table.ENDINGS)}")
     return manifest.Manifest(path, city, ids)
 
 

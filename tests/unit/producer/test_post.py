@@ -291,7 +291,7 @@ def test_times_without_an_offset_are_utc(text: str, utc: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "now", "1490754613", "2017-13-01", "0001-01-01T00:00:00+01:00", "2017-03-29T25:00"]
+    "text", ["", "now", "1490754613", "1701010112345", "2017-13-01", "0001-01-01T00:00:00+01:00", "2017-03-29T25:00"]
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # its message is Python's

@@ -254,7 +254,7 @@ def test_captions_whose_encoding_is_a_guess_are_counted(tmp_path: Path, caplog: 
         assert isinstance(entry, Entry)
         assert entry.read(ENOUGH).caption == "café"
     guess = "a caption that is no UTF-8, read as Windows-1252; if letters are wrong, save it as UTF-8"
-    assert caplog.messages == [f"{tmp_path / '0.txt'}: {guess}", f"3 times in all: {guess}"]
+    assert caplog.messages == [f"{tmp_path / '0.txt'}: {guess}", f"3 in all: {guess}"]
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ def test_going_on_after_an_id_begins_with_the_next(instacities: Path) -> None:
     ("content", "limit", "reason"),
     [
         (b"", ENOUGH, "the picture is empty (0 bytes)"),
-        (b"x" * 11, 10, "the picture has 11 bytes; the largest record that may be sent has 10"),
+        (b"x" * 11, 10, "the picture is larger than a record may be (10 bytes): 11 bytes"),
     ],
 )
 def test_a_picture_that_cannot_be_sent_is_named(tmp_path: Path, content: bytes, limit: int, reason: str) -> None:
