@@ -2,8 +2,6 @@
 
 import base64
 import binascii
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,16 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from producer.city import city_name
+
 Headers = Sequence[tuple[str, bytes]]
-
-MAX_CITY = 100
-"""Longest name of a city, in characters."""
-
-INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff"))
-"""Characters that nobody sees in a name: blanks of no width, marks of direction, a byte order mark."""
-
-SPELLED = re.compile("[\\s\\-_.'’\u0300-\u036f]+")
-"""In what two spellings of one city differ, besides case: what stands between words, and accents."""
 
 MOST_PARTS = 100_000
 """Most brackets and commas of a JSON form: 16 MB of ``[],`` would cost 2 GB and 8 s."""
@@ -98,37 +89,6 @@ def parse_time(text: str) -> datetime:
 def format_time(moment: datetime) -> str:
     """The instant in UTC with milliseconds: ``2017-03-29T02:30:13.147Z``."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def city_name(text: str) -> str:
-    """The city as its name is written everywhere: in NFC, trimmed, with one blank between words. Case stays.
-
-    Raises:
-        ValueError: it is blank, too long, or has control characters or halves of a surrogate pair.
-    """
-    too_long = f"city has {{}} characters; at most {MAX_CITY} are allowed"
-    if len(text) > 10 * MAX_CITY:  # to normalise a megabyte of accents takes minutes
-        raise ValueError(too_long.format(len(text)))
-    city = unicodedata.normalize("NFC", text.translate(INVISIBLE)).strip()
-    if not city:
-        raise ValueError("city is blank")
-    categories = {unicodedata.category(character) for character in city}
-    if "Cc" in categories:
-        raise ValueError("city has control characters")
-    if "Cs" in categories:
-        raise ValueError("city is not valid Unicode text")
-    city = " ".join(city.split())
-    if len(city) > MAX_CITY:
-        raise ValueError(too_long.format(len(city)))
-    return city
-
-
-def other_spelling(city: str) -> str:
-    """What the spellings of one city have in common: no case, no accents, nothing between the words.
-
-    For a word to the reader only: posts count under the name as it is.
-    """
-    return SPELLED.sub("", unicodedata.normalize("NFKD", city).casefold())
 
 
 def check_parts(value: bytes) -> None:

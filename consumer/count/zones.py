@@ -1,6 +1,7 @@
 """Which time zone each city has: busy hours are local."""
 
 import csv
+import logging
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -8,7 +9,10 @@ from zoneinfo import ZoneInfo
 
 from consumer.count.known import OTHER
 from producer.base.errors import CommandError
-from producer.post import city_name
+from producer.city import city_name
+from producer.dataset.text import GUESSED, decode, delimiter_of
+
+log = logging.getLogger(__name__)
 
 
 def load_zones(path: Path | None = None) -> Mapping[str, ZoneInfo]:
@@ -23,10 +27,13 @@ def load_zones(path: Path | None = None) -> Mapping[str, ZoneInfo]:
     """
     where = str(path or "cities.csv")
     try:
-        text = path.read_text("utf-8-sig") if path else (files(__package__) / "cities.csv").read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text, certain = decode((path or files(__package__) / "cities.csv").read_bytes())
+    except OSError as error:
         raise CommandError(f"cannot read the cities file {where}: {error} (CITIES_FILE)") from None
-    rows = csv.DictReader(text.splitlines())
+    if not certain:
+        log.warning("%s: %s", where, GUESSED)
+    written = text.splitlines()
+    rows = csv.DictReader(written, delimiter=delimiter_of(written[0] if written else "", ("city", "zone")))
     if not {"city", "zone"} <= set(rows.fieldnames or ()):
         raise CommandError(f"{where} needs the columns city,zone; it has {','.join(rows.fieldnames or ())}")
     zones: dict[str, ZoneInfo] = {}

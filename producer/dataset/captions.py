@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from producer.base.errors import CommandError
+from producer.city import city_name
 from producer.dataset.text import forms
-from producer.post import city_name
 
 CAROUSEL = re.compile(r"(.*_UTC|\d{17,19}(?:_\d+)?)_\d{1,2}", re.DOTALL)
 """One picture of several in a post, named by a time (Instaloader) or an id: the caption has the name before it."""

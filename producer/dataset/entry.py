@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from producer.city import city_name
 from producer.dataset.notices import Notices
 from producer.dataset.text import GUESSED, decode, forms
-from producer.post import Post, city_name
+from producer.post import Post
 
 
 class Refused(Exception):

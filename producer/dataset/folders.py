@@ -14,12 +14,11 @@ from itertools import islice
 from pathlib import Path
 
 from producer.base.errors import CommandError, UsageError
+from producer.city import city_name, spelled_twice
 from producer.dataset import captions, instagram
 from producer.dataset.entry import Entry, Refused, shown
 from producer.dataset.notices import Notices
-from producer.dataset.spellings import Spellings
 from producer.pictures import endings
-from producer.post import city_name
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +88,8 @@ class Folders:
         self._instagram_ids = instagram_ids
         self._notices = Notices()
         self._said: set[str] = set()
-        spellings = Spellings()
-        for name in self._cities:
-            spellings.add(name)
+        if line := spelled_twice(self._cities):
+            log.warning("%s: %s", shown(path), line)
 
     def cities(self) -> Collection[str]:
         """The cities there are, sorted."""

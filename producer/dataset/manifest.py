@@ -3,6 +3,7 @@
 Whether an id is repeated is not looked at.
 """
 
+import logging
 import re
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
@@ -12,14 +13,15 @@ from typing import Any
 import pyarrow
 
 from producer.base.errors import CommandError
+from producer.city import city_name, spelled_twice
 from producer.dataset import instagram
 from producer.dataset.entry import Entry, Refused, Wrong, refused
 from producer.dataset.moment import moment
 from producer.dataset.notices import Notices
-from producer.dataset.spellings import Spellings
 from producer.dataset.table import Table
 from producer.dataset.text import GUESSED, decode
-from producer.post import city_name
+
+log = logging.getLogger(__name__)
 
 IMAGE_COLUMNS = ("image_path", "image")
 COLUMNS = ("post_id", "city", *IMAGE_COLUMNS, "caption", "created_at")
@@ -31,6 +33,8 @@ CUT = re.compile(r"[1-9]\d{14}0{3,}")
 """An id as a spreadsheet keeps it: of a number it knows 15 digits. One in a thousand is so by itself."""
 
 LONGEST_PATH = 4096
+MOST_SEEN = 10_000
+"""Cities that are kept in mind for their spelling: a table has some, not one a post."""
 
 
 class Manifest:
@@ -46,7 +50,8 @@ class Manifest:
         self._city = city
         self._instagram_ids = ids == "instagram"
         self._notices = Notices()
-        self._spellings = Spellings()
+        self._seen: set[str] = set()
+        self._said: str | None = None
         self._table = Table(path, COLUMNS, self._notices)
         if self._table.columns is not None:
             self._check_columns(self._table.columns)
@@ -67,12 +72,15 @@ class Manifest:
         try:
             for place, row in self._table.rows():
                 entry = self._entry(f"{self._path.name} {place}", row, now)
-                if isinstance(entry, Entry):
-                    self._spellings.add(entry.city)
+                if isinstance(entry, Entry) and len(self._seen) < MOST_SEEN:
+                    self._seen.add(entry.city)
                 if cities is None or isinstance(entry, Refused) or entry.city in cities:
                     yield entry
         finally:
             self._notices.say()
+            if (line := spelled_twice(self._seen)) and line != self._said:
+                self._said = line  # a table is gone through again and again
+                log.warning("%s: %s", self._path, line)
 
     def count(self, cities: Collection[str] | None = None) -> int | None:
         """Unknown: only reading every row would tell."""

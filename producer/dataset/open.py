@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from producer.base.errors import CommandError, UsageError
+from producer.city import city_name, other_spellings
 from producer.dataset import folders, manifest, table
 from producer.dataset.entry import Entry, Refused
-from producer.post import city_name, other_spelling
 
 Dataset = folders.Folders | manifest.Manifest
 """An ordered stream of entries that can be gone through again and again."""
@@ -62,8 +62,7 @@ def chosen_cities(cities: str | None, path: Path, dataset: Dataset) -> tuple[str
         raise UsageError(f"--cities: {error}") from None
     there = dataset.cities()
     if unknown := sorted(chosen.difference(there)):
-        spelled = set(map(other_spelling, unknown))
-        likely = [city for city in there if other_spelling(city) in spelled]
+        likely = [city for name in unknown for city in other_spellings(name, there)]
         near = f"it has {', '.join(likely)}; " if likely else ""
         raise UsageError(f"--cities {', '.join(unknown)}: not in {path}; {near}there are: {', '.join(there)[:1000]}")
     return tuple(sorted(chosen))

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from producer.post import MAX_CITY, BadRecord, Headers, Post, city_name, format_time, other_spelling, parse_time
+from producer.city import MAX_CITY, city_name
+from producer.post import BadRecord, Headers, Post, format_time, parse_time
 from tests.labels import golden
 
 PICTURE = b"\xff\xd8\xff\xe0 a picture"
@@ -247,28 +248,6 @@ def test_a_city_has_one_name_however_it_is_written(written: str, city: str) -> N
     assert city_name(written) == city == city_name(city)
     assert binary(("city", written.encode())).city == city
     assert from_json(city=written).city == city
-
-
-def test_a_megabyte_of_accents_is_refused_before_they_are_put_in_order() -> None:
-    with pytest.raises(ValueError, match="^city has 1000000 characters; at most 100 are allowed$"):
-        city_name("a" + "\u0316\u0301" * 499_999 + "b")
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("London", "london", True),
-        ("São Paulo", "sao-paulo", True),
-        ("New York", "newyork", True),
-        ("İstanbul", "istanbul", True),
-        ("St. John’s", "st johns", True),
-        ("かわ", "がわ", False),
-        ("पुणे", "पण", False),
-        ("Lima", "Lome", False),
-    ],
-)
-def test_two_spellings_of_one_city_are_recognised(one: str, other: str, same: bool) -> None:
-    assert (other_spelling(one) == other_spelling(other)) is same
 
 
 @pytest.mark.parametrize(

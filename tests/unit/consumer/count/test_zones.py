@@ -38,7 +38,7 @@ def test_a_city_has_the_name_that_posts_carry_and_the_one_that_older_labels_have
     ("text", "said"),
     [
         ("", "needs the columns city,zone; it has $"),
-        ("city;zone\n", "needs the columns city,zone; it has city;zone$"),
+        ("city;land\n", "needs the columns city,zone; it has city,land$"),
         ("city,zone\nx,Europe/London\ny,Mars/Base\n", "line 3: 'Mars/Base' is no IANA time zone$"),
         ("city,zone\nx,\n", "line 2: '' is no IANA time zone$"),
         ("city,zone\nx\n", "line 2: None is no IANA time zone$"),
@@ -60,6 +60,14 @@ def test_a_wrong_file_is_one_line_that_says_where(tmp_path: Path, text: str, sai
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="cannot read the cities file .*CITIES_FILE"):
         load_zones(tmp_path / "none.csv")
-    (tmp_path / "latin.csv").write_bytes("city,zone\nsão paulo,America/Sao_Paulo\n".encode("latin-1"))
-    with pytest.raises(CommandError, match="cannot read the cities file .*CITIES_FILE"):
-        load_zones(tmp_path / "latin.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "windows-1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_file_is_read_as_a_spreadsheet_saved_it(
+    tmp_path: Path, encoding: str, delimiter: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "city,zone\r\nsão paulo,America/Sao_Paulo\r\n".replace(",", delimiter)
+    (tmp_path / "cities.csv").write_bytes(text.encode(encoding))
+    assert list(load_zones(tmp_path / "cities.csv")) == ["são paulo"]
+    assert ("no UTF-8, read as Windows-1252" in caplog.text) is (encoding == "windows-1252")

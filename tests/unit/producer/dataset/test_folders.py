@@ -215,9 +215,7 @@ def test_two_spellings_of_one_city_are_said_and_stay_two(tmp_path: Path, caplog:
     (tmp_path / "captions").mkdir()
     dataset = open_dataset(tmp_path)
     assert dataset.cities() == ["London", "london", "paris"]
-    assert caplog.messages == [
-        "two spellings of one city, counted as two: London, london; rename one if they are the same"
-    ]
+    assert caplog.messages == [f"{tmp_path}: different spellings count as different cities: 'London' and 'london'"]
     with pytest.raises(UsageError, match="--cities Paris: not in .*; it has paris; there are: London, london, paris"):
         chosen_cities("Paris", tmp_path, dataset)
     with pytest.raises(UsageError, match="--cities: city has control characters"):

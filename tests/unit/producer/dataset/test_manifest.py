@@ -306,7 +306,9 @@ def test_two_spellings_of_a_city_in_a_table_are_said(tmp_path: Path, caplog: pyt
     dataset = open_dataset(jsonl(tmp_path, *(row(city=city) for city in ("Rome", "rome", "rome", " rome ", "Rome"))))
     assert [post.city for post in posts(dataset)] == ["Rome", "rome", "rome", "rome", "Rome"]
     assert dataset.cities() == ["Rome", "rome"]
-    assert caplog.messages == ["two spellings of one city, counted as two: Rome, rome; rename one if they are the same"]
+    assert caplog.messages == [
+        f"{tmp_path / 'posts.jsonl'}: different spellings count as different cities: 'Rome' and 'rome'"
+    ]
 
 
 def test_an_id_that_a_spreadsheet_may_have_cut_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
