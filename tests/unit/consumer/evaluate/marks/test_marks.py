@@ -73,6 +73,24 @@ def test_a_sheet_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
     assert sheet.posts == (PostMarks("1", "london", None, None, ("bar", "sky"), ("bar",), ("sky",)),)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "windows-1252"])
+@pytest.mark.parametrize("delimiter", [";", "\t", ","])
+@pytest.mark.parametrize(("yes", "no"), [("yes", ""), ("WAHR", "FALSCH"), ("TRUE", "FALSE"), ("Vrai", "no")])
+def test_a_sheet_is_read_with_the_marks_and_in_the_encoding_of_a_spreadsheet(
+    tmp_path: Path, encoding: str, delimiter: str, yes: str, no: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = HEADER + f"1,são paulo,,,bar|sky,,,,{yes},{no}\n2,são paulo,,,bar,,,,{no},{yes}\n"
+    text = f'"{FIRST.rstrip()}"' + delimiter * 9 + "\n" + rows.replace(",", delimiter)
+    (tmp_path / "sheet.csv").write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    sheet = Sheet.read(tmp_path / "sheet.csv")
+    assert (sheet.sample, sheet.pooled) == ("abc", ("one|p@1", "two|p@2"))
+    assert sheet.posts == (
+        PostMarks("1", "são paulo", None, None, ("bar", "sky"), no_place=True),
+        PostMarks("2", "são paulo", None, None, ("bar",), cannot_tell=True),
+    )
+    assert ("no UTF-8, read as Windows-1252" in caplog.text) is (encoding == "windows-1252")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -84,7 +102,7 @@ def test_a_sheet_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
         (FIRST + HEADER + "1,london,,,bar,bar,bar,,,\n", "line 3: 'bar' is marked both right and wrong"),
         (FIRST + HEADER + "1,london,,,bar,,bar,bar,,\n", "line 3: 'bar' is marked both right and wrong"),
         (FIRST + HEADER + "1,london,,,bar,bar,,,yes,\n", "line 3: 'bar' is marked right, but also that there is no"),
-        (FIRST + HEADER + "1,london,,,bar,,,,no,\n", "line 3: no_place is 'no'"),
+        (FIRST + HEADER + "1,london,,,bar,,,,maybe,\n", "line 3: no_place is 'maybe'; it must be 'yes' or empty"),
         (FIRST + HEADER + "1,london,,,bar,,,,,\n1,london,,,bar,,,,,\n", "line 4: post 1 is there twice"),
         (FIRST + HEADER + ",london,,,bar,,,,,\n", "line 3: no post_id"),
     ],
