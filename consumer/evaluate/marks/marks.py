@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
-from consumer.evaluate.pages.files import table, write
+from consumer.evaluate.pages.files import BOM, table, unquoted, write
 from producer.base.errors import CommandError
 from producer.dataset.text import DELIMITERS, GUESSED, decode, delimiter_of
 
@@ -137,17 +137,17 @@ class Sheet:
         Raises:
             CommandError: it cannot be written.
         """
-        write(path, self.text())
+        write(path, BOM + self.text())
 
     def text(self) -> str:
-        """The CSV, as `write` writes it."""
+        """The CSV, as `write` writes it behind a byte order mark."""
         by = f"{BY}{';'.join(self.ensembles)}" if self.ensembles else ""
         return f"{FIRST}{self.sample} pooled={';'.join(self.pooled)}{by}\n" + table(COLUMNS, map(_row, self.posts))
 
 
 def _row(post: PostMarks) -> list[str | None]:
     several = ("|".join(each) for each in (post.labels, post.right, post.wrong, post.true_places))
-    flags = ("yes" if flag else "" for flag in (post.no_place, post.cannot_tell))
+    flags = (YES[0] if flag else "" for flag in (post.no_place, post.cannot_tell))
     return [post.post_id, post.city, post.stratum, post.prelabel, *several, *flags]
 
 
@@ -168,7 +168,7 @@ def _rows(path: Path, table: str, categories: frozenset[str] | None) -> Iterator
     seen: set[str] = set()
     try:
         for row in rows:
-            post = _post({name: (row[name] or "").strip() for name in COLUMNS})
+            post = _post({name: unquoted((row[name] or "").strip()) for name in COLUMNS})
             if post.post_id in seen:
                 raise ValueError(f"post {post.post_id} is there twice")
             seen.add(post.post_id)

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from consumer.evaluate.marks.marks import PostMarks, Sheet, model_name
+from consumer.evaluate.pages.files import table
 from producer.base.errors import CommandError
 
 FIRST = "# placestream sheet 1 sample=abc pooled=one|p@1;two|p@2\n"
@@ -53,6 +54,22 @@ def test_a_sheet_is_read_as_it_was_written(tmp_path: Path) -> None:
     sheet.write(tmp_path / "sheet.csv")
     assert Sheet.read(tmp_path / "sheet.csv", ("bridge", "bar", "sky")) == sheet
     assert [post.unmarked for post in posts] == [False, False, False, False, True]
+
+
+def test_a_spreadsheet_computes_no_id_and_reads_accents(tmp_path: Path) -> None:
+    posts = tuple(
+        PostMarks(post_id, "são", None, None, ("bar",)) for post_id in ("=1+1", "-Abc", "@x", "+1", "'=x", "'a")
+    )
+    Sheet("abc", ("one|p@1",), posts).write(tmp_path / "sheet.csv")
+    content = (tmp_path / "sheet.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf# placestream sheet")
+    written = [line.split(",")[0] for line in content.decode("utf-8-sig").splitlines()[2:]]
+    assert written == ["'=1+1", "'-Abc", "'@x", "'+1", "''=x", "'a"]
+    assert Sheet.read(tmp_path / "sheet.csv").posts == posts
+
+
+def test_numbers_stay_numbers_in_a_table() -> None:
+    assert table(("a", "b"), [(-0.5, float("nan")), (None, -1)]) == "a,b\n-0.5,\n,-1\n"
 
 
 def test_a_sheet_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
