@@ -87,9 +87,8 @@ class Folders:
         self._cities = {city: cities[city] for city in sorted(cities)}
         self._instagram_ids = instagram_ids
         self._notices = Notices()
-        self._said: set[str] = set()
         if line := spelled_twice(self._cities):
-            log.warning("%s: %s", shown(path), line)
+            self._notices.say(f"{shown(path)}: {line}")
 
     def cities(self) -> Collection[str]:
         """The cities there are, sorted."""
@@ -101,16 +100,15 @@ class Folders:
         Files that are no pictures, and second pictures, are said at the end, with their number.
         """
         now, left_out = datetime.now(UTC), _LeftOut()
+        self._notices.begin()
         try:
             for city, folders in self._cities.items():
                 if cities is None or city in cities:
                     yield from self._entries(city, folders, now, left_out)
         finally:
-            self._notices.say()
+            self._notices.say_numbers()
             for line in left_out.lines():
-                if line not in self._said:  # a dataset is gone through again and again
-                    self._said.add(line)
-                    log.warning("%s: %s", shown(self._path), line)
+                self._notices.say(f"{shown(self._path)}: {line}")
 
     def _entries(self, city: str, folders: list[_Folder], now: datetime, left_out: _LeftOut) -> Iterator[Entry]:
         # Sorted by stem, not by name: "1.jpg" follows "1-a.jpg" by name. The folder's number keeps it light.

@@ -3,7 +3,6 @@
 Whether an id is repeated is not looked at.
 """
 
-import logging
 import re
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
@@ -21,16 +20,18 @@ from producer.dataset.notices import Notices
 from producer.dataset.table import Table
 from producer.dataset.text import GUESSED, decode
 
-log = logging.getLogger(__name__)
-
 IMAGE_COLUMNS = ("image_path", "image")
 COLUMNS = ("post_id", "city", *IMAGE_COLUMNS, "caption", "created_at")
 
 ROUNDED = re.compile(r"\d[.,]\d+[eE]\+?\d+|\d+[.,]0+")
 """How spreadsheets and pandas write an id that they took for a number: its last digits are gone."""
 
+LONG = re.compile(r"[1-9]\d{17,}")
 CUT = re.compile(r"[1-9]\d{14}0{3,}")
-"""An id as a spreadsheet keeps it: of a number it knows 15 digits. One in a thousand is so by itself."""
+"""A long id as a spreadsheet keeps it, which knows 15 digits of a number. One in a thousand is so by itself."""
+
+BY_CHANCE = 1 / 50
+"""Share of such ids among the long ones above which it is said."""
 
 LONGEST_PATH = 4096
 MOST_SEEN = 10_000
@@ -51,7 +52,7 @@ class Manifest:
         self._instagram_ids = ids == "instagram"
         self._notices = Notices()
         self._seen: set[str] = set()
-        self._said: str | None = None
+        self._long = self._cut = 0
         self._table = Table(path, COLUMNS, self._notices)
         if self._table.columns is not None:
             self._check_columns(self._table.columns)
@@ -69,6 +70,8 @@ class Manifest:
             CommandError: an id was written as a float, or the file cannot be read on.
         """
         now = datetime.now(UTC)
+        self._notices.begin()
+        self._long = self._cut = 0
         try:
             for place, row in self._table.rows():
                 entry = self._entry(f"{self._path.name} {place}", row, now)
@@ -77,10 +80,9 @@ class Manifest:
                 if cities is None or isinstance(entry, Refused) or entry.city in cities:
                     yield entry
         finally:
-            self._notices.say()
-            if (line := spelled_twice(self._seen)) and line != self._said:
-                self._said = line  # a table is gone through again and again
-                log.warning("%s: %s", self._path, line)
+            self._notices.say_numbers()
+            if line := spelled_twice(self._seen):
+                self._notices.say(f"{self._path}: {line}")
 
     def count(self, cities: Collection[str] | None = None) -> int | None:
         """Unknown: only reading every row would tell."""
@@ -122,10 +124,18 @@ class Manifest:
             raise Wrong("post_id is missing or no text", repr(value)[:200])
         text = _whole(value.strip(), "post_id")
         post_id = text[1:] if text[0] == "'" and text[1:].isdigit() else text  # a spreadsheet's mark of text
-        if CUT.fullmatch(post_id):
-            kind = "a post_id with nothing but zeros from its 16th digit on; did a spreadsheet cut it? Keep ids as text"
-            self._notices.add(kind, f"{where}: {kind}")
+        self._look_at_digits(post_id)
         return post_id
+
+    def _look_at_digits(self, post_id: str) -> None:
+        """Say, once, that a spreadsheet has cut the ids."""
+        if not LONG.fullmatch(post_id):
+            return
+        self._long += 1
+        self._cut += CUT.fullmatch(post_id) is not None
+        if self._cut > 1 and self._cut > BY_CHANCE * self._long:
+            what = "long ids with nothing but zeros from their 16th digit on"
+            self._notices.say(f"{self._path.name}: {what}: did a spreadsheet cut them? Keep ids as text")
 
     def _text(self, row: dict[str, Any], column: str, where: str) -> str | None:
         """The text in a column; None when there is none."""

@@ -289,9 +289,12 @@ def test_a_line_for_excel_and_an_apostrophe_before_an_id_are_passed_over(tmp_pat
 def test_each_line_has_its_encoding_and_guesses_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = "post_id,city,image\n1,köln,b.png\n".encode()
     path = put(tmp_path / "posts.csv", rows + "2,köln,b.png\n3,łódź,b.png\n".encode() + b"4,k\xf6ln,b.png\n" * 2)
-    assert [post.city for post in posts(open_dataset(path))] == ["köln", "köln", "łódź", "köln", "köln"]
+    dataset = open_dataset(path)
+    assert [post.city for post in posts(dataset)] == ["köln", "köln", "łódź", "köln", "köln"]
     guess = "a line that is no UTF-8, read as Windows-1252; if letters are wrong, save it as UTF-8"
     assert caplog.messages == [f"posts.csv line 5: {guess}", f"2 in all: {guess}"]
+    assert dataset.cities() == ["köln", "łódź"]
+    assert len(caplog.messages) == 2, "nothing is said or counted again"
     path = put(tmp_path / "posts.jsonl", json.dumps(row(city="köln"), ensure_ascii=False).encode("latin-1"))
     assert posts(open_dataset(path))[0].city == "köln"
 
@@ -311,11 +314,20 @@ def test_two_spellings_of_a_city_in_a_table_are_said(tmp_path: Path, caplog: pyt
     ]
 
 
-def test_an_id_that_a_spreadsheet_may_have_cut_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = put(tmp_path / "posts.csv", "post_id,city,image\n" + "1480879485913200000,rome,b.png\n" * 3)
-    assert len(posts(open_dataset(path))) == 3
-    assert caplog.messages[0].startswith("posts.csv line 2: a post_id with nothing but zeros from its 16th digit on")
-    assert caplog.messages[1].startswith("3 in all: a post_id with nothing but zeros")
+def test_ids_that_a_spreadsheet_has_cut_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = f"{OLD_ID},rome,b.png\n" + "1480879485913200000,rome,b.png\n" * 3
+    assert len(posts(open_dataset(put(tmp_path / "posts.csv", "post_id,city,image\n" + rows)))) == 4
+    assert caplog.messages == [
+        "posts.csv: long ids with nothing but zeros from their 16th digit on: did a spreadsheet cut them? "
+        "Keep ids as text"
+    ]
+
+
+def test_zeros_by_chance_are_not_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = "".join(f"{1480879485913200000 + number},rome,b.png\n" for number in range(20_001))
+    path = put(tmp_path / "posts.csv", "post_id,city,image\n1000,rome,b.png\n2000,rome,b.png\n" + rows)
+    assert sum(1 for _ in open_dataset(path).entries()) == 20_003
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize("post_id", ["1,48088E+18", "1480879485913200243,00"])
