@@ -55,7 +55,7 @@ class _Beside:
 
 
 @dataclass(slots=True)
-class _LeftOut:
+class _Unused:
     """Files that make no posts: counted while folders are gone through.
 
     Attributes:
@@ -71,9 +71,7 @@ class _LeftOut:
     def lines(self) -> Iterator[str]:
         """What is said of them, a line for each kind."""
         if self.endings:
-            kinds = [f"{n} {shown(Path(e)) if e else 'without an ending'}" for e, n in self.endings.most_common()]
-            named = ", ".join(kinds[:MOST_NAMED]) + (" and more" if len(kinds) > MOST_NAMED else "")
-            yield f"left out: {named} (no endings of pictures that are read; save pictures as JPEG or PNG)"
+            yield left_out(self.endings)
         if self.second:
             first = shown(self.second)
             yield f"left out: {self.seconds} second pictures of posts, whose first is taken (first: {first})"
@@ -99,30 +97,30 @@ class Folders:
 
         Files that are no pictures, and second pictures, are said at the end, with their number.
         """
-        now, left_out = datetime.now(UTC), _LeftOut()
+        now, unused = datetime.now(UTC), _Unused()
         self._notices.begin()
         try:
             for city, folders in self._cities.items():
                 if cities is None or city in cities:
-                    yield from self._entries(city, folders, now, left_out)
+                    yield from self._entries(city, folders, now, unused)
         finally:
             self._notices.say_numbers()
-            for line in left_out.lines():
+            for line in unused.lines():
                 self._notices.say(f"{shown(self._path)}: {line}")
 
-    def _entries(self, city: str, folders: list[_Folder], now: datetime, left_out: _LeftOut) -> Iterator[Entry]:
+    def _entries(self, city: str, folders: list[_Folder], now: datetime, unused: _Unused) -> Iterator[Entry]:
         # Sorted by stem, not by name: "1.jpg" follows "1-a.jpg" by name. The folder's number keeps it light.
         names = sorted(
             (os.path.splitext(name)[0], number, name)
             for number, folder in enumerate(folders)
-            for name in _pictures_in(folder.pictures, left_out.endings)
+            for name in _pictures_in(folder.pictures, unused.endings)
         )
         last = None
         for stem, number, name in names:
             folder = folders[number]
             if stem == last:
-                left_out.seconds += 1
-                left_out.second = left_out.second or folder.pictures / name
+                unused.seconds += 1
+                unused.second = unused.second or folder.pictures / name
                 continue
             last = stem
             created_at = instagram.created_at(stem, now) if self._instagram_ids else None
@@ -164,12 +162,12 @@ def find(path: Path, city: str | None, ids: str | None) -> Folders:
         name = _city(city or path.resolve().name, path)
         return Folders(path, {name: [_Folder(path, (path,))]}, ids == "instagram")
     else:
-        left_out = _LeftOut()
-        any(_pictures_in(path, left_out.endings))
+        unused = _Unused()
+        any(_pictures_in(path, unused.endings))
         raise CommandError(
             f"{path}: no dataset found; looked for img*/…/<city>/<id>.jpg with captions*/…/<city>/<id>.txt "
             f"(InstaCities1M, InstaNY100K), or pictures ({', '.join(sorted(endings()))}) in the folder itself"
-            + "".join(f"; {line}" for line in left_out.lines())
+            + "".join(f"; {line}" for line in unused.lines())
         )
     return Folders(path, cities, ids != "plain")
 
@@ -297,6 +295,13 @@ def _pictures_in(folder: Path, others: Counter[str] | None = None) -> Iterator[s
                     others[ending] += 1
     except OSError as error:
         raise CommandError(f"{folder}: {error.strerror or error}") from None
+
+
+def left_out(others: Counter[str]) -> str:
+    """One line on files that are no pictures by their endings (``.heic`` -> how many)."""
+    kinds = [f"{n} {shown(Path(ending)) if ending else 'without an ending'}" for ending, n in others.most_common()]
+    named = ", ".join(kinds[:MOST_NAMED]) + (" and more" if len(kinds) > MOST_NAMED else "")
+    return f"left out: {named} (no endings of pictures that are read; save pictures as JPEG or PNG)"
 
 
 def _hidden(entry: "os.DirEntry[str]") -> bool:

@@ -120,6 +120,8 @@ class Manifest:
             )
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
         if not isinstance(value, str) or not value.strip():
             raise Wrong("post_id is missing or no text", repr(value)[:200])
         text = _whole(value.strip(), "post_id")
@@ -154,6 +156,8 @@ def _picture(row: dict[str, Any]) -> tuple[str, bytes | None]:
     """The picture's path, relative to the manifest; and the picture itself, where the row holds it."""
     name, value = next(((n, v) for n in IMAGE_COLUMNS if (v := row.get(n)) not in (None, "", b"")), ("", None))
     if isinstance(value, dict):  # as Hugging Face's datasets have it
+        if isinstance(value.get("bytes"), str):
+            raise Wrong(f"{name} has its bytes as text; a table that holds pictures is Parquet", repr(value)[:100])
         value = value.get("bytes") or value.get("path")
     if isinstance(value, bytes):
         if (path := _path_in(value)) is None:

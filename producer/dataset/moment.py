@@ -9,7 +9,7 @@ from producer.post import parse_time
 
 FORM = "write it as 2017-06-06T20:54:00Z"
 
-NUMBER = re.compile(r"\d{9,}(?:[.,]0+)?")
+NUMBER = re.compile(r"(\d{9,})(?:[.,](\d+))?")
 A_SECOND = {10: 1, 13: 10**3, 16: 10**6, 19: 10**9}
 """By the digits of a number since 1970, how many units a second has: all of 2001 to 2286, and no two alike."""
 
@@ -32,24 +32,21 @@ def moment(value: object) -> datetime | None:
     if isinstance(value, float):
         if math.isnan(value):
             return None
-        value = int(value) if value.is_integer() else value
+        value = f"{value:f}"
     text = value.isoformat() if isinstance(value, date) else str(value).strip()
     try:
-        return _since_1970(text) if NUMBER.fullmatch(text) else _told(text)
+        return _since_1970(*number.groups("0")) if (number := NUMBER.fullmatch(text)) else _told(text)
     except (ValueError, OverflowError) as error:
         if isinstance(error, Wrong):
             raise
         raise Wrong(f"created_at is no time that is understood; {FORM}", repr(text[:40])) from None
 
 
-def _since_1970(text: str) -> datetime:
-    digits = re.split("[.,]", text)[0]
-    seconds, rest = divmod(int(digits), a_second := A_SECOND.get(len(digits), 0) or _unknown())
-    return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=rest * 10**6 // a_second)
-
-
-def _unknown() -> int:
-    raise ValueError("a number of no unit")
+def _since_1970(units: str, fraction: str) -> datetime:
+    if (a_second := A_SECOND.get(len(units))) is None:
+        raise ValueError("a number of no unit")
+    microseconds = (int(units) * 10**6 + int(fraction[:6].ljust(6, "0"))) // a_second
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
 
 
 def _told(text: str) -> datetime:

@@ -63,7 +63,7 @@ class Table:
         self.types: dict[str, Any] = {}  # of Parquet's columns
         with _readable(path):
             if self._kind == "csv":
-                self.columns = _csv(path, wanted, Notices())[0]
+                self.columns = _csv(path, wanted, notices)[0]
             elif self._kind == "parquet":
                 schema = parquet.read_schema(path)
                 self.columns = schema.names

@@ -160,6 +160,7 @@ def test_a_link_that_stays_inside_is_followed(tmp_path: Path) -> None:
         (row(city=5), "city is no text: 5"),
         (row(caption=["x"]), "caption is no text: ['x']"),
         (row(image_path=None), "image_path is missing"),
+        (row(image_path={"bytes": "eA=="}), "image_path has its bytes as text; a table that holds pictures is Parquet"),
         (row(image_path="no.jpg"), "there is no picture: "),
         (row(image_path="pictures"), " is not a file"),
         (row(image_path="a\0b"), "null"),
@@ -396,6 +397,20 @@ def test_a_far_off_time_in_parquet_is_one_row_s_fault(tmp_path: Path, unit: str)
     assert isinstance(first, Refused)
     assert isinstance(second, Entry)
     assert second.created_at == datetime(2017, 6, 6, tzinfo=UTC)
+
+
+def test_text_in_columns_of_bytes_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    city, caption = pyarrow.array([b"k\xf6ln", "köln".encode()]), pyarrow.array([b"", "olá".encode()])
+    path = write_parquet(
+        tmp_path, post_id=pyarrow.array([b"1", b"2"]), city=city, image=[b"b.png"] * 2, caption=caption
+    )
+    assert [(p.post_id, p.city, p.caption) for p in posts(open_dataset(path))] == [
+        ("1", "köln", None),
+        ("2", "köln", "olá"),
+    ]
+    assert caplog.messages[0].startswith("posts.parquet row 1: a city that is no UTF-8, read as Windows-1252")
+    path = write_parquet(tmp_path, post_id=pyarrow.array([b"\xf6"]), city=["x"], image=["b.png"])
+    assert "post_id has lost letters" in reasons(path)[0]
 
 
 def test_milliseconds_in_a_column_of_numbers_are_a_time(tmp_path: Path) -> None:

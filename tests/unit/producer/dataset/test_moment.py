@@ -32,6 +32,8 @@ JUNE = datetime(2017, 6, 6, 20, 54, tzinfo=UTC)
         1496782440,
         1496782440000,
         1496782440000.0,
+        1496782440.0000001,
+        "1496782440,000",
         datetime(2017, 6, 6, 20, 54),
         JUNE,
     ],
@@ -62,6 +64,14 @@ def test_milliseconds_that_look_like_a_day_of_1701_are_milliseconds() -> None:
     assert moment(1701010112345) == moment("1701010112345")
 
 
+@pytest.mark.parametrize("value", [1496782440.5, "1496782440.5", "1496782440500.00", 1496782440500.25])
+def test_a_fraction_is_part_of_the_time(value: Any) -> None:
+    read = moment(value)
+    assert read is not None
+    assert read.replace(microsecond=500_000) == JUNE.replace(microsecond=500_000)
+    assert read.microsecond // 1000 == 500
+
+
 @pytest.mark.parametrize("value", [None, "", " ", float("nan")])
 def test_a_blank_cell_is_no_time(value: Any) -> None:
     assert moment(value) is None
@@ -76,7 +86,7 @@ def test_a_day_that_may_be_a_month_is_refused_with_the_form_to_write(value: str)
 
 @pytest.mark.parametrize(
     "value",
-    ["soon", "42892.87", "5", 5, 1e12 + 0.5, True, "32.13.2017", "31.02.2017", "13:00", "6/6/17", "6/6/2017 20:54 PM"]
+    ["soon", "42892.87", "5", 5, 123.5, True, "32.13.2017", "31.02.2017", "13:00", "6/6/17", "6/6/2017 20:54 PM"]
     + ["1.49678E+12", "149678244", "14967824400", "\x1b[31m", "06.13/2017", "2017.06-06", "0001-01-01T00:00:00+01:00"],
 )
 def test_what_is_no_time_is_refused_in_words_that_its_kind_shares(value: Any) -> None:
