@@ -1,6 +1,5 @@
 """What is on its way to the broker: bounded, and settled in order, so that a replay always knows how far it is."""
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,9 +9,8 @@ from typing import Any, Protocol
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from producer.dataset.entry import Refused
+from producer.dataset.notices import Notices
 from producer.post import Post
-
-log = logging.getLogger(__name__)
 
 MAX_POSTS = 1000
 MAX_BYTES = 64 * 1024 * 1024
@@ -54,6 +52,7 @@ class InFlight:
 
     Attributes:
         tally: is kept up to date.
+        failures: why posts failed; the first of each kind is named.
         lost: why a send failed; that post and all behind it stay unsettled. Whatever the error is, it ends the replay:
             when the broker refuses one batch, every batch that waits behind it fails too
             (consumer/kafka/README.md, fact 33), so it would not be that post's own failure.
@@ -61,7 +60,8 @@ class InFlight:
 
     tally: Tally
     lost: str | None = None
-    _waiting: deque[tuple[str | None, int, Sent | str]] = field(default_factory=deque)
+    _waiting: deque[tuple[str | None, int, Sent | Refused]] = field(default_factory=deque)
+    failures: Notices = field(default_factory=Notices)
     _bytes: int = 0
 
     def __len__(self) -> int:
@@ -75,12 +75,12 @@ class InFlight:
     def send(self, post: Post | Refused, send: Callable[[Post], Sent]) -> None:
         """Send a post; one that cannot be sent takes its place in the order all the same."""
         if isinstance(post, Refused):
-            self._waiting.append((post.post_id, 0, post.reason))
+            self._waiting.append((post.post_id, 0, post))
             return
         try:
-            outcome: Sent | str = send(post)
+            outcome: Sent | Refused = send(post)
         except MessageSizeTooLargeError as error:  # with its key and headers, in the client: the next may well pass
-            outcome = f"post {post.post_id!r}: {error}"
+            outcome = Refused(post.post_id, f"post {post.post_id!r}: {error}", "larger than a record may be")
         except KafkaError as error:
             self.lost = f"post {post.post_id!r}: {error}"
             return
@@ -91,7 +91,7 @@ class InFlight:
         """Settle what is done at the front, after waiting up to `wait` seconds for the first."""
         while self._waiting and not self.lost:
             post_id, size, outcome = self._waiting[0]
-            if not isinstance(outcome, str):
+            if not isinstance(outcome, Refused):
                 if not outcome.is_done and wait > 0:
                     with suppress(Exception):  # an error is looked at below; a timeout is only our waiting's end
                         outcome.get(timeout=wait)
@@ -105,10 +105,10 @@ class InFlight:
             wait = 0.0
             self._count(post_id, size, outcome)
 
-    def _count(self, post_id: str | None, size: int, outcome: Sent | str) -> None:
-        if isinstance(outcome, str):
+    def _count(self, post_id: str | None, size: int, outcome: Sent | Refused) -> None:
+        if isinstance(outcome, Refused):
             self.tally.failed += 1
-            log.warning("failed: %s", outcome)
+            self.failures.add(f"failed: {outcome.kind}", f"failed: {outcome.reason}")
         else:
             self.tally.sent += 1
             self.tally.sent_bytes += size

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,11 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from producer.city import city_name
+
 Headers = Sequence[tuple[str, bytes]]
-
-MAX_CITY = 100
-"""Longest name of a city, in characters."""
-
 
 MOST_PARTS = 100_000
 """Most brackets and commas of a JSON form: 16 MB of ``[],`` would cost 2 GB and 8 s."""
@@ -79,7 +76,10 @@ def parse_time(text: str) -> datetime:
     Raises:
         ValueError: the text is no instant.
     """
-    moment = datetime.fromisoformat(text.strip())
+    text = text.strip()
+    if text.isdigit() and len(text) != 8:  # Python reads a number of milliseconds as a day of the year 1701
+        raise ValueError("a number is no ISO 8601 time")
+    moment = datetime.fromisoformat(text)
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError as error:  # the first hours of year 1, the last of 9999
@@ -89,23 +89,6 @@ def parse_time(text: str) -> datetime:
 def format_time(moment: datetime) -> str:
     """The instant in UTC with milliseconds: ``2017-03-29T02:30:13.147Z``."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def check_city(city: str) -> str:
-    """The city, unchanged.
-
-    Raises:
-        ValueError: it is blank, too long, or has control characters or halves of a surrogate pair.
-    """
-    if not city.strip():
-        raise ValueError("city is blank")
-    if len(city) > MAX_CITY:
-        raise ValueError(f"city has {len(city)} characters; at most {MAX_CITY} are allowed")
-    if any(unicodedata.category(character) == "Cc" for character in city):
-        raise ValueError("city has control characters")
-    if any(unicodedata.category(character) == "Cs" for character in city):
-        raise ValueError("city is not valid Unicode text")
-    return city
 
 
 def check_parts(value: bytes) -> None:
@@ -131,7 +114,7 @@ def _from_binary(key: bytes | None, value: bytes, named: dict[str, str]) -> Post
         raise BadRecord("header city is missing")
     try:
         post_id = _not_blank(key.decode("utf-8"))
-        city = check_city(named["city"])
+        city = city_name(named["city"])
     except UnicodeDecodeError:
         raise BadRecord("the key is not UTF-8; it must be the post_id") from None
     except ValueError as error:
@@ -151,7 +134,7 @@ class _JsonPost(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
     post_id: Annotated[str, AfterValidator(lambda text: _not_blank(text))]
-    city: Annotated[str, AfterValidator(check_city)]
+    city: Annotated[str, AfterValidator(city_name)]
     caption: str | None = None
     created_at: Annotated[datetime | None, BeforeValidator(lambda value: _parse_json_time(value))] = None
     image: Annotated[bytes, BeforeValidator(lambda value: _decode_base64(value))] = Field(min_length=1)

@@ -122,11 +122,13 @@ def replay(
     except CommandError as error:  # the dataset cannot be read on
         tally.ended_by = error
     except KeyboardInterrupt:
+        in_flight.failures.say_numbers()
         return tally
     with suppress(KeyboardInterrupt):
         while in_flight and not in_flight.lost:
             in_flight.settle(SLICE)
             report(tally)
+    in_flight.failures.say_numbers()
     if in_flight.lost:
         tally.ended_by = CommandError(f"the broker is lost, or refuses: {in_flight.lost}")
     return tally

@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,8 +21,10 @@ from pydantic_settings import CliPositionalArg
 from producer.base.errors import CommandError
 from producer.base.settings import Settings, load
 from producer.dataset import instagram
-from producer.dataset.folders import PICTURES
+from producer.dataset.folders import left_out
+from producer.dataset.text import decode
 from producer.photographs import PHOTOGRAPHS
+from producer.pictures import endings
 
 log = logging.getLogger(__name__)
 
@@ -136,15 +139,18 @@ def _is_there(directory: Path, marker: Path, fingerprint: str) -> bool:
 def _given(folder: Path) -> Iterator[Source]:
     """The readable pictures of a folder; a caption is in the text file of the same name."""
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.name[0] != ".")
+        files = sorted(path for path in folder.iterdir() if path.name[0] != "." and not path.is_dir())
     except OSError as error:
         raise CommandError(f"--photos {folder}: {error.strerror or error}") from None
+    paths = [path for path in files if path.suffix.lower() in endings()]
+    if others := Counter(path.suffix.lower() for path in files if path.suffix.lower() not in {*endings(), ".txt"}):
+        log.warning("--photos %s: %s", folder, left_out(others))
     for path in paths:
         try:
             with Image.open(path) as picture:
                 picture.load()
             caption = path.with_suffix(".txt")
-            text = caption.read_text("utf-8", "replace").strip() if caption.is_file() else ""
+            text = decode(caption.read_bytes())[0].strip() if caption.is_file() else ""
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             log.warning("%s is left out, it cannot be read: %s", path, error)
             continue

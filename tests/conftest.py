@@ -47,11 +47,15 @@ def as_before() -> Iterator[None]:
     """Put back the signal and log handlers that a command sets for its process."""
     signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     handlers, level = logging.root.handlers[:], logging.root.level
+    levels = {log: log.level for log in logging.root.manager.loggerDict.values() if isinstance(log, logging.Logger)}
     yield
     for number, handler in signals.items():
         signal.signal(number, handler)
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
+    for log in logging.root.manager.loggerDict.values():
+        if isinstance(log, logging.Logger):
+            log.setLevel(levels.get(log, logging.NOTSET))
 
 
 @dataclass(frozen=True, slots=True)

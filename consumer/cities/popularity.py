@@ -167,7 +167,7 @@ def _write(
         "distances.csv": city_tables.distances(apart),
     }
     for name, table in tables.items():
-        files.write(folder / name, table)
+        files.write(folder / name, files.BOM + table)
     files.write(
         settings.output,
         page.render(

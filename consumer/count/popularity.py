@@ -5,6 +5,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any, Literal, Self
 
@@ -28,6 +29,7 @@ from consumer.count.settings import RedisSettings
 from consumer.count.snapshot import Counters
 from producer.base.errors import CommandError
 from producer.base.settings import load
+from producer.city import city_name, other_spellings, spelled_twice
 
 MISSING = "–"
 MOST_CITIES = 100
@@ -64,11 +66,10 @@ def main(argv: list[str]) -> int:
     """
     settings = load(PopularitySettings, "python -m consumer popularity", argv)
     counters = read_counters(settings, settings.startup_timeout)
-    if settings.city is not None and settings.city not in counters.posts:
-        raise CommandError(f"no city {settings.city!r}; there are {_some(counters)}")
+    city = None if settings.city is None else _city(settings.city, counters)
     is_table = not (settings.json_ or settings.csv_)
     most = MOST_CITIES if is_table and settings.top else None
-    cities = sorted(by_posts(counters)[:most]) if settings.city is None else [settings.city]
+    cities = sorted(by_posts(counters)[:most]) if city is None else [city]
     figures = popularity(counters, cities)
     if len(counters.stamps) > 1:
         print(
@@ -77,15 +78,29 @@ def main(argv: list[str]) -> int:
             sep="\n",
             file=sys.stderr,
         )
+    if city is None and (line := spelled_twice(counters.posts)):
+        print(f"warning: {line}", file=sys.stderr)
     if settings.json_:
         _write_json(figures)
     elif settings.csv_:
         _write_csv(figures, settings.by)
     else:
         _print(figures, settings)
-        if settings.city is None and len(cities) < len(counters.posts):
+        if city is None and len(cities) < len(counters.posts):
             print(f"… and {len(counters.posts) - len(cities):,} more cities with fewer posts (--top 0 shows all)")
     return 0
+
+
+def _city(text: str, counters: Counters) -> str:
+    """The city that is meant: by its name as it is counted, for labels from before, or as posts carry it."""
+    if text in counters.posts:
+        return text
+    with suppress(ValueError):
+        if (city := city_name(text)) in counters.posts:
+            return city
+    likely = other_spellings(text, counters.posts)
+    there = ", ".join(likely[:MOST_NAMED]) if likely else _some(counters)
+    raise CommandError(f"no city {text!r}; there {'is' if len(likely) == 1 else 'are'} {there}")
 
 
 def _some(counters: Counters) -> str:

@@ -10,7 +10,6 @@ from PIL import Image
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from consumer.classify.pictures.kinds import FORMATS
 from consumer.classify.pictures.structure import TooMuch, check_structure
 from consumer.dead_letters.letter import MISSING, Letter, printable
 from consumer.dead_letters.replayed import dead_letters
@@ -18,6 +17,7 @@ from consumer.dead_letters.settings import DeadLetterSettings
 from producer.base.errors import CommandError
 from producer.base.logs import setup
 from producer.base.settings import load
+from producer.pictures import FORMATS
 from producer.post import format_time
 
 LONGEST_HEADER = 2_000

@@ -19,7 +19,8 @@ from consumer.labeled_post import LabeledPost
 from consumer.origin import SOURCE_TOPIC_ID
 from deploy.contracts.compatibility import Change, changes
 from producer.base.errors import CommandError
-from producer.post import MAX_CITY, _JsonPost
+from producer.city import MAX_CITY
+from producer.post import _JsonPost
 
 FOLDER = Path(__file__).parent
 Schema = dict[str, Any]

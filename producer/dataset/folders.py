@@ -5,22 +5,30 @@ Memory: the names of one city are held and sorted at a time (100,000 names are a
 
 import logging
 import os
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from producer.base.errors import CommandError, UsageError
-from producer.dataset import instagram
+from producer.city import city_name, spelled_twice
+from producer.dataset import captions, instagram
 from producer.dataset.entry import Entry, Refused, shown
-from producer.post import check_city
+from producer.dataset.notices import Notices
+from producer.pictures import endings
 
 log = logging.getLogger(__name__)
 
-PICTURES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"))
-"""Endings of a picture's file, in lower case."""
-
 SPLITS = frozenset(("train", "val", "valid", "validation", "test"))
+SYSTEM = frozenset(("@eadir", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "__macosx", "lost+found"))
+"""Folders that no person made, in lower case: thumbnails and waste baskets. They are passed over like hidden ones."""
+
+MOST_NAMED = 12
+"""Endings that are named of files that are left out, the most frequent first."""
+
 DEPTH = 4
 """How many folders may lie between the img folder and a city: cities_instagram, a split, and room."""
 
@@ -33,39 +41,91 @@ class _Folder:
     captions: tuple[Path, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """Pictures that make no posts, since their folder is taken for no city's.
+
+    Attributes:
+        folder: theirs.
+        below: whether it lies below the folder of a city; else it holds folders of cities.
+    """
+
+    folder: Path
+    below: bool
+
+
+@dataclass(slots=True)
+class _Unused:
+    """Files that make no posts: counted while folders are gone through.
+
+    Attributes:
+        endings: of files that are neither pictures nor captions.
+        seconds: pictures that differ from another one of their city in the ending, or the folder, alone.
+        second: the first of them.
+    """
+
+    endings: Counter[str] = field(default_factory=Counter)
+    seconds: int = 0
+    second: Path | None = None
+
+    def lines(self) -> Iterator[str]:
+        """What is said of them, a line for each kind."""
+        if self.endings:
+            yield left_out(self.endings)
+        if self.second:
+            first = shown(self.second)
+            yield f"left out: {self.seconds} second pictures of posts, whose first is taken (first: {first})"
+
+
 class Folders:
     """Cities and their folders; a city's folders (its splits) are gone through as one, sorted by stem."""
 
-    def __init__(self, cities: dict[str, list[_Folder]], instagram_ids: bool) -> None:
+    def __init__(self, path: Path, cities: dict[str, list[_Folder]], instagram_ids: bool) -> None:
+        self._path = path
         self._cities = {city: cities[city] for city in sorted(cities)}
         self._instagram_ids = instagram_ids
+        self._notices = Notices()
+        if line := spelled_twice(self._cities):
+            self._notices.say(f"{shown(path)}: {line}")
 
     def cities(self) -> Collection[str]:
         """The cities there are, sorted."""
         return list(self._cities)
 
     def entries(self, cities: Collection[str] | None = None) -> Iterator[Entry | Refused]:
-        """Sorted by city, then by stem. Of two pictures with one stem in a city the first counts."""
-        now = datetime.now(UTC)
-        for city, folders in self._cities.items():
-            if cities is not None and city not in cities:
+        """Sorted by city, then by stem. Of two pictures with one stem in a city the first counts.
+
+        Files that are no pictures, and second pictures, are said at the end, with their number.
+        """
+        now, unused = datetime.now(UTC), _Unused()
+        self._notices.begin()
+        try:
+            for city, folders in self._cities.items():
+                if cities is None or city in cities:
+                    yield from self._entries(city, folders, now, unused)
+        finally:
+            self._notices.say_numbers()
+            for line in unused.lines():
+                self._notices.say(f"{shown(self._path)}: {line}")
+
+    def _entries(self, city: str, folders: list[_Folder], now: datetime, unused: _Unused) -> Iterator[Entry]:
+        # Sorted by stem, not by name: "1.jpg" follows "1-a.jpg" by name. The folder's number keeps it light.
+        names = sorted(
+            (os.path.splitext(name)[0], number, name)
+            for number, folder in enumerate(folders)
+            for name in _pictures_in(folder.pictures, unused.endings)
+        )
+        last = None
+        for stem, number, name in names:
+            folder = folders[number]
+            if stem == last:
+                unused.seconds += 1
+                unused.second = unused.second or folder.pictures / name
                 continue
-            # Sorted by stem, not by name: "1.jpg" follows "1-a.jpg" by name. The folder's number keeps it light.
-            names = sorted(
-                (os.path.splitext(name)[0], number, name)
-                for number, folder in enumerate(folders)
-                for name in _pictures_in(folder.pictures)
-            )
-            last = None
-            for stem, number, name in names:
-                folder = folders[number]
-                if stem == last:
-                    log.warning("%s: a second picture of this post; the first is taken", shown(folder.pictures / name))
-                    continue
-                last = stem
-                captions = tuple(captions / f"{stem}.txt" for captions in folder.captions)
-                created_at = instagram.created_at(stem, now) if self._instagram_ids else None
-                yield Entry(stem, city, folder.pictures / name, captions, created_at)
+            last = stem
+            created_at = instagram.created_at(stem, now) if self._instagram_ids else None
+            texts = captions.candidates(stem, folder.captions)
+            yield Entry(stem, city, folder.pictures / name, texts, created_at, notices=self._notices)
 
     def count(self, cities: Collection[str] | None = None) -> int:
         """How many pictures there are (twice the same stem counts twice)."""
@@ -97,13 +157,19 @@ def find(path: Path, city: str | None, ids: str | None) -> Folders:
             raise UsageError(f"{path} holds several datasets; name one of them: {names}")
         cities = _cities(found[0], _twin(found[0]), found[0], city)
     elif any(_pictures_in(path)):
-        return Folders({_city(city or path.resolve().name, path): [_Folder(path, (path,))]}, ids == "instagram")
+        with suppress(CommandError):  # folders that nobody may read are not asked for
+            _say_beside([_Beside(folder, below=True) for folder in _folders_in(path) if any(_pictures_in(folder))])
+        name = _city(city or path.resolve().name, path)
+        return Folders(path, {name: [_Folder(path, (path,))]}, ids == "instagram")
     else:
+        unused = _Unused()
+        any(_pictures_in(path, unused.endings))
         raise CommandError(
             f"{path}: no dataset found; looked for img*/…/<city>/<id>.jpg with captions*/…/<city>/<id>.txt "
-            f"(InstaCities1M, InstaNY100K), or pictures ({', '.join(sorted(PICTURES))}) in the folder itself"
+            f"(InstaCities1M, InstaNY100K), or pictures ({', '.join(sorted(endings()))}) in the folder itself"
+            + "".join(f"; {line}" for line in unused.lines())
         )
-    return Folders(cities, ids != "plain")
+    return Folders(path, cities, ids != "plain")
 
 
 def _images_below(path: Path) -> list[Path]:
@@ -135,17 +201,18 @@ def _twin(images: Path) -> Path | None:
     return same[0] if same else beside[0] if len(beside) == 1 else None
 
 
-def _cities(images: Path, captions: Path | None, under: Path, city: str | None) -> dict[str, list[_Folder]]:
+def _cities(images: Path, texts: Path | None, under: Path, city: str | None) -> dict[str, list[_Folder]]:
     """Every folder at or below `under` that holds pictures, by city; a city is the folder's name."""
-    if captions is None:
+    if texts is None:
         log.warning("%s: no captions* folder beside it; the posts have no captions", images)
     cities: dict[str, list[_Folder]] = {}
-    for folder in _picture_folders(under.resolve(), DEPTH):
+    beside: list[_Beside] = []
+    for folder in _picture_folders(under.resolve(), DEPTH, beside):
         inner = folder.relative_to(images.resolve())
         twins = []
-        if captions is not None:
+        if texts is not None:
             joined = Path(*(part for part in inner.parts if part not in SPLITS))
-            twins = [captions / part for part in dict.fromkeys((inner, joined))]
+            twins = [captions.folder_of(part, texts) for part in dict.fromkeys((inner, joined))]
         name = inner.name if inner.parts and inner.name not in SPLITS else None
         if name is not None and city is not None:
             raise UsageError(f"--city is for pictures that lie in no city's folder; {folder} is one (see --cities)")
@@ -153,19 +220,49 @@ def _cities(images: Path, captions: Path | None, under: Path, city: str | None) 
             _Folder(folder, tuple(twins))
         )
     if not cities:
-        raise CommandError(f"{under}: no picture ({', '.join(sorted(PICTURES))}) in it or in folders below it")
+        raise CommandError(f"{under}: no picture ({', '.join(sorted(endings()))}) in it or in folders below it")
+    _say_beside(beside)
     return cities
 
 
-def _picture_folders(folder: Path, depth: int) -> list[Path]:
-    """The innermost folders with pictures: a stray picture beside the cities makes no city."""
-    inner = [found for below in _folders_in(folder) for found in _picture_folders(below, depth - 1)] if depth else []
-    return inner or ([folder] if any(_pictures_in(folder)) else [])
+def _picture_folders(folder: Path, depth: int, beside: list[_Beside]) -> list[Path]:
+    """The folders of cities.
+
+    They are the innermost ones with pictures: a stray picture beside the cities makes no city. But a folder that has as
+    many pictures as those below it together is a city's, with something put away (``duplicates``).
+
+    Args:
+        folder: to look at, and below.
+        depth: how many folders below it are looked into.
+        beside: is told what makes no city.
+    """
+    further: list[_Beside] = []
+    inner = (
+        [found for below in _folders_in(folder) for found in _picture_folders(below, depth - 1, further)]
+        if depth
+        else []
+    )
+    if not inner or not any(_pictures_in(folder)):
+        beside += further
+        return inner or ([folder] if any(_pictures_in(folder)) else [])
+    own = sum(1 for _ in _pictures_in(folder))
+    if sum(1 for _ in islice((name for each in inner for name in _pictures_in(each)), own + 1)) > own:
+        beside += [*further, _Beside(folder, below=False)]
+        return inner
+    beside += [_Beside(each, below=True) for each in inner]
+    return [folder]
+
+
+def _say_beside(beside: Iterable[_Beside]) -> None:
+    """Name the pictures that make no posts."""
+    for below, what in ((True, "below the folders of cities"), (False, "beside the folders of cities")):
+        if found := {each.folder: sum(1 for _ in _pictures_in(each.folder)) for each in beside if each.below == below}:
+            log.warning("pictures %s, left out: %d (first: %s)", what, sum(found.values()), shown(next(iter(found))))
 
 
 def _city(name: str, folder: Path) -> str:
     try:
-        return check_city(name)
+        return city_name(name)
     except ValueError as error:
         raise CommandError(f"{str(folder)!r}: not a city's name: {error}") from None
 
@@ -178,16 +275,34 @@ def _folders_in(folder: Path) -> list[Path]:
         raise CommandError(f"{folder}: {error.strerror or error}") from None
 
 
-def _pictures_in(folder: Path) -> Iterator[str]:
-    """Names of a folder's picture files, in no order. Hidden ones are none (macOS leaves ``._x.jpg`` by ``x.jpg``)."""
+def _pictures_in(folder: Path, others: Counter[str] | None = None) -> Iterator[str]:
+    """Names of a folder's picture files, in no order. Hidden ones are none (macOS leaves ``._x.jpg`` by ``x.jpg``).
+
+    Args:
+        folder: to look into.
+        others: the endings of files that are neither pictures nor captions are counted here.
+    """
+    pictures = endings()
     try:
         with os.scandir(folder) as found:
             for entry in found:
-                if os.path.splitext(entry.name)[1].lower() in PICTURES and not _hidden(entry) and not entry.is_dir():
+                if _hidden(entry) or entry.is_dir():
+                    continue
+                ending = os.path.splitext(entry.name)[1].lower()
+                if ending in pictures:
                     yield entry.name
+                elif others is not None and ending != ".txt":
+                    others[ending] += 1
     except OSError as error:
         raise CommandError(f"{folder}: {error.strerror or error}") from None
 
 
+def left_out(others: Counter[str]) -> str:
+    """One line on files that are no pictures by their endings (``.heic`` -> how many)."""
+    kinds = [f"{n} {shown(Path(ending)) if ending else 'without an ending'}" for ending, n in others.most_common()]
+    named = ", ".join(kinds[:MOST_NAMED]) + (" and more" if len(kinds) > MOST_NAMED else "")
+    return f"left out: {named} (no endings of pictures that are read; save pictures as JPEG or PNG)"
+
+
 def _hidden(entry: "os.DirEntry[str]") -> bool:
-    return entry.name.startswith(".")
+    return entry.name.startswith(".") or entry.name.lower() in SYSTEM

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from producer.base.errors import CommandError, UsageError
-from producer.dataset import folders, manifest
+from producer.city import city_name, other_spellings
+from producer.dataset import folders, manifest, table
 from producer.dataset.entry import Entry, Refused
 
 Dataset = folders.Folders | manifest.Manifest
@@ -30,8 +31,8 @@ def open_dataset(path: Path, city: str | None = None, ids: str | None = None) ->
         return folders.find(path, city, ids)
     if not path.exists():
         raise CommandError(f"{path}: no such file or folder")
-    if path.suffix.lower() not in manifest.ENDINGS:
-        raise CommandError(f"{path}: not a dataset: a folder, or a manifest ending in {', '.join(manifest.ENDINGS)}")
+    if path.suffix.lower() not in table.ENDINGS:
+        raise CommandError(f"{path}: not a dataset: a folder, or a manifest ending in {', '.join(table.ENDINGS)}")
     return manifest.Manifest(path, city, ids)
 
 
@@ -51,12 +52,17 @@ def chosen_cities(cities: str | None, path: Path, dataset: Dataset) -> tuple[str
     """The cities that the flag CITIES names, sorted; None for all.
 
     Raises:
-        UsageError: the dataset has no such city.
+        UsageError: a name is no city's, or the dataset has no such city.
     """
     if cities is None:
         return None
-    chosen = {city.strip() for city in cities.split(",")} - {""}
+    try:
+        chosen = {city_name(city) for city in cities.split(",") if city.strip()}
+    except ValueError as error:
+        raise UsageError(f"--cities: {error}") from None
     there = dataset.cities()
     if unknown := sorted(chosen.difference(there)):
-        raise UsageError(f"--cities {', '.join(unknown)}: not in {path}; there are: {', '.join(there)[:1000]}")
+        likely = [city for name in unknown for city in other_spellings(name, there)]
+        near = f"it has {', '.join(likely)}; " if likely else ""
+        raise UsageError(f"--cities {', '.join(unknown)}: not in {path}; {near}there are: {', '.join(there)[:1000]}")
     return tuple(sorted(chosen))

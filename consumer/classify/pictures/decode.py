@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from consumer.classify.pictures import png
-from consumer.classify.pictures.kinds import FORMATS, avif_size, kind_of
+from consumer.classify.pictures.kinds import avif_size, kind_of
 from consumer.classify.pictures.rgb import levels
 from consumer.classify.pictures.rows import MIN_DECODED, rows_there
 from consumer.classify.pictures.structure import TooMuch, check_structure
+from producer.pictures import FORMATS
 
 MAX_PIXELS = 178_956_970
 """Pillow itself refuses larger pictures."""

@@ -3,9 +3,6 @@
 import re
 import struct
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
-"""Raster formats only, as Pillow calls them: EPS, PDF and WMF would run other programs."""
-
 _BEGINNINGS = {
     "JPEG": rb"\xff\xd8\xff",
     "PNG": rb"\x89PNG\r\n\x1a\n",
@@ -33,7 +30,7 @@ _LOOKED_AT = 512
 
 
 def kind_of(data: bytes) -> str | None:
-    """What the bytes seem to be: one of `FORMATS`, or a name of something else. None: nothing known."""
+    """What the bytes seem to be: a format of `producer.pictures`, or a name of something else. None: nothing known."""
     first = data[:_LOOKED_AT]
     return next((name for name, pattern in _PATTERNS.items() if pattern.match(first)), None)
 

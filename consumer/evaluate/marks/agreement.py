@@ -11,7 +11,7 @@ from pydantic import AliasChoices, Field
 from pydantic_settings import CliPositionalArg
 
 from consumer.evaluate.marks.marks import PostMarks, Sheet
-from consumer.evaluate.pages.files import names_of, table, write
+from consumer.evaluate.pages.files import BOM, names_of, table, write
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share, wilson
 from producer.base.errors import CommandError, UsageError
 from producer.base.settings import Settings, load
@@ -102,7 +102,7 @@ def main(argv: list[str]) -> int:
     )
     if settings.output:
         rows = ([each.post_id, each.city, each.label, *each.answers] for each in differing)
-        write(settings.output, table(["post_id", "city", "label", *names], rows))
+        write(settings.output, BOM + table(["post_id", "city", "label", *names], rows))
     return 0
 
 

@@ -3,18 +3,25 @@
 import csv
 import hashlib
 import io
+import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
-from consumer.evaluate.pages.files import table, write
+from consumer.evaluate.pages.files import BOM, table, unquoted, write
 from producer.base.errors import CommandError
+from producer.dataset.text import DELIMITERS, GUESSED, decode, delimiter_of
+
+log = logging.getLogger(__name__)
 
 Verdict = Literal["right", "wrong", "unjudged"]
 
 FIRST = "# placestream sheet 1 sample="
 BY = " by="
+YES = ("yes", "true", "wahr", "vrai", "vero", "verdadero", "verdadeiro")
+NO = ("", "no", "false", "falsch", "faux", "falso")
+"""What spreadsheets make of a mark, in the languages of their users."""
 COLUMNS = (
     "post_id",
     "city",
@@ -108,11 +115,15 @@ class Sheet:
         """
         try:
             content = path.read_bytes()
-            text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig").read()  # whatever ends the lines
-        except (OSError, UnicodeError) as error:
-            raise CommandError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        except OSError as error:
+            raise CommandError(f"{path} cannot be read: {error.strerror or error}") from None
+        decoded, certain = decode(content)
+        if not certain:
+            log.warning("%s: %s", path, GUESSED)
+        text = io.StringIO(decoded, newline=None).read()  # whatever ends the lines
         first, _, table = text.partition("\n")
-        first = ",".join(next(csv.reader([first.strip()]), ())).rstrip(",")  # a spreadsheet pads, splits and quotes it
+        # a spreadsheet pads, splits and quotes it
+        first = ",".join(next(csv.reader([first.strip()]), ())).rstrip(DELIMITERS)
         if not first.startswith(FIRST):
             raise CommandError(f"{path}, line 1: no sheet of this version (it must begin with {FIRST!r})")
         sample, _, proposing = first.removeprefix(FIRST).partition(" pooled=")
@@ -126,17 +137,17 @@ class Sheet:
         Raises:
             CommandError: it cannot be written.
         """
-        write(path, self.text())
+        write(path, BOM + self.text())
 
     def text(self) -> str:
-        """The CSV, as `write` writes it."""
+        """The CSV, as `write` writes it behind a byte order mark."""
         by = f"{BY}{';'.join(self.ensembles)}" if self.ensembles else ""
         return f"{FIRST}{self.sample} pooled={';'.join(self.pooled)}{by}\n" + table(COLUMNS, map(_row, self.posts))
 
 
 def _row(post: PostMarks) -> list[str | None]:
     several = ("|".join(each) for each in (post.labels, post.right, post.wrong, post.true_places))
-    flags = ("yes" if flag else "" for flag in (post.no_place, post.cannot_tell))
+    flags = (YES[0] if flag else "" for flag in (post.no_place, post.cannot_tell))
     return [post.post_id, post.city, post.stratum, post.prelabel, *several, *flags]
 
 
@@ -150,13 +161,14 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _rows(path: Path, table: str, categories: frozenset[str] | None) -> Iterator[PostMarks]:
-    rows = csv.DictReader(io.StringIO(table, newline=""))
+    delimiter = delimiter_of(table.partition("\n")[0], COLUMNS)
+    rows = csv.DictReader(io.StringIO(table, newline=""), delimiter=delimiter)
     if missing := [column for column in COLUMNS if column not in (rows.fieldnames or ())]:
         raise CommandError(f"{path}, line 2: no column {', '.join(missing)}")
     seen: set[str] = set()
     try:
         for row in rows:
-            post = _post({name: (row[name] or "").strip() for name in COLUMNS})
+            post = _post({name: unquoted((row[name] or "").strip()) for name in COLUMNS})
             if post.post_id in seen:
                 raise ValueError(f"post {post.post_id} is there twice")
             seen.add(post.post_id)
@@ -171,9 +183,10 @@ def _post(row: dict[str, str]) -> PostMarks:
         return tuple(filter(None, (each.strip() for each in row[column].split("|"))))
 
     def flag(column: str) -> bool:
-        if row[column] not in ("", "yes"):
+        text = row[column].casefold()
+        if text not in YES + NO:
             raise ValueError(f"{column} is {row[column]!r}; it must be 'yes' or empty")
-        return row[column] == "yes"
+        return text in YES
 
     if not row["post_id"]:
         raise ValueError("no post_id")

@@ -15,7 +15,7 @@ from pydantic_settings import CliPositionalArg
 
 from consumer.classify.places import Places, readable
 from consumer.evaluate.marks.gallery import Shown, shown
-from consumer.evaluate.marks.marks import PostMarks, Sheet, model_name
+from consumer.evaluate.marks.marks import YES, PostMarks, Sheet, model_name
 from consumer.evaluate.marks.truth import check_fit
 from consumer.evaluate.pages import page
 from consumer.evaluate.pages.files import write
@@ -181,6 +181,7 @@ def _write(settings: SheetSettings, sample: Sample, sheet: Sheet) -> None:
     data = {
         "sample": sheet.sample,
         "first": sheet.text().partition("\n")[0],
+        "yes": YES,
         "key": f"placestream sheet {sheet.sample}" + (" prelabels" if settings.confirm_prelabels else ""),
         "places": _places(sample),
         "posts": [posts[post.post_id] for post in sheet.posts],
@@ -194,7 +195,7 @@ def _write(settings: SheetSettings, sample: Sample, sheet: Sheet) -> None:
         confirm=settings.confirm_prelabels,
         sample=sheet.sample[:8],
     )
-    write(settings.output / CSV, sheet.text())
+    sheet.write(settings.output / CSV)
     write(settings.output / "index.html", html)
     _delete_others(settings.output / PICTURES, set(names.values()))
 

@@ -3,11 +3,18 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from producer.base.errors import CommandError
+
+BOM = "\ufeff"
+"""Before a CSV that people open: without it Excel takes UTF-8 for Windows-1252."""
+
+FORMULA = re.compile("'*[=+\\-@\\t\\r]")
+"""How text begins that gets an apostrophe, since a spreadsheet would compute it: ids and cities are others' text."""
 
 
 def write(path: Path, content: str | bytes) -> None:
@@ -30,9 +37,20 @@ def names_of(paths: Sequence[Path]) -> list[str]:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as CSV; None and what is not a number are an empty field."""
+    """Rows as CSV; None and what is not a number are an empty field, and text has an apostrophe before a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(["" if isinstance(value, float) and math.isnan(value) else value for value in row] for row in rows)
+    writer.writerows(map(_field, row) for row in rows)
     return text.getvalue()
+
+
+def unquoted(field: str) -> str:
+    """What was written into a field that `table` made."""
+    return field[1:] if field.startswith("'") and FORMULA.match(field) else field
+
+
+def _field(value: Any) -> Any:
+    if isinstance(value, float) and math.isnan(value):
+        return ""
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value

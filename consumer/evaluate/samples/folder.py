@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from consumer.classify.survive import one_line
-from consumer.evaluate.pages.files import table, write
+from consumer.evaluate.pages.files import table, unquoted, write
 from consumer.evaluate.scores.folder import Scores
 from producer.base.errors import CommandError
 
@@ -138,7 +138,7 @@ class Sample:
     def _of(cls, folder: Path, found: dict[str, Any], posts: bytes) -> Self:
         scores = found["scores"]
         rows = csv.DictReader(io.StringIO(posts.decode("utf-8"), newline=""))
-        drawn = [{column: value or None for column, value in row.items()} for row in rows]
+        drawn = [{column: unquoted(value or "") or None for column, value in row.items()} for row in rows]
         where = {"folder": folder, "scores_path": scores["path"], "posts": drawn}
         return TypeAdapter(cls).validate_python({**found, **scores, **where})
 

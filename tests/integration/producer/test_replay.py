@@ -118,7 +118,7 @@ def test_posts_that_cannot_be_sent_are_named_and_the_others_are_sent(
     assert done.stdout.startswith("sent 2, failed 3 (")
     first, second, third = done.stderr.splitlines()
     assert first.endswith("2.jpg: the picture is empty (0 bytes)")
-    assert second.endswith("3.jpg: the picture has 200000 bytes; the largest record that may be sent has 100000")
+    assert second.endswith("3.jpg: the picture is larger than a record may be (100000 bytes): 200000 bytes")
     assert third.startswith("failed: post '4': ")
     assert [post.post_id for post in as_posts(read_all(stack, topics.input))] in (["1", "5"], ["5", "1"])
 
@@ -135,7 +135,7 @@ def test_the_limit_of_the_topic_counts_as_well(stack: Stack, run_cli: RunCli, tm
     done = run_cli("producer", "replay", str(tmp_path / "rome"), "--input-topic", "narrow")
     assert (done.returncode, done.stdout.split(" (")[0]) == (1, "sent 3, failed 1"), done.stderr
     (line,) = done.stderr.splitlines()
-    assert line.endswith("2.jpg: the picture has 150000 bytes; the largest record that may be sent has 100000")
+    assert line.endswith("2.jpg: the picture is larger than a record may be (100000 bytes): 150000 bytes")
     assert [post.post_id for post in as_posts(read_all(stack, "narrow"))] == ["1", "3", "4"]
 
 

@@ -86,6 +86,13 @@ def test_what_cannot_be_sent_is_counted_and_named(caplog: pytest.LogCaptureFixtu
     ]
 
 
+def test_failures_are_named_once_per_kind_with_their_number(caplog: pytest.LogCaptureFixture) -> None:
+    bad = [Refused(str(number), f"line {number}: no time: {number}", "no time") for number in range(60)]
+    tally = replay(iter([*bad, Refused("60", "line 60: no city", "no city")]), Broker().send, threading.Event())
+    assert tally.failed == 61
+    assert caplog.messages == ["failed: line 0: no time: 0", "failed: line 60: no city", "60 in all: failed: no time"]
+
+
 def test_a_post_that_the_client_refuses_does_not_stop_the_others() -> None:
     broker = Broker()
 

@@ -99,14 +99,17 @@ def test_given_photographs_are_used_with_their_captions(
     photos = tmp_path / "photos"
     photos.mkdir()
     Image.new("RGBA", (40, 90), (0, 128, 0, 200)).save(photos / "mine.png")
-    put(photos / "mine.txt", "my own garden")
+    put(photos / "mine.txt", "my own gardén".encode("utf-16"))
+    put(photos / "other.heic")
     put(photos / "broken.jpg", b"\xff\xd8\xff broken")
     put(photos / "._mine.png", "macOS")
     said = write_sample(tmp_path / "out", photos)
     assert said.endswith(f"{POSTS + POSTS_PER_GIVEN} posts, 6 cities, 17 distinct photographs")
     captions = [post.caption for post in posts(open_dataset(tmp_path / "out"))]
-    assert captions.count("my own garden") == POSTS_PER_GIVEN
-    assert [record.getMessage().split(" is left out")[0] for record in caplog.records] == [str(photos / "broken.jpg")]
+    assert captions.count("my own gardén") == POSTS_PER_GIVEN
+    endings, broken = caplog.messages
+    assert endings.startswith(f"--photos {photos}: left out: 1 .heic (")
+    assert broken.startswith(f"{photos / 'broken.jpg'} is left out")
     with pytest.raises(CommandError, match="holds a sample of other photographs"):
         write_sample(sample, photos)
     with pytest.raises(CommandError, match="--photos .*absent: No such file"):

@@ -106,21 +106,29 @@
     }
   }
 
-  const quoted = (field) => (/[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field);
+  const formula = /^'*[=+\-@\t\r]/; // what a spreadsheet would compute
+  const yes = (field) => data.yes.includes((field || "").trim().toLowerCase());
+
+  function quoted(text) {
+    const field = formula.test(text) ? `'${text}` : text;
+    return /[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
+  }
+
+  const unquoted = (field) => (field.startsWith("'") && formula.test(field) ? field.slice(1) : field);
 
   function toCsv() {
     const rows = data.posts.map((post) => {
       const mark = of(post);
       const judgedAs = (verdict) => post.labels.filter((label) => mark.judged[label] === verdict).join("|");
       return [post.id, post.city, post.stratum, post.prelabel, post.labels.join("|"), judgedAs("right"), judgedAs("wrong"),
-        mark.truths.join("|"), mark.none ? "yes" : "", mark.unsure ? "yes" : ""];
+        mark.truths.join("|"), mark.none ? data.yes[0] : "", mark.unsure ? data.yes[0] : ""];
     });
     return `${data.first}\n${[COLUMNS, ...rows].map((row) => row.map(quoted).join(",")).join("\n")}\n`;
   }
 
   function exportCsv() {
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([toCsv()], { type: "text/csv" }));
+    link.href = URL.createObjectURL(new Blob(["\ufeff", toCsv()], { type: "text/csv" }));
     link.download = `sheet-${data.sample.slice(0, 8)}.csv`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
@@ -128,7 +136,7 @@
     say(`saved as ${link.download}`);
   }
 
-  function parseCsv(text) {
+  function parseCsv(text, delimiter) {
     const rows = [];
     let row = [], field = "", inside = false;
     for (let i = 0; i < text.length; i++) {
@@ -138,7 +146,7 @@
         else if (c === '"') inside = false;
         else field += c;
       } else if (c === '"') inside = true;
-      else if (c === ",") { row.push(field); field = ""; }
+      else if (c === delimiter) { row.push(field); field = ""; }
       else if (c === "\n") { row.push(field); rows.push(row); row = []; field = ""; }
       else if (c !== "\r") field += c;
     }
@@ -151,7 +159,9 @@
     const sample = /^"?# placestream sheet 1 sample=([0-9a-f]+)/.exec(first);
     if (!sample) throw new Error("it is not a sheet of this kind (its first line must begin with # placestream sheet 1).");
     if (sample[1] !== data.sample) throw new Error("it is the sheet of another sample.");
-    const [header, ...rows] = parseCsv(lines.join("\n"));
+    const fields = (delimiter) => lines[0].trim().split(delimiter).length;
+    const delimiter = [",", ";", "\t"].reduce((best, each) => (fields(each) > fields(best) ? each : best));
+    const [header, ...rows] = parseCsv(lines.join("\n"), delimiter);
     const column = Object.fromEntries(COLUMNS.map((name) => [name, header.indexOf(name)]));
     const missing = COLUMNS.filter((name) => column[name] < 0);
     if (missing.length) throw new Error(`it has no column ${missing.join(", ")}.`);
@@ -159,15 +169,15 @@
     const loaded = new Map(marks);
     let count = 0;
     for (const row of rows) {
-      const post = posts.get(row[column.post_id]);
+      const post = posts.get(unquoted(row[column.post_id] || ""));
       if (!post) continue;
-      const list = (name) => (row[column[name]] || "").split("|").filter(Boolean);
+      const list = (name) => unquoted(row[column[name]] || "").split("|").filter(Boolean);
       const mark = empty();
       for (const label of list("wrong")) if (post.labels.includes(label)) mark.judged[label] = "wrong";
       for (const label of list("right")) if (post.labels.includes(label)) mark.judged[label] = "right";
       mark.truths = list("true_places").filter((place) => readable.has(place));
-      mark.none = row[column.no_place] === "yes";
-      mark.unsure = row[column.cannot_tell] === "yes";
+      mark.none = yes(row[column.no_place]);
+      mark.unsure = yes(row[column.cannot_tell]);
       if (isMarked(mark)) { loaded.set(post.id, mark); count++; } // an unmarked row takes nothing back: halves can be joined
     }
     past.push({ at, marks });

@@ -28,7 +28,7 @@ def test_the_topic_and_the_counters_give_the_same_figures_and_dates(
         redis, topic = ((page.with_suffix("") / name).read_text("utf-8") for page in pages.values())
         assert redis == topic
         assert len(redis.splitlines()) > 3
-    rows = csv.DictReader((pages["redis"].with_suffix("") / "cities.csv").read_text("utf-8").splitlines())
+    rows = csv.DictReader((pages["redis"].with_suffix("") / "cities.csv").read_text("utf-8-sig").splitlines())
     days = {row["city"]: (row["first_day"], row["last_day"]) for row in rows}
     assert days["london"] == ("2017-03-03", "2017-03-27")
     assert days["são paulo"] == ("", ""), "its time zone is not known"

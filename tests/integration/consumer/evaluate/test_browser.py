@@ -1,5 +1,7 @@
 """The sheet, the report and the popularity page in headless Chromium, from the file system as a person opens them."""
 
+import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -184,6 +186,25 @@ def test_an_exported_csv_is_imported_by_another_browser(
         assert exported(fresh, tmp_path / "again.csv") == saved
         press(fresh, "u")
         assert exported(fresh, tmp_path / "undone.csv") == empty(folder)
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_csv_that_a_spreadsheet_saved_is_imported(
+    marking: Page, folder: Path, tmp_path: Path, delimiter: str
+) -> None:
+    press(marking, "n", "ArrowRight", "c")
+    saved = exported(marking, tmp_path / "marks.csv")
+    assert (tmp_path / "marks.csv").read_bytes().startswith(b"\xef\xbb\xbf# placestream")
+    press(marking, "u", "u", "u")
+    assert exported(marking, tmp_path / "undone.csv") == empty(folder)
+    first, *lines = (tmp_path / "marks.csv").read_text("utf-8-sig").splitlines()
+    rows = list(csv.reader(lines))
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter).writerows([["WAHR" if v == "yes" else v for v in row] for row in rows])
+    (tmp_path / "excel.csv").write_text(f'"{first}"{delimiter * 9}\r\n{text.getvalue()}', "utf-8-sig", newline="")
+    marking.locator("#import").set_input_files(tmp_path / "excel.csv")
+    marking.locator("#said", has_text="loaded the marks of 2 posts").wait_for()
+    assert exported(marking, tmp_path / "again.csv") == saved
 
 
 def test_two_halves_are_joined_by_loading_one_after_the_other(

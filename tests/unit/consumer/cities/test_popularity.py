@@ -282,7 +282,7 @@ class Write:
         return self.page.read_text("utf-8")
 
     def table(self, name: str) -> list[dict[str, str]]:
-        return list(csv.DictReader((self.folder / name).read_text("utf-8").splitlines()))
+        return list(csv.DictReader((self.folder / name).read_text("utf-8-sig").splitlines()))
 
 
 @pytest.fixture
@@ -305,6 +305,7 @@ def test_the_page_is_one_file_that_loads_nothing_and_escapes_names(write: Write)
     )
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in write.folder.glob("*.png"))
     assert {path.suffix for path in write.folder.iterdir()} == {".png", ".csv"}
+    assert all(path.read_bytes().startswith(b"\xef\xbb\xbf") for path in write.folder.glob("*.csv"))
 
 
 def test_the_page_names_denominators_and_what_was_not_classified(write: Write) -> None:

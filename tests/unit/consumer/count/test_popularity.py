@@ -129,6 +129,25 @@ def test_an_unknown_city_is_one_line_that_names_the_others(say: Say) -> None:
         say(POSTS, "--city", "paris")
 
 
+def test_a_city_is_found_however_it_is_written_and_labels_from_before_keep_their_name(say: Say) -> None:
+    apart = "sa\u0303o paulo"
+    for asked in ("são paulo", apart, " são  paulo "):
+        assert say([{"city": "são paulo"}], "--city", asked)[0].startswith("são paulo: 1 posts")
+    before = [{"city": apart}, {"city": "são paulo"}, {"city": "são paulo"}]
+    assert say(before, "--city", apart)[0].startswith(f"{apart}: 1 posts")
+    assert say(before, "--city", "são paulo")[0].startswith("são paulo: 2 posts")
+    with pytest.raises(CommandError, match="^no city 'Sao Paulo'; there is são paulo$"):
+        say([{"city": "são paulo"}, {"city": "rome"}], "--city", "Sao Paulo")
+
+
+def test_two_spellings_of_one_city_are_warned_of_on_stderr(say: Say) -> None:
+    posts = [{"city": "London"}, {"city": "london"}, {"city": "rome"}]
+    line = "warning: different spellings count as different cities: 'London' and 'london'\n"
+    assert say(posts)[1] == line
+    assert say(posts, "--json")[1] == line
+    assert say(posts, "--city", "london")[1] == ""
+
+
 def test_of_many_cities_only_some_are_named(say: Say) -> None:
     posts = [{"city": f"city {number:03d}"} for number in range(150)] + [{"city": "zürich"}] * 2
     with pytest.raises(

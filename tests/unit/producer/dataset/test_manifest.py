@@ -1,5 +1,6 @@
 import itertools
 import json
+import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,7 @@ def test_a_link_that_stays_inside_is_followed(tmp_path: Path) -> None:
         (row(post_id=None), "post_id is missing or no text: None"),
         (row(post_id=" "), "post_id is missing or no text: ' '"),
         (row(post_id=True), "post_id is missing or no text: True"),
-        (row(post_id="\ud800"), "the post_id '\\ud800' is not UTF-8"),
+        (row(post_id="\ud800"), "the post_id is not UTF-8: '\\ud800'"),
         (row(city=None), "city is blank"),
         (row(city="x" * 101), "city has 101 characters; at most 100 are allowed"),
         (row(city="a\nb"), "city has control characters"),
@@ -159,11 +160,12 @@ def test_a_link_that_stays_inside_is_followed(tmp_path: Path) -> None:
         (row(city=5), "city is no text: 5"),
         (row(caption=["x"]), "caption is no text: ['x']"),
         (row(image_path=None), "image_path is missing"),
-        (row(image_path="no.jpg"), "there is no picture "),
+        (row(image_path={"bytes": "eA=="}), "image_path has its bytes as text; a table that holds pictures is Parquet"),
+        (row(image_path="no.jpg"), "there is no picture: "),
         (row(image_path="pictures"), " is not a file"),
         (row(image_path="a\0b"), "null"),
-        (row(created_at="soon"), "created_at is not an ISO 8601 time: 'soon'"),
-        (row(created_at=5), "created_at is not an ISO 8601 time: '5'"),
+        (row(created_at="soon"), "created_at is no time that is understood; write it as 2017-06-06T20:54:00Z: 'soon'"),
+        (row(created_at=5), "write it as 2017-06-06T20:54:00Z: '5'"),
         ([1], "not a JSON object"),
     ],
 )
@@ -250,3 +252,199 @@ def test_a_big_manifest_is_read_as_it_is_used(tmp_path: Path, kind: str, monkeyp
     entries = open_dataset(path).entries()
     assert [entry.post_id for entry in itertools.islice(entries, 10)] == [str(n) for n in range(10)]
     assert made.call_count == 10
+
+
+ROWS = [
+    "post_id;City;image_path;caption;created_at",
+    f'"=""{OLD_ID}""";"São Paulo";pictures\\a.jpg;"olá; tudo “bem”";06.06.2017 20:54',
+    ";;;;",
+    f'="{OLD_ID}";" Sa\u0303o  Paulo ";b.png;;',
+]
+
+
+def encoded(text: str, encoding: str) -> bytes:
+    """Windows-1252 has no letters apart from their accents."""
+    return (unicodedata.normalize("NFC", text) if encoding == "windows-1252" else text).encode(encoding)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "windows-1252"])
+@pytest.mark.parametrize("delimiter", [";", "\t", "|", ","])
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
+def test_a_table_is_read_as_a_spreadsheet_saved_it(tmp_path: Path, encoding: str, delimiter: str, end: str) -> None:
+    text = end.join(row.replace(";", delimiter).replace(f"olá{delimiter}", "olá;") for row in ROWS) + end
+    path = put(tmp_path / "posts.csv", encoded(text, encoding))
+    first, second = posts(open_dataset(path))
+    assert (first.post_id, first.city, first.caption) == (OLD_ID, "São Paulo", "olá; tudo “bem”")
+    assert (first.created_at, first.picture) == (datetime(2017, 6, 6, 20, 54, tzinfo=UTC), JPEG)
+    assert (second.post_id, second.city, second.caption, second.created_at) == (OLD_ID, "São Paulo", None, None)
+
+
+def test_a_line_for_excel_and_an_apostrophe_before_an_id_are_passed_over(tmp_path: Path) -> None:
+    path = put(tmp_path / "posts.tsv", f"sep=;\r\n\r\npost_id;city;image\r\n'{OLD_ID};rome;b.png\r\n1;;b.png\r\n")
+    first, second = open_dataset(path).entries()
+    assert first.post_id == OLD_ID
+    assert isinstance(second, Refused)
+    assert second.reason == "posts.tsv line 5: city is blank"
+
+
+def test_each_line_has_its_encoding_and_guesses_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = "post_id,city,image\n1,köln,b.png\n".encode()
+    path = put(tmp_path / "posts.csv", rows + "2,köln,b.png\n3,łódź,b.png\n".encode() + b"4,k\xf6ln,b.png\n" * 2)
+    dataset = open_dataset(path)
+    assert [post.city for post in posts(dataset)] == ["köln", "köln", "łódź", "köln", "köln"]
+    guess = "a line that is no UTF-8, read as Windows-1252; if letters are wrong, save it as UTF-8"
+    assert caplog.messages == [f"posts.csv line 5: {guess}", f"2 in all: {guess}"]
+    assert dataset.cities() == ["köln", "łódź"]
+    assert len(caplog.messages) == 2, "nothing is said or counted again"
+    path = put(tmp_path / "posts.jsonl", json.dumps(row(city="köln"), ensure_ascii=False).encode("latin-1"))
+    assert posts(open_dataset(path))[0].city == "köln"
+
+
+@pytest.mark.parametrize(("column", "value"), [("city", "S\ufffdo Paulo"), ("post_id", "\ufffd1")])
+def test_letters_that_were_lost_before_are_refused(tmp_path: Path, column: str, value: str) -> None:
+    (reason,) = reasons(jsonl(tmp_path, row(**{column: value})))
+    assert reason.startswith(f"posts.jsonl line 1: {column} has lost letters in another program; save the table as UTF")
+
+
+def test_two_spellings_of_a_city_in_a_table_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    dataset = open_dataset(jsonl(tmp_path, *(row(city=city) for city in ("Rome", "rome", "rome", " rome ", "Rome"))))
+    assert [post.city for post in posts(dataset)] == ["Rome", "rome", "rome", "rome", "Rome"]
+    assert dataset.cities() == ["Rome", "rome"]
+    assert caplog.messages == [
+        f"{tmp_path / 'posts.jsonl'}: different spellings count as different cities: 'Rome' and 'rome'"
+    ]
+
+
+def test_ids_that_a_spreadsheet_has_cut_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = f"{OLD_ID},rome,b.png\n" + "1480879485913200000,rome,b.png\n" * 3
+    assert len(posts(open_dataset(put(tmp_path / "posts.csv", "post_id,city,image\n" + rows)))) == 4
+    assert caplog.messages == [
+        "posts.csv: long ids with nothing but zeros from their 16th digit on: did a spreadsheet cut them? "
+        "Keep ids as text"
+    ]
+
+
+def test_zeros_by_chance_are_not_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = "".join(f"{1480879485913200000 + number},rome,b.png\n" for number in range(20_001))
+    path = put(tmp_path / "posts.csv", "post_id,city,image\n1000,rome,b.png\n2000,rome,b.png\n" + rows)
+    assert sum(1 for _ in open_dataset(path).entries()) == 20_003
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("post_id", ["1,48088E+18", "1480879485913200243,00"])
+def test_an_id_that_was_a_float_with_a_comma_ends_the_reading(tmp_path: Path, post_id: str) -> None:
+    path = put(tmp_path / "posts.csv", f"post_id;city;image\n{post_id};rome;b.png\n")
+    with pytest.raises(CommandError, match="was written as a float"):
+        list(open_dataset(path).entries())
+
+
+@pytest.mark.parametrize("image", ["C:\\data\\b.png", "\\\\server\\b.png", "/b.png", "c:b.png"])
+def test_an_absolute_path_of_windows_is_one(tmp_path: Path, image: str) -> None:
+    (reason,) = reasons(jsonl(tmp_path, row(image_path=image)))
+    assert "image_path is absolute; it must be relative to the manifest's folder: " in reason
+
+
+def test_a_picture_whose_name_macos_wrote_is_found(tmp_path: Path) -> None:
+    put(tmp_path / "ola\u0301.jpg", b"apart")
+    put(tmp_path / "café.jpg", b"in one")
+    path = jsonl(tmp_path, row(image_path="olá.jpg"), row(image_path="cafe\u0301.jpg"))
+    assert [post.picture for post in posts(open_dataset(path))] == [b"apart", b"in one"]
+
+
+BYTES, FILE = pyarrow.binary(), pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "picture"),
+    [
+        (BYTES, JPEG, JPEG),
+        (pyarrow.large_binary(), JPEG, JPEG),
+        (BYTES, b"RIFF\0\0\0\0WEBP", b"RIFF\0\0\0\0WEBP"),
+        (BYTES, b"pictures/a.jpg", JPEG),
+        (FILE, {"bytes": JPEG, "path": "gone.jpg"}, JPEG),
+        (FILE, {"bytes": None, "path": "pictures/a.jpg"}, JPEG),
+    ],
+)
+def test_a_picture_may_lie_in_the_table(tmp_path: Path, kind: Any, value: Any, picture: bytes) -> None:
+    path = write_parquet(tmp_path, post_id=["1"], city=["rome"], image=pyarrow.array([value], kind))
+    (post,) = posts(open_dataset(path))
+    assert post.picture == picture
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "reason"),
+    [
+        (BYTES, b"\xff" * (ENOUGH + 1), "the picture is larger than a record may be"),
+        (BYTES, None, "image_path is missing"),
+        (FILE, {"bytes": None, "path": None}, "image_path is missing"),
+        (pyarrow.list_(pyarrow.int64()), [1], "image is neither a path nor a picture: [1]"),
+    ],
+)
+def test_what_is_no_picture_in_a_table_is_named(tmp_path: Path, kind: Any, value: Any, reason: str) -> None:
+    (found,) = reasons(write_parquet(tmp_path, post_id=["1"], city=["rome"], image=pyarrow.array([value], kind)))
+    assert found.startswith(f"posts.parquet row 1: {reason}")
+
+
+@pytest.mark.parametrize("unit", ["ms", "us"])
+def test_a_far_off_time_in_parquet_is_one_row_s_fault(tmp_path: Path, unit: str) -> None:
+    moments = pyarrow.array([2**62, 1], pyarrow.timestamp(unit))
+    path = write_parquet(tmp_path, post_id=["1", "2"], city=["rome"] * 2, image=["b.png"] * 2, created_at=moments)
+    (reason,) = reasons(path)
+    assert reason.startswith("posts.parquet row 1: created_at is no time that is understood; write it as 2017-")
+    days = pyarrow.array([2**30, 17_323], pyarrow.date32())
+    path = write_parquet(tmp_path, post_id=["1", "2"], city=["rome"] * 2, image=["b.png"] * 2, created_at=days)
+    first, second = open_dataset(path).entries()
+    assert isinstance(first, Refused)
+    assert isinstance(second, Entry)
+    assert second.created_at == datetime(2017, 6, 6, tzinfo=UTC)
+
+
+def test_text_in_columns_of_bytes_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    city, caption = pyarrow.array([b"k\xf6ln", "köln".encode()]), pyarrow.array([b"", "olá".encode()])
+    path = write_parquet(
+        tmp_path, post_id=pyarrow.array([b"1", b"2"]), city=city, image=[b"b.png"] * 2, caption=caption
+    )
+    assert [(p.post_id, p.city, p.caption) for p in posts(open_dataset(path))] == [
+        ("1", "köln", None),
+        ("2", "köln", "olá"),
+    ]
+    assert caplog.messages[0].startswith("posts.parquet row 1: a city that is no UTF-8, read as Windows-1252")
+    path = write_parquet(tmp_path, post_id=pyarrow.array([b"\xf6"]), city=["x"], image=["b.png"])
+    assert "post_id has lost letters" in reasons(path)[0]
+
+
+def test_milliseconds_in_a_column_of_numbers_are_a_time(tmp_path: Path) -> None:
+    made = int(MADE.timestamp() * 1000)
+    path = write_parquet(tmp_path, post_id=["1"], city=["rome"], image=["b.png"], created_at=[made])
+    assert posts(open_dataset(path))[0].created_at == MADE
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"posts.csv: column city is there twice; keep one of them"):
+        open_dataset(put(tmp_path / "posts.csv", "post_id,city,City ,image,more,more\n"))
+    twice = pyarrow.table([["1"], ["a"], ["b"], ["b.png"]], names=["post_id", "city", "city", "image"])
+    parquet.write_table(twice, tmp_path / "posts.parquet")
+    with pytest.raises(CommandError, match=r"posts.parquet: column city is there twice; keep one of them"):
+        open_dataset(tmp_path / "posts.parquet")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (row(created_at="03.04.2017"), row(created_at="05.06.2017")),
+        (row(created_at="soon"), row(created_at="later")),
+        (row(image_path="no.jpg"), row(image_path="none.jpg")),
+        (row(city=5), row(city=6)),
+        (row(post_id=None), row(post_id=" ")),
+    ],
+)
+def test_what_is_wrong_in_the_same_way_is_of_one_kind(tmp_path: Path, one: Any, other: Any) -> None:
+    kinds = []
+    for entry in open_dataset(jsonl(tmp_path, one, other)).entries():
+        if isinstance(entry, Entry):
+            with pytest.raises(Refused) as refused:
+                entry.read(ENOUGH)
+            entry = refused.value
+        kinds.append(entry.kind)
+    assert len(set(kinds)) == 1
+    assert len(kinds) == 2

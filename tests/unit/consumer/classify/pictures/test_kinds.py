@@ -3,7 +3,8 @@ import struct
 import pytest
 
 from consumer.classify.pictures.decode import ImageTooLarge, NotAnImage, PictureLimits, TruncatedImage, decode
-from consumer.classify.pictures.kinds import FORMATS, kind_of
+from consumer.classify.pictures.kinds import kind_of
+from producer.pictures import FORMATS
 from tests import attacks
 from tests.unit.consumer.classify.photos import encoded, photo
 

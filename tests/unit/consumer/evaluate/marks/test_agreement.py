@@ -128,7 +128,7 @@ def test_the_list_to_settle_has_what_differs_and_nothing_else(
         "ben, eve, labels",
     ]
     assert printed[-1] == f"3 answers to settle: {tmp_path / 'settle.csv'}"
-    with (tmp_path / "settle.csv").open(newline="") as file:
+    with (tmp_path / "settle.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file))
     assert rows == [
         ["post_id", "city", "label", "anna", "ben", "eve"],

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from consumer.evaluate.marks.marks import PostMarks, Sheet, model_name
+from consumer.evaluate.pages.files import table
 from producer.base.errors import CommandError
 
 FIRST = "# placestream sheet 1 sample=abc pooled=one|p@1;two|p@2\n"
@@ -55,6 +56,22 @@ def test_a_sheet_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert [post.unmarked for post in posts] == [False, False, False, False, True]
 
 
+def test_a_spreadsheet_computes_no_id_and_reads_accents(tmp_path: Path) -> None:
+    posts = tuple(
+        PostMarks(post_id, "são", None, None, ("bar",)) for post_id in ("=1+1", "-Abc", "@x", "+1", "'=x", "'a")
+    )
+    Sheet("abc", ("one|p@1",), posts).write(tmp_path / "sheet.csv")
+    content = (tmp_path / "sheet.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf# placestream sheet")
+    written = [line.split(",")[0] for line in content.decode("utf-8-sig").splitlines()[2:]]
+    assert written == ["'=1+1", "'-Abc", "'@x", "'+1", "''=x", "'a"]
+    assert Sheet.read(tmp_path / "sheet.csv").posts == posts
+
+
+def test_numbers_stay_numbers_in_a_table() -> None:
+    assert table(("a", "b"), [(-0.5, float("nan")), (None, -1)]) == "a,b\n-0.5,\n,-1\n"
+
+
 def test_a_sheet_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
     path = tmp_path / "sheet.csv"
     names = ("OnlyText, text ≥ 0.3", "OnlyImg")
@@ -73,6 +90,24 @@ def test_a_sheet_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
     assert sheet.posts == (PostMarks("1", "london", None, None, ("bar", "sky"), ("bar",), ("sky",)),)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "windows-1252"])
+@pytest.mark.parametrize("delimiter", [";", "\t", ","])
+@pytest.mark.parametrize(("yes", "no"), [("yes", ""), ("WAHR", "FALSCH"), ("TRUE", "FALSE"), ("Vrai", "no")])
+def test_a_sheet_is_read_with_the_marks_and_in_the_encoding_of_a_spreadsheet(
+    tmp_path: Path, encoding: str, delimiter: str, yes: str, no: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = HEADER + f"1,são paulo,,,bar|sky,,,,{yes},{no}\n2,são paulo,,,bar,,,,{no},{yes}\n"
+    text = f'"{FIRST.rstrip()}"' + delimiter * 9 + "\n" + rows.replace(",", delimiter)
+    (tmp_path / "sheet.csv").write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    sheet = Sheet.read(tmp_path / "sheet.csv")
+    assert (sheet.sample, sheet.pooled) == ("abc", ("one|p@1", "two|p@2"))
+    assert sheet.posts == (
+        PostMarks("1", "são paulo", None, None, ("bar", "sky"), no_place=True),
+        PostMarks("2", "são paulo", None, None, ("bar",), cannot_tell=True),
+    )
+    assert ("no UTF-8, read as Windows-1252" in caplog.text) is (encoding == "windows-1252")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -84,7 +119,7 @@ def test_a_sheet_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
         (FIRST + HEADER + "1,london,,,bar,bar,bar,,,\n", "line 3: 'bar' is marked both right and wrong"),
         (FIRST + HEADER + "1,london,,,bar,,bar,bar,,\n", "line 3: 'bar' is marked both right and wrong"),
         (FIRST + HEADER + "1,london,,,bar,bar,,,yes,\n", "line 3: 'bar' is marked right, but also that there is no"),
-        (FIRST + HEADER + "1,london,,,bar,,,,no,\n", "line 3: no_place is 'no'"),
+        (FIRST + HEADER + "1,london,,,bar,,,,maybe,\n", "line 3: no_place is 'maybe'; it must be 'yes' or empty"),
         (FIRST + HEADER + "1,london,,,bar,,,,,\n1,london,,,bar,,,,,\n", "line 4: post 1 is there twice"),
         (FIRST + HEADER + ",london,,,bar,,,,,\n", "line 3: no post_id"),
     ],
