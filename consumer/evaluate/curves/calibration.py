@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from consumer.evaluate.marks.truth import Judged
-from consumer.evaluate.stats.intervals import LEAST, Bootstrap, Strata, percentiles, share, share_interval
+from consumer.evaluate.samples.enough import LEAST
+from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share, share_interval
 from consumer.evaluate.stats.measure import Measure
 from consumer.evaluate.stats.stacking import stacked
 

@@ -9,11 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from consumer.evaluate.marks.truth import Judged, Scale
+from consumer.evaluate.samples.enough import LEAST
 from consumer.evaluate.scores.decide import IMAGE, decide
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
 from consumer.evaluate.scores.selection import rank
-from consumer.evaluate.stats.intervals import LEAST, Bootstrap, Strata, Weighting, share, share_interval, wilson
+from consumer.evaluate.stats.intervals import Bootstrap, Strata, Weighting, share, share_interval, wilson
 from consumer.evaluate.stats.measure import Measure
 from consumer.evaluate.stats.stacking import stacked
 

@@ -28,8 +28,8 @@ from consumer.evaluate.report.axes import (
     spread,
 )
 from consumer.evaluate.report.found import Found
+from consumer.evaluate.samples.enough import LEAST
 from consumer.evaluate.scores.decide import CONDITIONAL, TALKED_OF
-from consumer.evaluate.stats.intervals import LEAST
 
 FATES = (
     ("correct", "#009e73", ""),

@@ -9,12 +9,12 @@ from pydantic import AliasChoices, Field
 from pydantic_settings import CliPositionalArg
 
 from consumer.evaluate.samples import counts
+from consumer.evaluate.samples.enough import too_few
 from consumer.evaluate.samples.folder import Kind, SampledPost, Stratum, write_sample
 from consumer.evaluate.scores.decide import IMAGE, decide
 from consumer.evaluate.scores.folder import ScoreInfo, Scores
 from consumer.evaluate.scores.parts import ScorePart
 from consumer.evaluate.scores.selection import Smallest, rank
-from consumer.evaluate.stats.intervals import too_few
 from producer.base.settings import Settings
 
 BY_PICTURE = "by_picture"

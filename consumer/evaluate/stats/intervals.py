@@ -1,6 +1,6 @@
 """How sure a figure is: Wilson intervals of one class, and a bootstrap within strata for everything weighted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from statsmodels.stats.proportion import proportion_confint
 
+from consumer.evaluate.samples.enough import too_few
 from consumer.evaluate.samples.folder import Sample
 
 Weighting = Literal["balanced", "frequency"]
 
 LEVEL = 0.95
-LEAST = 10
-"""Judged posts below which a share is noise: no curve or bin is drawn of fewer, and no threshold chosen by them."""
 CHUNK = 100
 """Rounds at a time: bounds the memory that a statistic of a large sample takes."""
 
@@ -98,22 +97,6 @@ class Bootstrap:
         """A statistic in every round; it is given the posts' weights in some rounds at a time, ``[some, n]``."""
         chunks = range(0, len(self.drawn), CHUNK)
         return np.concatenate([statistic(weights * self.drawn[start : start + CHUNK]) for start in chunks])
-
-
-def too_few(sampled: Sequence[int]) -> str | None:
-    """What to say of samples whose strata have fewer posts than `LEAST`; None where all have enough.
-
-    The bootstrap within strata takes their spread for smaller than it is: in a simulation of ten strata its intervals
-    at 95 % held in 77 of 100 samples of 2 posts a stratum, in 90 of 4, in 93 of 10.
-
-    Args:
-        sampled: posts of each stratum in the sample.
-    """
-    few = sum(posts < LEAST for posts in sampled)
-    if not few:
-        return None
-    which = f"{few} of {len(sampled)} classes have" if len(sampled) > 1 else "the sample has"
-    return f"{which} fewer than {LEAST} posts to judge by: intervals over all posts are too narrow; draw more"
 
 
 def share(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:

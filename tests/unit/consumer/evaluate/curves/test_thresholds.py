@@ -18,8 +18,9 @@ from consumer.evaluate.curves.thresholds import (
     without_threshold,
 )
 from consumer.evaluate.marks.truth import Judged
+from consumer.evaluate.samples.enough import LEAST
 from consumer.evaluate.scores.decide import ENSEMBLES
-from consumer.evaluate.stats.intervals import LEAST, Bootstrap, Strata
+from consumer.evaluate.stats.intervals import Bootstrap, Strata
 from tests.unit.consumer.evaluate.simulated import CATEGORIES, SCALE, Opened, everyone, judged
 
 NORMALISED = {"normalised": grid(1.0, 0.1)}

@@ -10,7 +10,7 @@ from consumer.evaluate.marks.truth import Scale
 from consumer.evaluate.pages import drawing
 from consumer.evaluate.report import plots
 from consumer.evaluate.report.axes import looks
-from consumer.evaluate.stats.intervals import LEAST
+from consumer.evaluate.samples.enough import LEAST
 
 SCALES: tuple[tuple[Scale, float], ...] = (("raw", 1.6), ("normalised", 1.0))
 
