@@ -3,36 +3,24 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import ValidationError
 
 from consumer.classify.decision import Decision, EnsembleKind
 from consumer.classify.label import Label
-from consumer.origin import SOURCE_TOPIC_ID, Origin
+from consumer.origin import Origin
+from consumer.record import Compound, Instant, Probability, Record, SourceRecord, event_headers
 from producer.base.logs import event
-from producer.post import Post, format_time
+from producer.post import Post
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-Probability = Annotated[float, PlainSerializer(lambda value: round(value, 4), return_type=float)]
-"""Decided on unrounded numbers, published with four decimals."""
-Compound = Annotated[Probability, Field(ge=-1, le=1)]
-"""VADER's compound. The bounds guard the counters' sums against what other programs write."""
-Instant = Annotated[AwareDatetime, PlainSerializer(format_time, return_type=str)]
-"""UTC with milliseconds: ``2017-03-29T02:30:13.147Z``."""
-
 EVENT_TYPE = "placestream.post.labeled.v1"
 
 
-class _Record(BaseModel):
-    """Made of JSON, or of an object that has the fields as attributes; what it has besides is left out."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, from_attributes=True)
-
-
-class PartRecord(_Record):
+class PartRecord(Record):
     """One part's own winner (image or text), never a null place, and its five best."""
 
     place: str
@@ -40,7 +28,7 @@ class PartRecord(_Record):
     top: tuple[tuple[str, Probability], ...]
 
 
-class DecisionRecord(_Record):
+class DecisionRecord(Record):
     """The settings that decided: whatever changes a label shows in the data."""
 
     ensemble: EnsembleKind  # one more kind is a new major version of the contract: its readers know all there are
@@ -53,15 +41,7 @@ class DecisionRecord(_Record):
         return Decision(**dict(self))
 
 
-class SourceRecord(_Record):
-    """Where the post's record lies in the input topic."""
-
-    topic: str
-    partition: int
-    offset: int
-
-
-class LabeledPost(_Record):
+class LabeledPost(Record):
     """A post and the place it shows.
 
     Attributes:
@@ -143,26 +123,9 @@ class LabeledPost(_Record):
         """The record's value: JSON in UTF-8."""
         return self.model_dump_json().encode()
 
-    def headers(self, group_id: str, traceparent: bytes | None, topic_id: str = "") -> list[tuple[str, bytes]]:
-        """The record's headers: content type, CloudEvents in binary mode, the source's topic id, the trace passed on.
-
-        Args:
-            group_id: the worker's consumer group.
-            traceparent: W3C trace context of the post's record, unchanged.
-            topic_id: of the topic that the post's record is of; without one no header says it.
-        """
-        origin = Origin.of(group_id, self.source)
-        headers = [
-            ("content-type", b"application/json"),
-            ("ce_specversion", b"1.0"),
-            ("ce_id", origin.coordinates.encode()),
-            ("ce_source", origin.group.encode()),
-            ("ce_type", EVENT_TYPE.encode()),
-            ("ce_time", format_time(self.labeled_at).encode()),
-        ]
-        if topic_id:
-            headers.append((SOURCE_TOPIC_ID, topic_id.encode()))
-        return headers if traceparent is None else [*headers, ("traceparent", traceparent)]
+    def headers(self, origin: Origin, traceparent: bytes | None, topic_id: str = "") -> list[tuple[str, bytes]]:
+        """The record's headers: see `event_headers`."""
+        return event_headers(EVENT_TYPE, self.labeled_at, origin, traceparent, topic_id)
 
 
 def parse_or_skip(parse: Callable[[Any], T], record: Any) -> T | None:

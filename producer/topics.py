@@ -1,4 +1,4 @@
-"""Creates the three topics, and says where existing ones differ. It changes and deletes nothing that exists."""
+"""Creates the topics, and says where existing ones differ. It changes and deletes nothing that exists."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from pydantic import Field
 
 from producer.base.connect import connect
 from producer.base.errors import CommandError
-from producer.base.settings import KafkaSettings, TopicSettings, load
+from producer.base.settings import KafkaSettings, VectorsTopicSettings, load
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +25,10 @@ DEAD_LETTER_MARGIN = 64 * 1024
 """How much larger than its post a dead letter may be, in bytes: the headers that say what was wrong."""
 
 LABEL_LIMIT = 1024 * 1024
-"""Record limit of the labels' topic, in bytes: Kafka's own default."""
+"""Record limit of the topics of labels and vectors, in bytes: Kafka's own default."""
 
 LABEL_NEEDS = 64 * 1024
-"""Below this record limit, in bytes, a label may not fit."""
+"""Below this record limit, in bytes, a label, or a post's vectors, may not fit."""
 
 COMPRESSION = "producer"
 """The input's ``compression.type``: batches stay as their senders packed them. With any other one a small batch can end
@@ -41,7 +41,7 @@ DEFAULT_MAX_REQUEST_SIZE = 16 * 1024 * 1024
 LARGEST_MAX_REQUEST_SIZE = 90_000_000
 
 
-class CreateSettings(TopicSettings):
+class CreateSettings(VectorsTopicSettings):
     """Settings of ``topics``."""
 
     partitions: int = Field(6, ge=1, le=10_000, description="partitions of each topic")
@@ -94,9 +94,11 @@ def create_topics(settings: CreateSettings) -> list[str]:
             nothing is created.
     """
     with admin_client(settings) as admin:
-        found = describe(admin, [settings.input_topic, settings.output_topic, settings.dead_letter_topic])
+        names = [settings.input_topic, settings.output_topic, settings.dead_letter_topic, settings.vectors_topic]
+        found = describe(admin, [name for name in names if name])
         wanted = _wanted(settings, found.get(settings.input_topic))
-        check_outputs([found.get(topic.name, topic) for topic in wanted])
+        posts, labels, dead_letters, *vectors = (found.get(topic.name, topic) for topic in wanted)
+        check_outputs(posts, dead_letters, [labels, *vectors])
         created = _create(admin, [topic for topic in wanted if topic.name not in found])
         return [_line(topic, found.get(topic.name), topic.name in created) for topic in wanted]
 
@@ -147,7 +149,10 @@ def describe(admin: Any, names: Sequence[str]) -> dict[str, Topic]:
 
 
 def _wanted(settings: CreateSettings, existing_input: Topic | None) -> list[Topic]:
-    """The three topics as they would be created; the outputs follow an input topic that exists already."""
+    """The topics as they would be created: posts, labels, dead letters and, where there is one, that of the vectors.
+
+    The outputs follow an input topic that exists already.
+    """
     copies = settings.replication_factor
     common = {"cleanup.policy": "delete"} | ({"min.insync.replicas": "2"} if copies >= 3 else {})
     posts = Topic(
@@ -165,30 +170,26 @@ def _wanted(settings: CreateSettings, existing_input: Topic | None) -> list[Topi
     partitions = max(settings.partitions, existing_input.partitions if existing_input else 0)
     largest = max(settings.max_request_size, (existing_input and existing_input.max_record_bytes) or 0)
     keep = common | {"retention.ms": "-1"}
-    return [
-        posts,
-        Topic(settings.output_topic, partitions, copies, keep | {"max.message.bytes": str(LABEL_LIMIT)}),
-        Topic(
-            settings.dead_letter_topic,
-            partitions,
-            copies,
-            keep | {"max.message.bytes": str(largest + DEAD_LETTER_MARGIN)},
-        ),
-    ]
+    limits = {settings.output_topic: LABEL_LIMIT, settings.dead_letter_topic: largest + DEAD_LETTER_MARGIN}
+    if settings.vectors_topic:
+        limits[settings.vectors_topic] = LABEL_LIMIT
+    outputs = (Topic(name, partitions, copies, keep | {"max.message.bytes": str(limits[name])}) for name in limits)
+    return [posts, *outputs]
 
 
-def check_outputs(topics: Sequence[Topic]) -> None:
-    """Make sure that the outputs fit the input: labels and dead letters go to their post's partition number.
+def check_outputs(posts: Topic, dead_letters: Topic, labels: Iterable[Topic]) -> None:
+    """Make sure that the outputs fit the input: what is made of a post goes to its partition number.
 
     Args:
-        topics: input, labels and dead letters, in this order.
+        posts: the input.
+        dead_letters: takes what the input takes.
+        labels: take labels, or vectors.
 
     Raises:
         CommandError: an output has fewer partitions than the input, or a smaller record limit than it needs.
     """
-    posts, *outputs = topics
-    needs = (LABEL_NEEDS, (posts.max_record_bytes or 0) + DEAD_LETTER_MARGIN)
-    for topic, needed in zip(outputs, needs, strict=True):
+    needs = [(topic, LABEL_NEEDS) for topic in labels]
+    for topic, needed in [*needs, (dead_letters, (posts.max_record_bytes or 0) + DEAD_LETTER_MARGIN)]:
         if topic.partitions < posts.partitions:
             raise CommandError(
                 f"topic {topic.name} has {topic.partitions} partitions, {posts.name} {posts.partitions}: "

@@ -60,17 +60,19 @@ def as_before() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Three fresh topics, and a group of workers that has the input's name."""
+    """Fresh topics, that of the vectors only where it is wanted, and a group of workers that has the input's name."""
 
     input: str
     output: str
     dead_letter: str
     partitions: int
+    vectors: str | None = None
 
     @property
     def environment(self) -> dict[str, str]:
         """The variables that name them."""
-        return {
+        vectors = {"PLACESTREAM_VECTORS_TOPIC": self.vectors} if self.vectors else {}
+        return vectors | {
             "PLACESTREAM_INPUT_TOPIC": self.input,
             "PLACESTREAM_OUTPUT_TOPIC": self.output,
             "PLACESTREAM_DEAD_LETTER_TOPIC": self.dead_letter,
@@ -86,24 +88,25 @@ def stack() -> Iterator[Stack]:
 
 
 class MakeTopics(Protocol):
-    """``make_topics(partitions=6)`` creates three topics with new names."""
+    """``make_topics(partitions=6)`` creates topics with new names."""
 
-    def __call__(self, partitions: int = 2, copies: int = 1) -> Topics: ...
+    def __call__(self, partitions: int = 2, copies: int = 1, vectors: bool = False) -> Topics: ...
 
 
 @pytest.fixture
 def make_topics(stack: Stack) -> MakeTopics:
-    """Create as many triples of topics as a test needs, with the settings that `producer topics` gives them."""
+    """Create as many sets of topics as a test needs, with the settings that `producer topics` gives them."""
 
-    def create(partitions: int = 2, copies: int = 1) -> Topics:
+    def create(partitions: int = 2, copies: int = 1, vectors: bool = False) -> Topics:
         name = f"posts-{uuid.uuid4().hex[:10]}"
-        names = Topics(name, f"{name}-labeled", f"{name}-dlt", partitions)
+        names = Topics(name, f"{name}-labeled", f"{name}-dlt", partitions, f"{name}-vectors" if vectors else None)
         settings = CreateSettings.model_validate(
             {
                 "bootstrap_servers": stack.broker.address,
                 "input_topic": names.input,
                 "output_topic": names.output,
                 "dead_letter_topic": names.dead_letter,
+                "vectors_topic": names.vectors,
                 "partitions": partitions,
                 "replication_factor": copies,
             }

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from consumer.classify.classifier import Classifier
 from consumer.classify.decision import Decision
+from consumer.classify.encoders.encoder import Images
 from consumer.classify.places import Place, Places
 from consumer.label import label
 from consumer.label.assemble import assemble
@@ -31,7 +32,7 @@ PLACES = Places("colours", tuple(Place(colour, colour) for colour in COLOURS))
 class LightEncoder:
     """A picture's vector is its mean colour, a text's the colours that it names."""
 
-    name = "light"
+    name = identity = "light"
     image_logit_scale = 8.0
     text_logit_scale = 8.0
     default_threshold = 0.4
@@ -45,9 +46,9 @@ class LightEncoder:
     def prepare(self, levels: torch.Tensor) -> torch.Tensor:
         return levels
 
-    def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+    def encode_images(self, prepared: Sequence[torch.Tensor]) -> Images:
         self.sizes = [*self.sizes, len(prepared)][-100:]
-        return _unit(np.stack([picture.float().mean((1, 2)).numpy() for picture in prepared]))
+        return Images(_unit(np.stack([picture.float().mean((1, 2)).numpy() for picture in prepared])))
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         for text in texts:

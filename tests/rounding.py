@@ -14,17 +14,19 @@ from numpy.typing import NDArray
 
 from consumer.classify.classifier import Classifier
 from consumer.classify.encoders.conse import Conse
+from consumer.classify.encoders.encoder import Images
 from consumer.classify.encoders.open_clip import OpenClip
+from consumer.classify.head import Head
 
 
 def round_otherwise(patch: pytest.MonkeyPatch) -> None:
     """Change the last bits of all vectors and products from here on, by the size of their batch."""
     for encoder in (Conse, OpenClip):
-        for method in ("encode_images", "encode_texts"):
-            patch.setattr(encoder, method, _changed(getattr(encoder, method), _of_vectors))
-    patch.setattr(Classifier, "_image_vectors", _changed(Classifier._image_vectors, _of_vectors))
-    patch.setattr(Classifier, "_text_vectors", _changed(Classifier._text_vectors, _of_vectors))
-    patch.setattr(Classifier, "_cosines", _changed(Classifier._cosines, _of_products))
+        patch.setattr(encoder, "encode_images", _changed(encoder.encode_images, _of_images))
+        patch.setattr(encoder, "encode_texts", _changed(encoder.encode_texts, _of_vectors))
+    patch.setattr(Classifier, "_images", _changed(Classifier._images, _of_images))
+    patch.setattr(Classifier, "_texts", _changed(Classifier._texts, _of_vectors))
+    patch.setattr(Head, "cosines", _changed(Head.cosines, _of_products))
 
 
 def _changed(method: Callable[..., Any], change: Callable[[Any], Any]) -> Callable[..., Any]:
@@ -33,6 +35,10 @@ def _changed(method: Callable[..., Any], change: Callable[[Any], Any]) -> Callab
         return change(method(*arguments))
 
     return changed
+
+
+def _of_images(images: Images) -> Images:
+    return images._replace(vectors=_of_vectors(images.vectors))
 
 
 def _of_vectors(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,16 +3,22 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+import numpy as np
 import torch
 
 from consumer.classify.classifier import Classifier, Decoded
 from consumer.classify.decision import Decision
-from consumer.classify.label import Label, Ranking
+from consumer.classify.head import Head
+from consumer.classify.label import Label, Ranking, Vectors
 from consumer.label.settings import LabelSettings
-from consumer.labeled_post import LabeledPost, SourceRecord
+from consumer.labeled_post import LabeledPost
+from consumer.origin import Origin
+from consumer.record import SourceRecord
 from producer.post import Post
 
 PLACES = ("bridge", "viaduct", "river", "harbor", "tower")
+DIMENSIONS = 512
+"""Of a vector: as many as ViT-B-32's."""
 
 
 class NullClassifier(Classifier):
@@ -21,7 +27,8 @@ class NullClassifier(Classifier):
     def __init__(self) -> None:
         self.encoder_name = "null"
         self.places_stamp = "null@00000000"
-        self.decision = Decision(threshold=0.3)
+        vectors = np.eye(len(PLACES), DIMENSIONS, dtype=np.float32)
+        self.head = Head(PLACES, vectors, 100, 100, Decision(threshold=0.3))
         ranking = Ranking(PLACES[0], 0.83, tuple((place, 0.83 / (index + 1)) for index, place in enumerate(PLACES)))
         self._label = Label(
             place=ranking.place,
@@ -32,6 +39,7 @@ class NullClassifier(Classifier):
             text=None,
             sentiment=None,
             caption_use="skipped",
+            vectors=Vectors(np.full(DIMENSIONS, DIMENSIONS**-0.5, np.float32), None, None),
         )
         self._prepared = torch.empty(0)
 
@@ -54,4 +62,4 @@ class NullClassifier(Classifier):
             SourceRecord(topic=settings.input_topic, partition=0, offset=4711),
             datetime.now(UTC),
         )
-        return label.to_value(), label.headers(settings.group_id, None)
+        return label.to_value(), label.headers(Origin.of(settings.group_id, label.source), None)

@@ -95,7 +95,7 @@ def label(
             super().publish(batch, records)
             now, run.ended = time.time(), time.monotonic()
             run.ages += [now - record.timestamp / 1000 for record in batch.records]
-            run.posts += len(records)
+            run.posts += len(batch.records)
 
     registry = CollectorRegistry()
     parts = settings, classifier, check_topics(settings), LabelMetrics(registry), Health(3600), Live(), stop

@@ -12,7 +12,8 @@ from consumer.board.fetch import Fetcher, Gone
 from consumer.board.pictures import small_jpeg
 from consumer.board.wall import Shown
 from consumer.classify.pictures.decode import PictureError
-from consumer.labeled_post import LabeledPost, SourceRecord
+from consumer.labeled_post import LabeledPost
+from consumer.record import SourceRecord
 from producer.post import BadRecord, Post
 
 FETCHED_AT_ONCE = 8

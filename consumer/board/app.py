@@ -24,7 +24,7 @@ from consumer.board.events import CARDS, Events, filter_of
 from consumer.board.fetch import Away, Gone
 from consumer.board.settings import BoardSettings
 from consumer.board.wall import Shown, Wall
-from consumer.labeled_post import SourceRecord
+from consumer.record import SourceRecord
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

@@ -4,17 +4,18 @@ import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from consumer.classify.captions import readable
-from consumer.classify.decision import Decision, ranked, softmax
-from consumer.classify.encoders.encoder import Encoder, EncoderBug, NotFinite
-from consumer.classify.label import Label, Ranking
+from consumer.classify.decision import Decision
+from consumer.classify.encoders.encoder import Encoder, EncoderBug, Images, NotFinite
+from consumer.classify.head import Head
+from consumer.classify.label import Label, Vectors
 from consumer.classify.pictures.decode import PictureError, PictureLimits
 from consumer.classify.pictures.levels import levels as levels_of
 from consumer.classify.pictures.levels import plain_jpeg
@@ -22,6 +23,9 @@ from consumer.classify.pictures.pool import decoders
 from consumer.classify.places import Places
 from consumer.classify.sentiment import sentiment
 from producer.post import Post
+
+EncodeCaptions = Literal["needed", "all"]
+"""Which captions are encoded: those that the decision needs, or all, so that another decision may need them later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +50,21 @@ class Classifier:
 
     Args:
         encoder: of pictures and captions.
-        places: the label set; its prompts are encoded here, once.
+        places: the label set.
         decision: how picture and caption decide.
         limits: what is refused before it is decoded.
         templates: prompts of the places; None for the encoder's own.
         top: places named in each ranking.
         observe: told the seconds that each batch spends in the stages ``image`` and ``text``.
         decode_jpeg: decodes usual JPEGs in Pillow's place; see `levels.plain_jpeg`.
+        encode_captions: which.
+        place_vectors: of the label set with these templates, ``[p, d]``; None: its prompts are encoded here.
 
     Attributes:
         encoder_name: which model and weights.
         places: as given.
         places_stamp: the label set's name and the hash of its prompts.
-        decision: as given.
-        image_logit_scale: inverse temperature of the softmax over places for pictures.
-        text_logit_scale: the same for captions.
+        head: decides.
         default_threshold: the encoder's own, whatever the decision's is.
     """
 
@@ -74,27 +78,35 @@ class Classifier:
         top: int = 5,
         observe: Callable[[str, float], None] = unobserved,
         decode_jpeg: Callable[[bytes], torch.Tensor] | None = None,
+        encode_captions: EncodeCaptions = "needed",
+        place_vectors: NDArray[np.float32] | None = None,
     ) -> None:
         templates = templates or encoder.default_templates
+        if place_vectors is None:
+            place_vectors = places.vectors(encoder, templates)
         self.encoder_name = encoder.name
         self.places = places
         self.places_stamp = places.stamp(templates)
-        self.decision = decision
-        self.image_logit_scale = encoder.image_logit_scale
-        self.text_logit_scale = encoder.text_logit_scale
+        self.head = Head(
+            places.categories, place_vectors, encoder.image_logit_scale, encoder.text_logit_scale, decision, top
+        )
         self.default_threshold = encoder.default_threshold
         self._encoder = encoder
         self._limits = limits
-        self._categories = places.categories
-        self._label_vectors = torch.from_numpy(places.label_vectors(encoder, templates)).double().T
-        self._top = min(top, len(self._categories))
         self._observe = observe
         self._decode_jpeg = decode_jpeg
+        self._encode_captions = encode_captions
+
+    @property
+    def decision(self) -> Decision:
+        """How picture and caption decide."""
+        return self.head.decision
 
     def with_decision(self, decision: Decision) -> Self:
         """The same model and places, deciding otherwise."""
         other = copy.copy(self)
-        other.decision = decision
+        other.head = copy.copy(self.head)
+        other.head.decision = decision
         return other
 
     def as_published(self) -> Self:
@@ -155,16 +167,33 @@ class Classifier:
         """
         if not batch:
             return []
-        of_images = self._image_probabilities(batch)
+        images = self._images(batch)
+        of_images = self.head.of_images(images.vectors)
         captions = [readable(decoded.post.caption) for decoded in batch]
         has_caption = np.array([caption is not None for caption in captions])
-        asked = np.flatnonzero(has_caption & ~self.decision.needs_no_caption(of_images.max(axis=1)))
-        of_texts = self._text_probabilities([captions[index] or "" for index in asked])
-        return self._decide(of_images, of_texts, asked, captions)
+        needed = has_caption & self.head.needs_caption(of_images)
+        encoded = np.flatnonzero(needed if self._encode_captions == "needed" else has_caption)
+        texts = self._texts([captions[index] or "" for index in encoded])
+        of_texts = self.head.of_texts(texts[needed[encoded]])
+        labels = self.head.labels(of_images, np.flatnonzero(needed), of_texts)
+        text_of = dict(zip(encoded, texts, strict=True))
+        return [
+            replace(
+                label,
+                sentiment=sentiment(caption),
+                caption_use="none" if caption is None else "encoded" if index in text_of else "skipped",
+                vectors=Vectors(
+                    images.vectors[index],
+                    text_of.get(index),
+                    None if images.descriptors is None else images.descriptors[index],
+                ),
+            )
+            for index, (label, caption) in enumerate(zip(labels, captions, strict=True))
+        ]
 
     def vectors(self, batch: Sequence[Decoded]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Unit vectors of the pictures and of the captions, ``[n, d]`` each: to compare two encoders."""
-        images = self._encoder.encode_images([decoded.prepared for decoded in batch])
+        images = self._encoder.encode_images([decoded.prepared for decoded in batch]).vectors
         return images, self._encoder.encode_texts([readable(decoded.post.caption) or "" for decoded in batch])
 
     def similarities(self, batch: Sequence[Decoded]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -175,13 +204,13 @@ class Classifier:
         Raises:
             EncoderBug, NotFinite, RuntimeError: as `label`.
         """
-        images = self._image_vectors(batch)
+        images = self._images(batch).vectors
         captions = [readable(decoded.post.caption) for decoded in batch]
-        of_captions = np.full((len(batch), len(self._categories)), np.nan, np.float32)
+        of_captions = np.full((len(batch), len(self.head.categories)), np.nan, np.float32)
         if any(captions):
-            texts = self._text_vectors([caption for caption in captions if caption is not None])
-            of_captions[[caption is not None for caption in captions]] = self._cosines(texts)
-        return self._cosines(images).astype(np.float32), of_captions
+            texts = self._texts([caption for caption in captions if caption is not None])
+            of_captions[[caption is not None for caption in captions]] = self.head.cosines(texts)
+        return self.head.cosines(images).astype(np.float32), of_captions
 
     def check(self) -> None:
         """Encode a grey picture and a caption of our own: does the model work at all?
@@ -207,70 +236,24 @@ class Classifier:
             return None
         return plain_jpeg(data, self._limits, lambda data: self._encoder.prepare(decode_jpeg(data)))
 
-    def _image_vectors(self, batch: Sequence[Decoded]) -> NDArray[np.float32]:
+    def _images(self, batch: Sequence[Decoded]) -> Images:
         prepared = {decoded.post.picture: decoded.prepared for decoded in batch}  # each picture is encoded once
-        row = {picture: number for number, picture in enumerate(prepared)}
+        number = {picture: row for row, picture in enumerate(prepared)}
         with self._timed("image"):
-            vectors = _checked(self._encoder.encode_images(list(prepared.values())), len(prepared))
-        return vectors[[row[decoded.post.picture] for decoded in batch]]
-
-    def _text_vectors(self, captions: list[str]) -> NDArray[np.float32]:
-        row = {caption: number for number, caption in enumerate(dict.fromkeys(captions))}  # each is encoded once
-        with self._timed("text"):
-            vectors = _checked(self._encoder.encode_texts(list(row)), len(row))
-        return vectors[[row[caption] for caption in captions]]
-
-    def _image_probabilities(self, batch: Sequence[Decoded]) -> NDArray[np.float64]:
-        return softmax(self.image_logit_scale * self._cosines(self._image_vectors(batch)))
-
-    def _text_probabilities(self, captions: list[str]) -> NDArray[np.float64]:
-        if not captions:
-            return np.empty((0, len(self._categories)))
-        return softmax(self.text_logit_scale * self._cosines(self._text_vectors(captions)))
-
-    def _cosines(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Of each vector with every place, ``[n, p]``.
-
-        By torch: NumPy's BLAS has threads of its own, which look for more work for a while and slow the captions down.
-        """
-        return np.asarray((torch.from_numpy(vectors).double() @ self._label_vectors).numpy())
-
-    def _decide(
-        self,
-        of_images: NDArray[np.float64],
-        of_texts: NDArray[np.float64],
-        asked: NDArray[np.intp],
-        captions: Sequence[str | None],
-    ) -> list[Label]:
-        """From the pictures' probabilities ``[n, p]`` and those of the captions that were asked ``[m, p]``."""
-        images = self._rankings(of_images)
-        texts = dict(zip(asked, self._rankings(of_texts), strict=True))
-        both = dict(zip(asked, self._rankings(self.decision.combine(of_images[asked], of_texts)), strict=True))
-        return [
-            self._label_of(image, texts.get(index), both.get(index, image), caption)
-            for index, (image, caption) in enumerate(zip(images, captions, strict=True))
-        ]
-
-    def _rankings(self, of_places: NDArray[np.float64]) -> list[Ranking]:
-        """Of each row ``[n, p]``."""
-        ranks = [(places.tolist(), shares.tolist()) for places, shares in ranked(of_places, self._top)]
-        tops = [
-            tuple((self._categories[places[row]], shares[row]) for places, shares in ranks)
-            for row in range(len(of_places))
-        ]
-        return [Ranking(*top[0], top) for top in tops]
-
-    def _label_of(self, image: Ranking, text: Ranking | None, deciding: Ranking, caption: str | None) -> Label:
-        return Label(
-            place=deciding.place if self.decision.classifies(deciding.confidence) else None,
-            confidence=deciding.confidence,
-            top=deciding.top,
-            decided_by="image" if text is None else "ensemble",
-            image=image,
-            text=text,
-            sentiment=sentiment(caption),
-            caption_use="none" if caption is None else "skipped" if text is None else "encoded",
+            vectors, descriptors = self._encoder.encode_images(list(prepared.values()))
+        rows = [number[decoded.post.picture] for decoded in batch]
+        return Images(
+            _checked(vectors, len(prepared))[rows],
+            None if descriptors is None else _checked(descriptors, len(prepared))[rows],
         )
+
+    def _texts(self, captions: list[str]) -> NDArray[np.float32]:
+        if not captions:
+            return np.empty((0, self.head.place_vectors.shape[1]), np.float32)
+        number = {caption: row for row, caption in enumerate(dict.fromkeys(captions))}  # each is encoded once
+        with self._timed("text"):
+            vectors = _checked(self._encoder.encode_texts(list(number)), len(number))
+        return vectors[[number[caption] for caption in captions]]
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from pydantic import Field
@@ -83,8 +83,8 @@ def _label(classifier: Classifier, batch: list[tuple[Path, Decoded]]) -> Iterato
 
 def _as_dict(label: Label) -> dict[str, object]:
     """The fields of a labelled post that are known here, rounded as there."""
-    fields = asdict(label)
-    del fields["caption_use"]
+    fields = asdict(replace(label, vectors=None))
+    del fields["caption_use"], fields["vectors"]
     rounded: dict[str, object] = json.loads(json.dumps(fields), parse_float=lambda number: round(float(number), 4))
     return rounded
 

@@ -5,27 +5,32 @@ from collections.abc import Callable
 
 import torch
 
-from consumer.classify.classifier import Classifier, unobserved
+from consumer.classify.classifier import Classifier, EncodeCaptions, unobserved
 from consumer.classify.compute import calibration, nvjpeg
 from consumer.classify.compute.engine import Engine
 from consumer.classify.compute.quota import cpu_quota
 from consumer.classify.decision import Decision
 from consumer.classify.encoders.encoder import Encoder
 from consumer.classify.pictures import profile
+from consumer.classify.place_vectors import place_vectors
 from consumer.classify.places import TEMPLATES, Places
 from consumer.classify.settings import ClassifySettings
 from producer.base.errors import CommandError
 
 
 def build_classifier(
-    settings: ClassifySettings, observe: Callable[[str, float], None] = unobserved, top: int = 5
+    settings: ClassifySettings,
+    observe: Callable[[str, float], None] = unobserved,
+    top: int = 5,
+    encode_captions: EncodeCaptions = "needed",
 ) -> Classifier:
-    """Load the model and encode the places; takes seconds.
+    """Load the model, and encode the places unless their vectors are on disk; takes seconds.
 
     Args:
         settings: as given by flags and environment.
         observe: told the seconds that each batch spends in the stages ``image`` and ``text``.
         top: places named in each ranking.
+        encode_captions: which.
 
     Raises:
         CommandError: one line that says what is missing and what to do. There is no silent fall-back.
@@ -41,8 +46,11 @@ def build_classifier(
     encoder.name += profile.SUFFIX + (nvjpeg.SUFFIX if decode_jpeg else "")
     threshold = encoder.default_threshold if settings.threshold is None else settings.threshold
     decision = Decision(ensemble=settings.ensemble, weights=settings.weights, gate=settings.gate, threshold=threshold)
-    templates = TEMPLATES[settings.templates] if settings.templates else None
-    return Classifier(encoder, places, decision, settings.limits(), templates, top, observe, decode_jpeg)
+    templates = TEMPLATES[settings.templates] if settings.templates else encoder.default_templates
+    vectors = place_vectors(encoder.identity, places, templates, lambda: encoder)
+    return Classifier(
+        encoder, places, decision, settings.limits(), templates, top, observe, decode_jpeg, encode_captions, vectors
+    )
 
 
 def fit_threads(device: str) -> None:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
@@ -20,6 +23,21 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
+class Vectors:
+    """What a model made of one post: all that a label needs of it.
+
+    Attributes:
+        image: of the picture, of unit length, ``[d]``.
+        text: of the caption, likewise; None: there is none, or it was not encoded.
+        descriptor: what tells pictures apart best, of unit length, ``[k]``; None: `image` does.
+    """
+
+    image: NDArray[np.float32]
+    text: NDArray[np.float32] | None
+    descriptor: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Label:
     """The label of one post. All numbers are unrounded.
 
@@ -29,9 +47,10 @@ class Label:
         top: the best places of the deciding distribution, best first.
         decided_by: ``image`` when only the picture was used, else ``ensemble``.
         image: the picture's own winner.
-        text: the caption's own winner; None when the caption was not encoded.
+        text: the caption's own winner; None when the caption did not count.
         sentiment: of the caption, in [-1, 1]; None without a caption or a word of the lexicon.
         caption_use: whether the caption was encoded, skipped (the picture was enough) or none was there.
+        vectors: that it follows from; None where no model made any.
     """
 
     place: str | None
@@ -40,5 +59,6 @@ class Label:
     decided_by: Literal["image", "ensemble"]
     image: Ranking
     text: Ranking | None
-    sentiment: float | None
-    caption_use: Literal["encoded", "skipped", "none"]
+    sentiment: float | None = None
+    caption_use: Literal["encoded", "skipped", "none"] = "none"
+    vectors: Vectors | None = None

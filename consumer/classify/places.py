@@ -92,15 +92,15 @@ class Places:
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """The names of the places, one for each row of the label vectors."""
+        """The names of the places, one for each row of their vectors."""
         return tuple(place.category for place in self.places)
 
     def stamp(self, templates: tuple[str, ...]) -> str:
-        """The label set's name and a hash of its prompts: equal stamps, equal label vectors (of one encoder)."""
+        """The label set's name and a hash of its prompts: equal stamps, equal vectors (of one encoder)."""
         prompts = [[place.category, *place.prompts(templates)] for place in self.places]
         return f"{self.name}@{hashlib.sha256(json.dumps(prompts).encode()).hexdigest()[:8]}"
 
-    def label_vectors(self, encoder: Encoder, templates: tuple[str, ...]) -> NDArray[np.float32]:
+    def vectors(self, encoder: Encoder, templates: tuple[str, ...]) -> NDArray[np.float32]:
         """The mean of each place's prompts, renormalised (Radford et al. 2021, section 3.1.4): ``[p, d]``."""
         prompts = [place.prompts(templates) for place in self.places]
         row: dict[str, int] = {}  # each distinct prompt is encoded once: places of one wording are level

@@ -8,10 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from consumer import disk
-from consumer.disk import put_in_place
 from consumer.export.settings import ExportSettings
 from consumer.export.write import UNFINISHED
+from producer.base import disk
+from producer.base.disk import put_in_place
 from producer.base.errors import CommandError, UsageError
 from producer.post import format_time
 

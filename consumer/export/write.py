@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from consumer.disk import put_in_place
 from consumer.export.table import COLUMNS, Row
+from producer.base.disk import put_in_place
 from producer.post import format_time
 
 UNFINISHED = ".unfinished"

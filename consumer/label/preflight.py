@@ -38,18 +38,20 @@ class Topics:
         partitions: of the input.
         output_limit: ``max.message.bytes`` of the labelled posts.
         dead_letter_limit: ``max.message.bytes`` of the dead letters.
+        vectors_limit: ``max.message.bytes`` of the vectors.
         input_limit: ``max.message.bytes`` of the input.
     """
 
     partitions: int
     output_limit: int
     dead_letter_limit: int
+    vectors_limit: int = LABEL_LIMIT
     input_limit: int = DEFAULT_MAX_REQUEST_SIZE
 
     @property
     def largest_limit(self) -> int:
-        """The larger of the two limits, in bytes."""
-        return max(self.output_limit, self.dead_letter_limit)
+        """The largest limit of an output, in bytes."""
+        return max(self.output_limit, self.dead_letter_limit, self.vectors_limit)
 
 
 def check_topics(settings: LabelSettings) -> Topics:
@@ -58,7 +60,9 @@ def check_topics(settings: LabelSettings) -> Topics:
     Raises:
         CommandError: one line: no broker, a topic that does not exist, or topics that do not fit together.
     """
-    names = (settings.input_topic, settings.output_topic, settings.dead_letter_topic)
+    names = [settings.input_topic, settings.output_topic, settings.dead_letter_topic]
+    if settings.vectors_topic:
+        names.append(settings.vectors_topic)
     with admin_client(settings) as admin:
         check_fencing(settings, admin)
         found = describe(admin, names)
@@ -66,10 +70,10 @@ def check_topics(settings: LabelSettings) -> Topics:
         if name not in found:
             raise CommandError(
                 f"topic {name} does not exist at {settings.bootstrap_servers}; "
-                "`python -m producer topics` creates the three topics"
+                "`python -m producer topics` creates the topics"
             )
-    posts, labels, dead_letters = (found[name] for name in names)
-    check_outputs([posts, labels, dead_letters])
+    posts, labels, dead_letters, *vectors = (found[name] for name in names)
+    check_outputs(posts, dead_letters, [labels, *vectors])
     if posts.is_recompressed:
         event(
             log,
@@ -83,6 +87,7 @@ def check_topics(settings: LabelSettings) -> Topics:
         posts.partitions,
         labels.max_record_bytes or LABEL_LIMIT,
         dead_letters.max_record_bytes or DEFAULT_MAX_REQUEST_SIZE + DEAD_LETTER_MARGIN,
+        min((topic.max_record_bytes or LABEL_LIMIT for topic in vectors), default=LABEL_LIMIT),
         posts.max_record_bytes or DEFAULT_MAX_REQUEST_SIZE,
     )
 

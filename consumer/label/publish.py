@@ -1,4 +1,4 @@
-"""Stage `publish`: the transactional producer. Labels, dead letters and the batch's offsets become visible together.
+"""Stage `publish`: the transactional producer. All that a batch yields, and its offsets, become visible together.
 
 The traps of kafka-python that shape this file are listed in `consumer/kafka/README.md`.
 """
@@ -6,7 +6,7 @@ The traps of kafka-python that shape this file are listed in `consumer/kafka/REA
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from consumer.dead_letter import DeadLetter, LeftOut, to_record
+from consumer.encoded_post import EncodedPost
 from consumer.kafka.orphans import CANNOT_LOOK, orphaned_ids, say_that_it_cannot_look
 from consumer.kafka.transactions import build_producer, record_size, wait_for_all
 from consumer.label.batch import Batch
@@ -21,6 +22,7 @@ from consumer.label.group import build_admin
 from consumer.label.preflight import Topics
 from consumer.label.settings import LabelSettings
 from consumer.labeled_post import LabeledPost
+from consumer.origin import Origin
 from producer.base.connect import close_at_once, connect
 from producer.base.logs import event
 
@@ -53,7 +55,7 @@ class Outgoing:
 
 
 class Sink:
-    """The two outputs. Owned by the main thread."""
+    """The outputs: labels, dead letters and, where there is a topic, vectors. Owned by the main thread."""
 
     def __init__(self, settings: LabelSettings, topics: Topics) -> None:
         """Connect and end what a predecessor of the same name left open.
@@ -71,7 +73,11 @@ class Sink:
         connect(settings, self.abort_orphaned_transactions)
 
     def outgoing(
-        self, batch: Batch, outcomes: Sequence[Outcome], is_too_slow: Callable[[Any], bool]
+        self,
+        batch: Batch,
+        outcomes: Sequence[Outcome],
+        is_too_slow: Callable[[Any], bool],
+        encoded: Mapping[int, EncodedPost],
     ) -> tuple[list[Outgoing], list[Outcome]]:
         """The records to send, and the outcomes they stand for.
 
@@ -79,12 +85,15 @@ class Sink:
             batch: where they come from.
             outcomes: of its records; a label too large for its topic becomes a dead letter.
             is_too_slow: whether the line is, for a record: it becomes a dead letter without its value.
+            encoded: the vectors of labelled posts, by their number in the batch; they are published with the label.
         """
         records, final = [], []
-        for record, outcome in zip(batch.records, outcomes, strict=True):
+        for number, (record, outcome) in enumerate(zip(batch.records, outcomes, strict=True)):
             out, settled = self._fitting(record, outcome, batch.topic_id, is_too_slow(record))
             records.append(out)
             final.append(settled)
+            if isinstance(settled, LabeledPost) and number in encoded:
+                records.append(self._made_of(record, encoded[number], batch.topic_id))
         return records, final
 
     def publish(self, batch: Batch, records: Sequence[Outgoing]) -> None:
@@ -189,7 +198,8 @@ class Sink:
 
     @property
     def _outputs(self) -> list[str]:
-        return [self._settings.output_topic, self._settings.dead_letter_topic]
+        outputs = [self._settings.output_topic, self._settings.dead_letter_topic]
+        return [*outputs, self._settings.vectors_topic] if self._settings.vectors_topic else outputs
 
     def _epochs(self) -> dict[tuple[str, int], int]:
         return {
@@ -203,7 +213,7 @@ class Sink:
             why = f"not taken within {self._settings.publish_timeout:g} s (PUBLISH_TIMEOUT)"
             return self._without_value(record, outcome, topic_id, why)
         if isinstance(outcome, LabeledPost):
-            out = self._label(record, outcome, topic_id)
+            out = self._made_of(record, outcome, topic_id)
             if out.size <= self._topics.output_limit:
                 return out, outcome
             outcome = DeadLetter(
@@ -228,12 +238,9 @@ class Sink:
         key, value, headers = to_record(record, dead, self._settings.group_id, topic_id)
         return Outgoing(self._settings.dead_letter_topic, record.partition, key, value, headers)
 
-    def _label(self, record: Any, label: LabeledPost, topic_id: str) -> Outgoing:
+    def _made_of(self, record: Any, made: LabeledPost | EncodedPost, topic_id: str) -> Outgoing:
+        topic = self._settings.output_topic if isinstance(made, LabeledPost) else self._settings.vectors_topic
+        assert topic is not None  # else nobody makes vectors
         traceparent = next((value for name, value in reversed(record.headers or ()) if name == "traceparent"), None)
-        return Outgoing(
-            self._settings.output_topic,
-            record.partition,
-            label.post_id.encode(),
-            label.to_value(),
-            label.headers(self._settings.group_id, traceparent, topic_id),
-        )
+        headers = made.headers(Origin.of(self._settings.group_id, record), traceparent, topic_id)
+        return Outgoing(topic, record.partition, made.post_id.encode(), made.to_value(), headers)

@@ -5,11 +5,12 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from consumer.classify.classifier import EncodeCaptions
 from consumer.classify.settings import ClassifySettings
 from consumer.health import MetricsSettings
 from consumer.kafka.transactions import PublishTimes
 from producer.base.logs import LogSettings
-from producer.base.settings import Settings, TopicSettings
+from producer.base.settings import Settings, VectorsTopicSettings
 
 
 class BatchSettings(Settings):
@@ -19,7 +20,7 @@ class BatchSettings(Settings):
     batch_deadline: float = Field(0.2, ge=0, le=60, description="seconds a batch waits for more posts after its first")
 
 
-class LabelSettings(PublishTimes, TopicSettings, ClassifySettings, BatchSettings, MetricsSettings, LogSettings):
+class LabelSettings(PublishTimes, VectorsTopicSettings, ClassifySettings, BatchSettings, MetricsSettings, LogSettings):
     """Label the posts of the input topic until SIGTERM or Ctrl-C; each post comes out exactly once."""
 
     group_id: str = Field("placestream", min_length=1, description="consumer group of the workers")
@@ -27,6 +28,9 @@ class LabelSettings(PublishTimes, TopicSettings, ClassifySettings, BatchSettings
         default_factory=socket.gethostname,  # one worker per host needs no other
         min_length=1,
         description="this worker's name, kept over restarts, unique in its group (default: the host's)",
+    )
+    encode_captions: EncodeCaptions = Field(
+        "needed", description="which captions are encoded: needed by the decision, or all, for later decisions"
     )
     stop_at_end: bool = Field(False, description="end at the offsets that the input had at the start")
     metrics_port: int = Field(9101, ge=0, le=65535, description="port of the metrics; 0 = any free one, printed")

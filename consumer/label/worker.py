@@ -23,6 +23,7 @@ from kafka.errors import (
 
 from consumer.classify.classifier import Classifier
 from consumer.dead_letter import DeadLetter
+from consumer.encoded_post import EncodedPost
 from consumer.health import Health
 from consumer.kafka.orphans import is_fenced
 from consumer.kafka.watchdog import Watchdog
@@ -156,9 +157,9 @@ class Worker:
 
     def _publish(self, flight: InFlight, timeout: float = 0) -> None:
         """Settle a batch and publish it, or nothing of it."""
-        batch, outcomes = flight.batch, self._outcomes(flight, timeout)
+        batch, (outcomes, encoded) = flight.batch, self._outcomes(flight, timeout)
         started = time.monotonic()
-        records, outcomes = self._sink.outgoing(batch, outcomes, self._pace.is_too_slow)
+        records, outcomes = self._sink.outgoing(batch, outcomes, self._pace.is_too_slow, encoded)
         failed = [
             isinstance(each, DeadLetter) for each in outcomes if not isinstance(each, DeadLetter) or each.may_be_ours
         ]
@@ -242,23 +243,21 @@ class Worker:
         except (TimeoutError, *Recoverable) as error:
             event(log, logging.WARNING, "stopped before everything in flight was published; it comes again", why=error)
 
-    def _outcomes(self, flight: InFlight, timeout: float) -> list[Outcome]:
-        now = datetime.now(UTC)
-        settled = zip(flight.batch.records, flight.settle(timeout), strict=True)
-        return [
-            outcome
-            if isinstance(outcome, DeadLetter)
-            else LabeledPost.of(
-                outcome.post,
-                outcome.label,
-                self._classifier.decision,
-                self._classifier.encoder_name,
-                self._classifier.places_stamp,
-                record,
-                now,
-            )
-            for record, outcome in settled
-        ]
+    def _outcomes(self, flight: InFlight, timeout: float) -> tuple[list[Outcome], dict[int, EncodedPost]]:
+        """What became of each record, and the vectors of the labelled ones, by their number, if they are published."""
+        now, name = datetime.now(UTC), self._classifier.encoder_name
+        decision, places = self._classifier.decision, self._classifier.places_stamp
+        outcomes: list[Outcome] = []
+        encoded: dict[int, EncodedPost] = {}
+        for number, (record, settled) in enumerate(zip(flight.batch.records, flight.settle(timeout), strict=True)):
+            if isinstance(settled, DeadLetter):
+                outcomes.append(settled)
+                continue
+            post, label = settled.post, settled.label
+            outcomes.append(LabeledPost.of(post, label, decision, name, places, record, now))
+            if self._settings.vectors_topic and label.vectors:
+                encoded[number] = EncodedPost.of(post, label, label.vectors, name, record, now)
+        return outcomes, encoded
 
     def _record_published(self, batch: Batch, outcomes: Sequence[Outcome], seconds: float) -> None:
         """Count, log and show a batch that is committed."""

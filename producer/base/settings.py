@@ -101,9 +101,17 @@ class TopicSettings(KafkaSettings):
 
     @model_validator(mode="after")
     def _topics_differ(self) -> Self:
-        if len({self.input_topic, self.output_topic, self.dead_letter_topic}) < 3:
-            raise ValueError("INPUT_TOPIC, OUTPUT_TOPIC and DEAD_LETTER_TOPIC must be three different topics")
+        topics = {name: topic for name, topic in self if name.endswith("_topic") and topic is not None}
+        if len(set(topics.values())) < len(topics):
+            *names, last = (name.upper() for name in topics)
+            raise ValueError(f"{', '.join(names)} and {last} must be different topics")
         return self
+
+
+class VectorsTopicSettings(TopicSettings):
+    """With the topic of the vectors, where there is one."""
+
+    vectors_topic: str | None = Field(None, min_length=1, description="topic of the posts' vectors (default: none)")
 
 
 def load(cls: type[S], program: str, argv: Sequence[str]) -> S:

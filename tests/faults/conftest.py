@@ -30,4 +30,4 @@ def counters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 @pytest.fixture
 def pool(stack: Stack, make_topics: MakeTopics, start_cli: StartCli, counters: RedisServer) -> Pool:
     """Not started yet."""
-    return Pool(stack, make_topics(6), start_cli, redis_url=counters.url)
+    return Pool(stack, make_topics(6, vectors=True), start_cli, redis_url=counters.url)

@@ -8,11 +8,10 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from consumer.classify.classifier import Classifier
+from consumer.classify.encoders.encoder import Images
 from consumer.label.settings import LabelSettings
 from tests.light import LightEncoder, light_classifier, run
 from tests.wire import picture
@@ -40,7 +39,7 @@ class FailingEncoder(LightEncoder):
         super().__init__()
         self._batches = 0
 
-    def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+    def encode_images(self, prepared: Sequence[torch.Tensor]) -> Images:
         self._batches += 1
         if FAULT == DIES_OF_IT and any(is_all(each, DEADLY_COLOUR) for each in prepared):
             os.kill(os.getpid(), signal.SIGKILL)

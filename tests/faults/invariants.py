@@ -1,4 +1,7 @@
-"""What must hold after every fault: each post came out once, labelled or dead, in its own partition, and is counted."""
+"""What must hold after every fault: each post came out once, labelled or dead, in its own partition, and is counted.
+
+Of a labelled one the vectors came out as well, once.
+"""
 
 from collections import Counter
 from contextlib import closing
@@ -19,6 +22,7 @@ from consumer.count.store import Store
 from consumer.count.verify import differences
 from consumer.count.zones import load_zones
 from consumer.dead_letter import REASON
+from consumer.encoded_post import EncodedPost
 from consumer.health import Health
 from consumer.kafka.offsets import ends_of
 from consumer.labeled_post import LabeledPost
@@ -49,18 +53,19 @@ class Outcome:
     input: list[Any]
     labels: list[Any]
     dead: list[Any]
+    vectors: list[Any]
     doubled: dict[str, int]  # post_id -> how often it came out
     missing: set[str]
 
 
 def came_out(stack: Stack, topics: Topics, feed: Feed, timeout: float = 30) -> Outcome:
-    """Read all three topics; each may take so many seconds."""
-    names = (topics.input, topics.output, topics.dead_letter)
-    arrived, labels, dead = (read_all(stack, topic, timeout=timeout) for topic in names)
+    """Read all topics; each may take so many seconds."""
+    names = (topics.input, *outputs(topics))
+    arrived, labels, dead, vectors = (read_all(stack, topic, timeout=timeout) for topic in names)
     out = Counter(ids(labels) + ids(dead))
     doubled = {post_id: times for post_id, times in out.items() if times > 1}
     print(f"posts {len(feed.sent)}, labels {len(labels)}, dead letters {len(dead)}")
-    return Outcome(arrived, labels, dead, doubled, feed.sent.keys() - out.keys())
+    return Outcome(arrived, labels, dead, vectors, doubled, feed.sent.keys() - out.keys())
 
 
 def assert_exactly_once(stack: Stack, topics: Topics, feed: Feed) -> Outcome:
@@ -84,6 +89,17 @@ def assert_each_once(out: Outcome, feed: Feed) -> None:
     for record in out.labels:
         assert LabeledPost.model_validate_json(record.value).post_id == key(record)
     assert all(REASON in dict(record.headers) for record in out.dead)
+    sources = [LabeledPost.from_record(record).source for record in out.labels]
+    assert Counter(EncodedPost.from_record(record).source for record in out.vectors) == dict.fromkeys(sources, 1)
+    assert {key(record): record.partition for record in out.vectors} == {
+        key(record): record.partition for record in out.labels
+    }
+
+
+def outputs(topics: Topics) -> tuple[str, str, str]:
+    """Of labels, dead letters and vectors."""
+    assert topics.vectors is not None
+    return topics.output, topics.dead_letter, topics.vectors
 
 
 def assert_counters_equal_a_recount(stack: Stack, topics: Topics, redis_url: str, labels: list[Any]) -> None:
@@ -108,8 +124,7 @@ def assert_counters_equal_a_recount(stack: Stack, topics: Topics, redis_url: str
 
 def aborted(stack: Stack, topics: Topics) -> int:
     """Records in the outputs that no reader of committed ones ever sees: transactions that did not end well."""
-    outputs = (topics.output, topics.dead_letter)
-    both = [sum(len(read_all(stack, topic, level)) for topic in outputs) for level in LEVELS]
+    both = [sum(len(read_all(stack, topic, level)) for topic in outputs(topics)) for level in LEVELS]
     return both[0] - both[1]
 
 
@@ -127,8 +142,7 @@ def ends(stack: Stack, topic: str, level: str) -> dict[int, int]:
 
 def is_settled(stack: Stack, topics: Topics) -> bool:
     """Whether every transaction on the outputs has ended, so that nothing of them is hidden."""
-    outputs = (topics.output, topics.dead_letter)
-    return all(ends(stack, topic, LEVELS[0]) == ends(stack, topic, LEVELS[1]) for topic in outputs)
+    return all(ends(stack, topic, LEVELS[0]) == ends(stack, topic, LEVELS[1]) for topic in outputs(topics))
 
 
 def members(stack: Stack, group: str) -> set[str]:

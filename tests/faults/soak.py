@@ -309,9 +309,13 @@ def main(argv: Sequence[str]) -> int:
     asked = parser.parse_args(argv)
     console = Console()
     folder = Path(tempfile.mkdtemp(prefix="placestream-soak-"))
-    topics = Topics("posts", "labeled-posts", "posts-dlt", 6)
+    topics = Topics("posts", "labeled-posts", "posts-dlt", 6, "post-vectors")
     with Stack() as stack, background(folder, clean_environment() | stack.environment) as start_cli:
-        created = {"bootstrap_servers": stack.broker.address, "partitions": topics.partitions}
+        created = {
+            "bootstrap_servers": stack.broker.address,
+            "partitions": topics.partitions,
+            "vectors_topic": topics.vectors,
+        }
         create_topics(CreateSettings.model_validate(created))
         soak = Soak(stack, Pool(stack, topics, start_cli), console, random.Random(asked.seed), asked.per_second)
         try:

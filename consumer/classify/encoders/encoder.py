@@ -1,7 +1,7 @@
 """What a model must offer to classify: unit vectors of pictures and texts in one common space."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -19,11 +19,25 @@ class NotFinite(RuntimeError):
     """The encoder returned a vector with NaN or infinity: no confidence could be told from it."""
 
 
+class Images(NamedTuple):
+    """What an encoder makes of pictures.
+
+    Attributes:
+        vectors: of unit length, in the space of the texts' vectors: ``[n, d]``.
+        descriptors: of unit length, what tells pictures apart best where their vectors do not: ``[n, k]``. None: the
+            vectors do.
+    """
+
+    vectors: NDArray[np.float32]
+    descriptors: NDArray[np.float32] | None = None
+
+
 class Encoder(Protocol):
     """A zero-shot model with an image and a text tower, or something that behaves like one.
 
     Attributes:
-        name: which model and weights, as it stands in every label.
+        name: which model and weights, and what computes them, as it stands in every label.
+        identity: which model and weights: encoders of one identity share a space of vectors.
         image_logit_scale: inverse temperature of the softmax over places for pictures.
         text_logit_scale: the same for captions.
         default_threshold: confidence below which a post is not classified, unless set otherwise.
@@ -31,6 +45,7 @@ class Encoder(Protocol):
     """
 
     name: str
+    identity: str
     image_logit_scale: float
     text_logit_scale: float
     default_threshold: float
@@ -44,8 +59,8 @@ class Encoder(Protocol):
         """
         ...
 
-    def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
-        """Unit vectors of prepared pictures, ``[n, d]``. Raises what torch raises (out of memory …)."""
+    def encode_images(self, prepared: Sequence[torch.Tensor]) -> Images:
+        """Vectors of prepared pictures. Raises what torch raises (out of memory …)."""
         ...
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -24,7 +24,7 @@ from consumer.classify.compute import onednn
 from consumer.classify.compute.calibration import Calibration
 from consumer.classify.compute.device import LENGTHS, PART, SIZES, Device, on_cpu
 from consumer.classify.compute.engine import Engine, Precision, Tower
-from consumer.classify.encoders.encoder import in_chunks_by_length
+from consumer.classify.encoders.encoder import Images, in_chunks_by_length
 from consumer.classify.encoders.tokenizer import with_fast_words
 from consumer.classify.pictures.levels import middle_square
 from consumer.classify.places import TEMPLATES
@@ -78,7 +78,7 @@ class OpenClip:
     ) -> None:
         engines.check(engine, precision, device, compiled, calibration is not None)
         self._device = Device(device, "fp32" if engine == "openvino" else precision, compiled)
-        identity = f"open_clip/{model}/{_check(model, pretrained)}"
+        self.identity = identity = identity_of(model, pretrained)
         self._loaded, self._is_changed = (model, pretrained), False
         self.name = identity + engines.suffix(engine, precision, calibration.stamp if calibration else "")
         self._model, self._transform, self._own_tokenizer = _load(model, pretrained)
@@ -109,14 +109,13 @@ class OpenClip:
         return middle_square(levels, self._preprocessing.side, self._preprocessing.interpolation)
 
     @torch.inference_mode()
-    def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
-        """Unit vectors of pictures, ``[n, d]``."""
+    def encode_images(self, prepared: Sequence[torch.Tensor]) -> Images:
+        """Unit vectors of pictures, ``[n, d]``; they tell pictures apart as well."""
 
         def encode(batch: torch.Tensor) -> torch.Tensor:
             return _unit(self._image_tower, self._normalised(batch), self._device)
 
-        vectors: NDArray[np.float32] = on_cpu(self._device.in_parts(prepared, encode)).numpy()
-        return vectors
+        return Images(on_cpu(self._device.in_parts(prepared, encode)).numpy())
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -266,6 +265,15 @@ def _encode_short(tower: Any, tokens: torch.Tensor) -> torch.Tensor:
     if projection is None:
         return torch.as_tensor(states)
     return torch.as_tensor(projection(states) if isinstance(projection, torch.nn.Linear) else states @ projection)
+
+
+def identity_of(model: str, pretrained: str) -> str:
+    """The name of model and weights, of which nothing is loaded; of a checkpoint it has the hash.
+
+    Raises:
+        CommandError: there is no such model, or there are no such weights.
+    """
+    return f"open_clip/{model}/{_check(model, pretrained)}"
 
 
 def _check(model: str, pretrained: str) -> str:

@@ -15,11 +15,11 @@ from consumer.classify.pictures.decode import PictureError, PictureLimits
 from consumer.classify.pictures.pool import decoders
 from consumer.classify.places import Places
 from consumer.classify.survive import one_line
-from consumer.disk import put_in_place
 from consumer.evaluate.scores.ahead import Failure, Ready, batches
 from consumer.evaluate.scores.places205_vgg import OUTPUTS, PREPROCESSING, Preprocessing, build_vgg16, load_network
 from consumer.evaluate.scores.progress import progress
 from consumer.evaluate.scores.selection import SelectionSettings, choose, take
+from producer.base.disk import put_in_place
 from producer.base.errors import CommandError
 from producer.base.settings import load
 from producer.dataset.open import chosen_cities, open_dataset

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from consumer.classify.captions import readable
-from consumer.disk import locked, put_in_place, to_disk
 from consumer.evaluate.scores.ahead import Failure
 from consumer.evaluate.scores.folder import FAILED, FAILED_COLUMNS, INFO, VERSION, ScoreInfo, read_failed, read_info
 from consumer.evaluate.scores.parts import ScorePart, check_part, part_name, part_paths, read_post_ids, to_table
+from producer.base.disk import locked, put_in_place, to_disk
 from producer.base.errors import CommandError
 from producer.post import Post
 

@@ -7,7 +7,9 @@ from pydantic import ValidationError
 
 from consumer.classify.decision import Decision
 from consumer.classify.label import Label, Ranking
-from consumer.labeled_post import LabeledPost, SourceRecord
+from consumer.labeled_post import LabeledPost
+from consumer.origin import Origin
+from consumer.record import SourceRecord
 from producer.post import Post
 from tests.labels import golden, labeled
 
@@ -51,7 +53,10 @@ def test_the_golden_record_is_written_byte_for_byte() -> None:
     post = joined(label())
     assert post.to_value() == json.dumps(expected["value"], separators=(",", ":")).encode()
     (*_, (_, topic_id), (_, trace)) = expected["headers"]
-    headers = [[name, value.decode()] for name, value in post.headers("placestream", trace.encode(), topic_id)]
+    headers = [
+        [name, value.decode()]
+        for name, value in post.headers(Origin.of("placestream", post.source), trace.encode(), topic_id)
+    ]
     assert headers == expected["headers"]
     assert post.post_id == expected["key"]
 
@@ -64,7 +69,7 @@ def test_the_golden_record_is_read_and_written_back_unchanged() -> None:
 
 
 def test_without_a_trace_or_a_topic_id_no_header_says_it() -> None:
-    assert [name for name, _ in joined(label()).headers("g", None)] == [
+    assert [name for name, _ in joined(label()).headers(Origin("g", "posts", 3, 4711), None)] == [
         "content-type",
         "ce_specversion",
         "ce_id",
@@ -72,7 +77,6 @@ def test_without_a_trace_or_a_topic_id_no_header_says_it() -> None:
         "ce_type",
         "ce_time",
     ]
-    assert ("ce_source", b"/placestream/other") in joined(label()).headers("other", None)
 
 
 def test_a_post_just_below_the_threshold_is_not_classified_although_both_are_published_alike() -> None:

@@ -58,12 +58,12 @@ def test_outputs_follow_an_input_topic_that_is_there() -> None:
 def test_an_output_that_does_not_fit_is_said(labels: Topic, dead_letters: Topic, complaint: str) -> None:
     posts = Topic("posts", 6, 1, {"max.message.bytes": "1000"})
     with pytest.raises(CommandError, match=complaint):
-        check_outputs([posts, labels, dead_letters])
+        check_outputs(posts, dead_letters, [labels])
 
 
 def test_outputs_that_fit_are_fine() -> None:
     posts = Topic("posts", 6, 1, {"max.message.bytes": "1000"})
-    check_outputs([posts, Topic("labels", 9, 3), Topic("dead", 6, 1, {"max.message.bytes": "66536"})])
+    check_outputs(posts, Topic("dead", 6, 1, {"max.message.bytes": "66536"}), [Topic("labels", 9, 3)])
 
 
 def test_an_existing_topic_says_how_it_differs() -> None:

@@ -26,6 +26,7 @@ from consumer.count.zones import load_zones
 from consumer.health import Health
 from consumer.labeled_post import LabeledPost
 from consumer.metrics import CountMetrics
+from consumer.origin import Origin
 from deploy.local.stack import Stack
 from tests.conftest import Background, RunCli, StartCli, Topics, wait_until
 from tests.labels import labeled
@@ -52,7 +53,10 @@ def some_posts(number: int, first: int = 0) -> list[LabeledPost]:
 
 
 def records(posts: Iterable[LabeledPost]) -> list[tuple[bytes, bytes, list[tuple[str, Any]]]]:
-    return [(post.post_id.encode(), post.to_value(), post.headers("placestream", None)) for post in posts]
+    return [
+        (post.post_id.encode(), post.to_value(), post.headers(Origin.of("placestream", post.source), None))
+        for post in posts
+    ]
 
 
 def write_unreadable(stack: Stack, topic: str) -> None:

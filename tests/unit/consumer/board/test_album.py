@@ -10,7 +10,7 @@ from PIL import Image
 from consumer.board import album as module
 from consumer.board.album import FETCHED_AT_ONCE, Album, Picture
 from consumer.board.fetch import Gone
-from consumer.labeled_post import SourceRecord
+from consumer.record import SourceRecord
 from tests.unit.consumer.classify.photos import encoded
 
 NOISE = encoded(Image.effect_noise((100, 100), 90), "JPEG")

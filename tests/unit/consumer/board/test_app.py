@@ -22,7 +22,7 @@ from consumer.board.settings import BoardSettings
 from consumer.board.wall import Shown, Wall
 from consumer.count.counters import tally
 from consumer.count.snapshot import Counters
-from consumer.labeled_post import SourceRecord
+from consumer.record import SourceRecord
 from producer.base.settings import load
 from tests.labels import labeled, labeled_value
 

@@ -1,13 +1,12 @@
 """An encoder that cannot take some batches, and posts for it."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
 
 from consumer.classify.classifier import Classifier, Decoded
 from consumer.classify.decision import Decision
+from consumer.classify.encoders.encoder import Images
 from producer.post import Post
 from tests.light import PLACES, LightEncoder
 from tests.wire import picture
@@ -20,11 +19,11 @@ class Failing(LightEncoder):
         super().__init__()
         self.refuses, self.error = refuses, error
 
-    def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[Any]:
-        vectors = super().encode_images(prepared)
+    def encode_images(self, prepared: Sequence[torch.Tensor]) -> Images:
+        images = super().encode_images(prepared)
         if self.refuses(prepared):
             raise self.error
-        return vectors
+        return images
 
 
 OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB")

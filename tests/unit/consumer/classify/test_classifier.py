@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from consumer.classify.classifier import Classifier
 from consumer.classify.decision import Decision
-from consumer.classify.encoders.encoder import NotFinite
+from consumer.classify.encoders.encoder import Images, NotFinite
 from consumer.classify.label import Label, Ranking
 from consumer.classify.pictures.decode import NotAnImage, PictureLimits
 from producer.post import Post
@@ -140,12 +140,12 @@ def test_what_is_level_is_decided_alike_however_it_is_rounded(
 ) -> None:
     """Level are all three places, the picture's confidence and the gate, and the caption's help and the threshold."""
     made = classifier(light, gate=1 / 3, threshold=1 / 3)
-    cosines = made._cosines
+    cosines = made.head.cosines
 
     def rounded(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         return cosines(vectors) + error * np.arange(3)
 
-    monkeypatch.setattr(made, "_cosines", rounded)
+    monkeypatch.setattr(made.head, "cosines", rounded)
     label = made.classify([post("grey", "no colour")])[0]
     assert (label.place, label.decided_by) == ("red", "ensemble")
     assert [place for place, _ in label.top] == ["red", "green", "blue"]
@@ -217,8 +217,8 @@ def test_the_stages_are_observed(light: LightEncoder) -> None:
 
 def test_no_label_is_made_of_nan() -> None:
     class Broken(LightEncoder):
-        def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
-            return super().encode_images(prepared) * np.float32("nan")
+        def encode_images(self, prepared: Sequence[torch.Tensor]) -> Images:
+            return Images(super().encode_images(prepared).vectors * np.float32("nan"))
 
     with pytest.raises(NotFinite):
         classifier(Broken()).classify([post("red")])

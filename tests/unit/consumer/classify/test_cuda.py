@@ -29,8 +29,8 @@ def test_vectors_are_the_cpus(vit_b_32: OpenClip, precision: Precision, least: f
         pytest.skip("compiling takes minutes: fp32 and fp16 are enough")
     gpu = OpenClip("ViT-B-32", "random", "cuda", precision=precision, compiled=compiled)
     prepared = [gpu.prepare(levels(np.array(photo(320, 240, seed=seed)))) for seed in range(3)] * 90
-    alone = vit_b_32.encode_images(prepared[:3])
-    images = gpu.encode_images(prepared).reshape(90, 3, -1)
+    alone = vit_b_32.encode_images(prepared[:3]).vectors
+    images = gpu.encode_images(prepared).vectors.reshape(90, 3, -1)
     assert (images * alone).sum(axis=2).min() > least
     assert (gpu.encode_texts(CAPTIONS) * vit_b_32.encode_texts(CAPTIONS)).sum(axis=1).min() > least
     assert images.dtype == np.float32

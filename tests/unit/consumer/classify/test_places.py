@@ -54,9 +54,9 @@ def test_a_place_without_description_goes_without_the_prompts_that_need_one() ->
     assert Place("bar", "a bar").prompts(("{description}",)) == ["a bar"]
 
 
-def test_label_vectors_are_unit_means_of_the_prompts(light: LightEncoder) -> None:
+def test_vectors_are_unit_means_of_the_prompts(light: LightEncoder) -> None:
     places = Places("two", (Place("warm", "red", "green"), Place("cold", "blue")))
-    vectors = places.label_vectors(light, ("{wording}", "{description}"))
+    vectors = places.vectors(light, ("{wording}", "{description}"))
     assert vectors.shape == (2, 3)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1)
     assert np.allclose(vectors[0], [0.5**0.5, 0.5**0.5, 0], atol=2e-3)
@@ -68,7 +68,7 @@ def test_places_of_one_wording_have_one_vector_however_their_row_is_rounded(ligh
     noise = np.linspace(0, 1e-6, 9, dtype=np.float32)[:, None]
     light.encode_prompts = lambda prompts: encode(prompts) + noise[: len(prompts)]  # type: ignore[method-assign]
     places = Places("set", (Place("one", "red", "blue"), Place("other", "green"), Place("again", "red", "blue")))
-    vectors = places.label_vectors(light, ("{wording}", "{wording}, {description}"))
+    vectors = places.vectors(light, ("{wording}", "{wording}, {description}"))
     assert vectors[0].tolist() == vectors[2].tolist() != vectors[1].tolist()
 
 

@@ -1,12 +1,11 @@
 import weakref
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from consumer.classify.classifier import Classifier, Decoded
+from consumer.classify.encoders.encoder import Images
 from consumer.classify.survive import BrokenModel, survive
 from tests.light import LightEncoder
 from tests.unit.consumer.classify.failing import OUT_OF_MEMORY, Failing, classifier, decoded, is_green
@@ -34,7 +33,7 @@ def test_what_did_not_fit_is_freed_before_its_halves_are_tried() -> None:
         held: weakref.ref[torch.Tensor] | None = None
         was_free: list[bool] = []
 
-        def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[Any]:
+        def encode_images(self, prepared: Sequence[torch.Tensor]) -> Images:
             if self.held is not None:
                 self.was_free.append(self.held() is None)
             activations = torch.zeros(1)
@@ -103,8 +102,8 @@ def test_a_device_without_memory_is_not_lost(said: str) -> None:
 
 def test_an_encoder_that_returns_another_number_of_vectors_is_a_broken_model() -> None:
     class Short(LightEncoder):
-        def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[Any]:
-            return super().encode_images(prepared)[:-1]
+        def encode_images(self, prepared: Sequence[torch.Tensor]) -> Images:
+            return Images(super().encode_images(prepared).vectors[:-1])
 
     model = classifier(Short())
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from consumer.classify.classifier import Classifier
 from consumer.classify.decision import Decision
+from consumer.classify.encoders.encoder import Images
 from consumer.evaluate.scores.score import ScoreSettings, main
 from tests.light import COLOURS, PLACES, LightEncoder
 
@@ -29,7 +29,7 @@ class StuckEncoder(LightEncoder):
         super().__init__()
         self._batches = 0
 
-    def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+    def encode_images(self, prepared: Sequence[torch.Tensor]) -> Images:
         self._batches += 1
         if self._batches > 5:
             threading.Event().wait()

@@ -1,16 +1,15 @@
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
 from kafka import ConsumerGroupMetadata
-from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from consumer.classify.classifier import Classifier, Decoded
 from consumer.classify.decision import Decision
+from consumer.classify.encoders.encoder import Images
 from consumer.classify.label import Label
 from consumer.classify.survive import BrokenModel
 from consumer.dead_letter import DeadLetter
@@ -105,7 +104,7 @@ def test_a_batch_of_bad_records_only_never_reaches_the_encoder(metrics: LabelMet
 
 def test_a_model_thread_that_dies_is_a_broken_model_whatever_code_it_ends_with(metrics: LabelMetrics) -> None:
     class Dying(LightEncoder):
-        def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[Any]:
+        def encode_images(self, prepared: Sequence[torch.Tensor]) -> Images:
             raise SystemExit(0)
 
     inference = Inference(classifier(Dying()), 1, metrics)

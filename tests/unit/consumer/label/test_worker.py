@@ -3,11 +3,10 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from kafka import ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition
@@ -18,12 +17,13 @@ from kafka.errors import (
     NotEnoughReplicasError,
     ProducerFencedError,
 )
-from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from consumer.classify.classifier import Classifier
 from consumer.classify.decision import Decision
+from consumer.classify.encoders.encoder import Images
 from consumer.dead_letter import DeadLetter
+from consumer.encoded_post import EncodedPost
 from consumer.health import Health
 from consumer.label.batch import Batch, Working
 from consumer.label.encode import Inference
@@ -120,9 +120,13 @@ class FailingSink(Sink):
         self.sizes: list[int] = []  # of the batches, the refused ones too
 
     def outgoing(
-        self, batch: Batch, outcomes: Sequence[Outcome], is_too_slow: Callable[[Any], bool]
+        self,
+        batch: Batch,
+        outcomes: Sequence[Outcome],
+        is_too_slow: Callable[[Any], bool],
+        encoded: Mapping[int, EncodedPost],
     ) -> tuple[list[Outgoing], list[Outcome]]:
-        records, final = super().outgoing(batch, outcomes, is_too_slow)
+        records, final = super().outgoing(batch, outcomes, is_too_slow, encoded)
         self.outcomes += final
         return records, final
 
@@ -389,7 +393,7 @@ def test_the_breaker_judges_before_anything_of_the_batch_is_published(monkeypatc
     line = Line(4, breaker_consecutive=3)
     encode = line.encoder.encode_images
 
-    def encode_no_red(prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+    def encode_no_red(prepared: Sequence[torch.Tensor]) -> Images:
         if any(picture[0].float().mean() > 200 for picture in prepared):
             raise RuntimeError("no red")
         return encode(prepared)

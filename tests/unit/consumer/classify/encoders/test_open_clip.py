@@ -33,8 +33,8 @@ def test_pictures_are_encoded_as_open_clip_does(vit_b_32: OpenClip) -> None:
         batch = torch.stack([transform(picture) for picture in pictures])
         own = vit_b_32.as_published()._model.encode_image(batch, normalize=True).numpy()
     prepared = [vit_b_32.prepare(levels(np.array(picture))) for picture in pictures]
-    together = vit_b_32.encode_images(prepared)
-    alone = np.concatenate([vit_b_32.encode_images([one]) for one in prepared])
+    together = vit_b_32.encode_images(prepared).vectors
+    alone = np.concatenate([vit_b_32.encode_images([one]).vectors for one in prepared])
     for ours in (together, alone):
         assert ours.dtype == np.float32
         assert np.abs(ours - own).max() < 1e-3
@@ -52,8 +52,8 @@ def test_as_published_is_open_clips_own_code(vit_b_32: OpenClip) -> None:
         torch.manual_seed(0)  # as the encoder's weights
         network = open_clip.create_model("ViT-B-32", pretrained=None).eval()
         own = network.encode_image(prepared.unsqueeze(0), normalize=True).numpy()
-    assert np.abs(published.encode_images([prepared]) - own).max() < 1e-6
-    assert cosines(vit_b_32.encode_images([ours]), own).min() > 0.9999
+    assert np.abs(published.encode_images([prepared]).vectors - own).max() < 1e-6
+    assert cosines(vit_b_32.encode_images([ours]).vectors, own).min() > 0.9999
     seen: list[int] = []
     hooks = [
         encoder._model.transformer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))

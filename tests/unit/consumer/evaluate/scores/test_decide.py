@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from consumer.classify.classifier import Classifier
 from consumer.classify.decision import Decision
-from consumer.classify.places import Place, Places
+from consumer.classify.head import Head
 from consumer.evaluate.scores.decide import (
     ENSEMBLES,
     Ensemble,
@@ -18,7 +17,6 @@ from consumer.evaluate.scores.decide import (
 )
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
-from tests.light import LightEncoder
 from tests.unit.consumer.evaluate.made_up import made_up
 
 CATEGORIES = tuple(f"place_{number}" for number in range(12))
@@ -49,17 +47,16 @@ def test_probabilities_are_the_softmax_of_the_scaled_cosines(part: ScorePart) ->
 
 @pytest.mark.parametrize("ensemble", [e for e in ENSEMBLES if e.kind != "only-text"], ids=lambda e: str(e.name))
 def test_it_decides_as_the_classifier_does(ensemble: Ensemble, part: ScorePart) -> None:
-    """Against the very method that `label` decides by."""
+    """Against the very head that `label` decides by."""
     assert ensemble.kind != "only-text"
     decision = Decision(ensemble=ensemble.kind, weights=ensemble.weights, gate=ensemble.gate, threshold=0.3)
-    places = Places("made up", tuple(Place(category, "red") for category in CATEGORIES))
-    classifier = Classifier(LightEncoder(), places, decision)
+    head = Head(CATEGORIES, np.eye(len(CATEGORIES), dtype=np.float32), 1, 1, decision)
     images, texts = image_probabilities(part, INFO), text_probabilities(part, INFO)
 
     decided = decide(ensemble, part, INFO)
 
     asked = part.has_text & ~decision.needs_no_caption(images.max(axis=1))
-    labels = classifier._decide(images, texts[asked], np.flatnonzero(asked), [None] * len(images))
+    labels = head.labels(images, np.flatnonzero(asked), texts[asked])
     assert 0 < decided.by_image.sum() <= 400
     assert [CATEGORIES[index] for index in decided.label] == [label.top[0][0] for label in labels]
     assert decided.confidence.tolist() == [label.confidence for label in labels]

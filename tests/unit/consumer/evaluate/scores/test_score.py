@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pyarrow import parquet
 
+from consumer.classify.encoders.encoder import Images
 from consumer.evaluate.scores.decide import ENSEMBLES, decide
 from consumer.evaluate.scores.folder import Scores, read_failed
 from consumer.evaluate.scores.parts import STAMPED, ScorePart
@@ -205,7 +206,7 @@ class Fragile(LightEncoder):
         super().__init__()
         self.error = error
 
-    def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+    def encode_images(self, prepared: Sequence[torch.Tensor]) -> Images:
         if self.exhausted or any(picture.float().mean((1, 2)).argmax() == 1 for picture in prepared):
             raise self.error
         return super().encode_images(prepared)
@@ -250,7 +251,7 @@ def test_every_part_says_what_it_is_of_and_a_stranger_is_not_gone_on_with(scored
 
 def test_no_two_processes_write_one_folder(dataset: Path, tmp_path: Path) -> None:
     class Nosy(LightEncoder):
-        def encode_images(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        def encode_images(self, prepared: Sequence[torch.Tensor]) -> Images:
             with pytest.raises(CommandError, match="another evaluate score writes to"):
                 score(dataset, "-o", tmp_path / "scores")
             return super().encode_images(prepared)

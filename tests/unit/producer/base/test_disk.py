@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.disk import locked, to_disk
+from producer.base.disk import locked, to_disk
 from producer.base.errors import CommandError
 
 
