@@ -8,7 +8,7 @@ from producer.base import command
 COMMANDS = {
     "replay": ("producer.replay:main", "send a dataset's posts to the input topic"),
     "sample": ("producer.sample:main", "write a small dataset out of photographs inside Python packages"),
-    "topics": ("producer.topics:main", "create the three topics (safe to repeat)"),
+    "topics": ("producer.topics:main", "create the topics (safe to repeat)"),
 }
 
 

@@ -57,7 +57,6 @@ class Classifier:
         top: places named in each ranking.
         observe: told the seconds that each batch spends in the stages ``image`` and ``text``.
         decode_jpeg: decodes usual JPEGs in Pillow's place; see `levels.plain_jpeg`.
-        encode_captions: which.
         place_vectors: of the label set with these templates, ``[p, d]``; None: its prompts are encoded here.
 
     Attributes:
@@ -78,7 +77,6 @@ class Classifier:
         top: int = 5,
         observe: Callable[[str, float], None] = unobserved,
         decode_jpeg: Callable[[bytes], torch.Tensor] | None = None,
-        encode_captions: EncodeCaptions = "needed",
         place_vectors: NDArray[np.float32] | None = None,
     ) -> None:
         templates = templates or encoder.default_templates
@@ -95,7 +93,7 @@ class Classifier:
         self._limits = limits
         self._observe = observe
         self._decode_jpeg = decode_jpeg
-        self._encode_captions = encode_captions
+        self._encode_captions: EncodeCaptions = "needed"
 
     @property
     def decision(self) -> Decision:
@@ -107,6 +105,12 @@ class Classifier:
         other = copy.copy(self)
         other.head = copy.copy(self.head)
         other.head.decision = decision
+        return other
+
+    def with_captions(self, encode: EncodeCaptions) -> Self:
+        """The same labels, encoding these captions."""
+        other = copy.copy(self)
+        other._encode_captions = encode
         return other
 
     def as_published(self) -> Self:

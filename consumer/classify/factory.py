@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from consumer.classify.classifier import Classifier, EncodeCaptions, unobserved
+from consumer.classify.classifier import Classifier, unobserved
 from consumer.classify.compute import calibration, nvjpeg
 from consumer.classify.compute.engine import Engine
 from consumer.classify.compute.quota import cpu_quota
@@ -22,7 +22,6 @@ def build_classifier(
     settings: ClassifySettings,
     observe: Callable[[str, float], None] = unobserved,
     top: int = 5,
-    encode_captions: EncodeCaptions = "needed",
 ) -> Classifier:
     """Load the model, and encode the places unless their vectors are on disk; takes seconds.
 
@@ -30,7 +29,6 @@ def build_classifier(
         settings: as given by flags and environment.
         observe: told the seconds that each batch spends in the stages ``image`` and ``text``.
         top: places named in each ranking.
-        encode_captions: which.
 
     Raises:
         CommandError: one line that says what is missing and what to do. There is no silent fall-back.
@@ -48,9 +46,7 @@ def build_classifier(
     decision = Decision(ensemble=settings.ensemble, weights=settings.weights, gate=settings.gate, threshold=threshold)
     templates = TEMPLATES[settings.templates] if settings.templates else encoder.default_templates
     vectors = place_vectors(encoder.identity, places, templates, lambda: encoder)
-    return Classifier(
-        encoder, places, decision, settings.limits(), templates, top, observe, decode_jpeg, encode_captions, vectors
-    )
+    return Classifier(encoder, places, decision, settings.limits(), templates, top, observe, decode_jpeg, vectors)
 
 
 def fit_threads(device: str) -> None:

@@ -49,11 +49,8 @@ def main(argv: list[str]) -> int:
     pool = decoders(settings.limits())
     pool.on_cut = metrics.cut_pictures.inc
     pool.start(settings.decode_threads)  # while the model loads
-    classifier = build_classifier(
-        settings,
-        lambda stage, seconds: metrics.stage_seconds.labels(stage).observe(seconds),
-        encode_captions=settings.encode_captions,
-    )
+    classifier = build_classifier(settings, lambda stage, seconds: metrics.stage_seconds.labels(stage).observe(seconds))
+    classifier = classifier.with_captions(settings.encode_captions)
     metrics.build_info.labels(__version__, classifier.encoder_name).set(1)
     metrics.places_info.labels(classifier.places_stamp).set(1)
     event(log, logging.INFO, "model loaded", encoder=classifier.encoder_name, places=classifier.places_stamp)

@@ -15,6 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from consumer.dead_letter import ATTEMPTS, LEFT_OUT, PREFIX, REASON, REASONS, SOURCE, STAGES
+from consumer.encoded_post import EncodedPost
 from consumer.labeled_post import LabeledPost
 from consumer.origin import SOURCE_TOPIC_ID
 from deploy.contracts.compatibility import Change, changes
@@ -101,6 +102,7 @@ class Contract:
 
 CONTRACTS = (
     Contract("labeled-post", "1.0", "Labelled post", LabeledPost, others_read=True),
+    Contract("post-vectors", "1.0", "Encoded post", EncodedPost, others_read=True),
     Contract("post", "1.0", "Post, JSON form", _JsonPost, others_read=False),
     Contract("dead-letter-headers", "2.0", "Headers of a dead letter", DeadLetterHeaders, others_read=True),
 )

@@ -93,7 +93,7 @@ class KafkaSettings(Settings):
 
 
 class TopicSettings(KafkaSettings):
-    """The names of the three topics."""
+    """The names of the topics that every group has."""
 
     input_topic: str = Field("posts", min_length=1, description="topic of the posts")
     output_topic: str = Field("labeled-posts", min_length=1, description="topic of the labelled posts")
@@ -109,7 +109,7 @@ class TopicSettings(KafkaSettings):
 
 
 class VectorsTopicSettings(TopicSettings):
-    """With the topic of the vectors, where there is one."""
+    """With that of the vectors, where there is one."""
 
     vectors_topic: str | None = Field(None, min_length=1, description="topic of the posts' vectors (default: none)")
 

@@ -92,6 +92,7 @@ def fresh_names() -> dict[str, str]:
         "INPUT_TOPIC": f"{unique}-posts",
         "OUTPUT_TOPIC": f"{unique}-labeled",
         "DEAD_LETTER_TOPIC": f"{unique}-dlt",
+        "VECTORS_TOPIC": f"{unique}-vectors",
         "GROUP_ID": f"{unique}-group",
     }
 

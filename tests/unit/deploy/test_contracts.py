@@ -26,7 +26,9 @@ from tests.labels import golden, labeled, labeled_value
 from tests.tools import require
 
 BY_NAME = {contract.name: contract for contract in CONTRACTS}
-LABELED, POST, HEADERS = (BY_NAME[name] for name in ("labeled-post", "post", "dead-letter-headers"))
+LABELED, ENCODED, POST, HEADERS = (
+    BY_NAME[name] for name in ("labeled-post", "post-vectors", "post", "dead-letter-headers")
+)
 ASYNCAPI = yaml.safe_load((FOLDER / "asyncapi.yml").read_text("utf-8"))
 SPECS = "@asyncapi/specs@6.11.1"
 
@@ -63,11 +65,12 @@ def test_a_schema_is_of_2020_12_and_names_its_version(contract: Contract) -> Non
     assert schema.get("additionalProperties") is None, "fields are only ever added"
 
 
-def test_the_golden_labelled_post_is_one_and_has_every_field() -> None:
-    value = golden("labeled_post")["value"]
+@pytest.mark.parametrize(("contract", "record"), [(LABELED, "labeled_post"), (ENCODED, "encoded_post")])
+def test_the_golden_output_is_one_and_has_every_field(contract: Contract, record: str) -> None:
+    value = golden(record)["value"]
 
-    assert is_valid(LABELED, value)
-    assert set(value) == set(committed(LABELED)["properties"]) == set(committed(LABELED)["required"])
+    assert is_valid(contract, value)
+    assert set(value) == set(committed(contract)["properties"]) == set(committed(contract)["required"])
 
 
 @pytest.mark.parametrize(
@@ -270,12 +273,18 @@ def test_asyncapi_refers_to_what_is_there() -> None:
             found = found[part]
 
 
-def test_asyncapi_has_the_three_topics_and_the_golden_headers() -> None:
+def test_asyncapi_has_the_topics_and_the_golden_headers() -> None:
     names = {TopicSettings.model_fields[f"{which}_topic"].default for which in ("input", "output", "dead_letter")}
+    names.add("post-vectors")
     messages = ASYNCAPI["components"]["messages"]
 
     assert set(ASYNCAPI["channels"]) == names
-    for message, record in (("labeledPost", "labeled_post"), ("postBinary", "post_binary"), ("postJson", "post_json")):
+    for message, record in (
+        ("labeledPost", "labeled_post"),
+        ("encodedPost", "encoded_post"),
+        ("postBinary", "post_binary"),
+        ("postJson", "post_json"),
+    ):
         schema, headers = messages[message]["headers"], dict(golden(record)["headers"])
         assert set(headers) <= set(schema["properties"])
         assert set(schema.get("required", ())) <= set(headers)

@@ -25,6 +25,13 @@ def test_the_topics_are_made_for_their_content() -> None:
     assert dead_letters.max_record_bytes == 16777216 + 65536
 
 
+def test_the_topic_of_the_vectors_is_kept_like_the_labels_and_only_made_where_it_is_wanted() -> None:
+    *_, labels, dead_letters, vectors = _wanted(settings("--vectors-topic", "post-vectors"), None)
+    assert (vectors.name, vectors.partitions, vectors.config) == ("post-vectors", labels.partitions, labels.config)
+    with pytest.raises(UsageError, match="OUTPUT_TOPIC, DEAD_LETTER_TOPIC and VECTORS_TOPIC must be different topics"):
+        settings("--vectors-topic", dead_letters.name)
+
+
 @pytest.mark.parametrize(("copies", "in_sync"), [(1, None), (2, None), (3, "2"), (5, "2")])
 def test_three_copies_need_two_in_sync(copies: int, in_sync: str | None) -> None:
     for topic in _wanted(settings("--replication-factor", str(copies)), None):

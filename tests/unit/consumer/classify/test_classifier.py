@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,31 @@ def assert_same(labels: Sequence[Label], others: Sequence[Label]) -> None:
 
 def post(colour: str, caption: str | None = None, post_id: str = "1") -> Post:
     return Post(post_id, "newyork", plain(colour), caption)
+
+
+def test_all_captions_are_encoded_where_that_is_asked_for_and_no_label_changes(light: LightEncoder) -> None:
+    posts = [post("red", "so blue, I love it"), post("grey", "so blue"), post("grey")]
+    usual = classifier(light).classify(posts)
+
+    labels = classifier(light).with_captions("all").classify(posts)
+
+    assert [replace(label, caption_use="none", vectors=None) for label in labels] == [
+        replace(label, caption_use="none", vectors=None) for label in usual
+    ]
+    texts = [[label.vectors.text is not None for label in each if label.vectors] for each in (usual, labels)]
+    assert texts == [[False, True, False], [True, True, False]]
+    assert [label.caption_use for label in labels] == ["encoded", "encoded", "none"]
+
+
+def test_a_label_carries_the_vectors_that_it_follows_from(light: LightEncoder) -> None:
+    made = classifier(light)
+    for label in made.classify([post("grey", "so blue"), post("red")]):
+        assert label.vectors is not None
+        (of_image,) = made.head.of_images(label.vectors.image[None])
+        assert of_image.max() == pytest.approx(label.image.confidence, abs=1e-9)
+        if label.text and label.vectors.text is not None:
+            (of_text,) = made.head.of_texts(label.vectors.text[None])
+            assert of_text.max() == pytest.approx(label.text.confidence, abs=1e-9)
 
 
 def test_a_sure_picture_decides_alone_and_its_caption_is_not_encoded(light: LightEncoder) -> None:

@@ -90,6 +90,16 @@ def test_folded_norms_change_nothing_but_rounding(conse: Conse) -> None:
     torch.testing.assert_close(logits, own, atol=1e-3, rtol=1e-3)
 
 
+def test_the_descriptor_tells_of_a_picture_what_its_classes_do_not(conse: Conse) -> None:
+    prepared = [conse.prepare(levels(np.array(photo(seed=seed)))) for seed in range(3)]
+    vectors, descriptors = conse.encode_images(prepared)
+    assert descriptors is not None
+    assert descriptors.shape == (3, 1280)
+    assert np.linalg.norm(descriptors, axis=1) == pytest.approx(1, abs=1e-5)
+    apart = ~np.eye(3, dtype=bool)
+    assert (descriptors @ descriptors.T)[apart].max() < (vectors @ vectors.T)[apart].max()
+
+
 def test_the_expected_class_is_what_the_picture_shows(conse: Conse) -> None:
     cup = conse.encode_images([conse.prepare(levels(decode(skimage("coffee.png").picture, PictureLimits())))]).vectors
     words = conse.encode_texts(["espresso", "volcano", "tabby cat"])
