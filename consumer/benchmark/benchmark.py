@@ -17,7 +17,7 @@ from consumer.benchmark import age, agreement, bare, limit, material, pipeline, 
 from consumer.benchmark.bare import batches
 from consumer.benchmark.null import NullClassifier
 from consumer.benchmark.pipeline import Stopwatch
-from consumer.benchmark.report import Figures
+from consumer.benchmark.report import NULL_VECTORS, VECTORS, Figures
 from consumer.benchmark.settings import BenchmarkSettings
 from consumer.benchmark.topics import fill, own_topics
 from consumer.classify.classifier import Classifier
@@ -122,6 +122,8 @@ class Bench:
         half = classifier.with_decision(replace(classifier.decision, ensemble="conditional", gate=gate))
         ways = {"authors' own": everything.as_published(), "bare": everything, "bare, half sure": half}
         pipelines = {"pipeline": everything, "pipeline, half sure": half}
+        if "vectors" in settings.parts:
+            pipelines[VECTORS] = everything
         if settings.engine != "torch":
             pipelines["pipeline, torch fp32"] = self._yardstick(everything, stopwatch)
         for number in range(settings.repeats):
@@ -131,7 +133,7 @@ class Bench:
                 self.figures.add(name, len(posts) / taken)
             for name, way in pipelines.items():
                 self.step(f"{name}, {number + 1} of {settings.repeats}")
-                with own_topics(settings) as worker:
+                with own_topics(settings, vectors=name == VECTORS) as worker:
                     fill(worker, posts, len(posts))
                     self.figures.add_run(name, pipeline.label(worker, way, stopwatch))
 
@@ -159,6 +161,12 @@ class Bench:
                 self.figures.add("consume and transact", number / limit.seconds(worker, *null.record(worker)))
                 self.step(f"pipeline without a model, {turn + 1} of {repeats}")
                 self.figures.add_run("pipeline without a model", pipeline.label(worker, null, Stopwatch()))
+            if "vectors" in self.settings.parts:
+                with own_topics(self.settings, vectors=True) as worker:
+                    self.step(f"filling a topic, {turn + 1} of {repeats}")
+                    fill(worker, self.posts, number)
+                    self.step(f"{NULL_VECTORS}, {turn + 1} of {repeats}")
+                    self.figures.add_run(NULL_VECTORS, pipeline.label(worker, null, Stopwatch()))
 
     def _age(self, classifier: Classifier, stopwatch: Stopwatch) -> None:
         settings, posts, facts = self.settings, self.posts, self.figures.facts

@@ -12,13 +12,19 @@ from rich.table import Table
 from consumer.benchmark.pipeline import Run
 from consumer.benchmark.settings import BenchmarkSettings
 
+VECTORS = "pipeline, vectors"
+NULL_VECTORS = "pipeline without a model, vectors"
+"""Pipelines that publish vectors as well."""
+
 GOALS = (
     ("pipeline", "bare", 0.95),
     ("pipeline, half sure", "bare, half sure", 0.95),
     ("pipeline", "authors' own", 1.25),
     ("pipeline, half sure", "authors' own", 1.5),
     ("pipeline", "pipeline, torch fp32", 2.0),
+    (VECTORS, "pipeline", 0.95),
     ("pipeline without a model", "consume and transact", 0.6),
+    (NULL_VECTORS, "pipeline without a model", 0.7),
 )
 """Throughput of the first over that of the second, and what it should be at least (2 cores, ViT-B-32, torch in fp32).
 
@@ -80,7 +86,13 @@ class Figures:
 def steps(settings: BenchmarkSettings) -> int:
     """How many things are measured one after the other."""
     yardstick = settings.engine != "torch"
-    each = {"model": 5 + yardstick, "null": 3, "scaling": len(settings.workers), "processes": len(settings.workers)}
+    vectors = "vectors" in settings.parts
+    each = {
+        "model": 5 + yardstick + vectors,
+        "null": 3 + 2 * vectors,
+        "scaling": len(settings.workers),
+        "processes": len(settings.workers),
+    }
     once = {"model": 1 + yardstick, "age": 3}
     return sum(settings.repeats * each.get(part, 0) + once.get(part, 0) for part in settings.parts)
 

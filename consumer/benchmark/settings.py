@@ -11,8 +11,8 @@ from consumer.classify.settings import ClassifySettings
 from consumer.label.settings import BatchSettings
 from producer.base.settings import KafkaSettings
 
-Part = Literal["model", "null", "age", "scaling", "processes"]
-PARTS: tuple[Part, ...] = ("model", "null", "age", "scaling")
+Part = Literal["model", "null", "vectors", "age", "scaling", "processes"]
+PARTS: tuple[Part, ...] = ("model", "null", "vectors", "age", "scaling")
 
 # pydantic's own deprecated method `json` has the name that users expect of the option
 warnings.filterwarnings("ignore", 'Field name "json" in "BenchmarkSettings" shadows')
@@ -30,7 +30,9 @@ class BenchmarkSettings(KafkaSettings, ClassifySettings, BatchSettings):
 
     pretrained: str = Field("random", min_length=1, description="weights (open_clip); speed does not depend on them")
     parts: Annotated[tuple[Part, ...], *Several] = Field(
-        PARTS, description="what is measured; also processes: several workers on one device"
+        PARTS,
+        description="what is measured; vectors: model and null also with a vectors topic; also processes: several "
+        "workers on one device",
     )
     posts: int = Field(600, ge=8, description="posts of a run with the model")
     null_posts: int = Field(20_000, ge=100, description="posts of a run without")

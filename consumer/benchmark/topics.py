@@ -19,14 +19,19 @@ AT_ONCE = 1_000
 
 
 @contextmanager
-def own_topics(settings: BenchmarkSettings) -> Iterator[LabelSettings]:
-    """Three topics and a group that nobody else uses, as the settings of a worker.
+def own_topics(settings: BenchmarkSettings, vectors: bool = False) -> Iterator[LabelSettings]:
+    """Topics and a group that nobody else uses, as the settings of a worker.
+
+    Args:
+        settings: of the benchmark.
+        vectors: whether there is a topic for them.
 
     Raises:
         CommandError: the broker cannot be reached, or refuses.
     """
     name = f"placestream-benchmark-{uuid.uuid4().hex[:8]}"
     names = {"input_topic": name, "output_topic": f"{name}-labeled", "dead_letter_topic": f"{name}-dlt"}
+    names |= {"vectors_topic": f"{name}-vectors"} if vectors else {}
     shared = settings.model_dump(exclude_unset=True)
     create_topics(CreateSettings.model_validate(shared | names | {"partitions": settings.partitions}))
     worker = LabelSettings.model_validate(

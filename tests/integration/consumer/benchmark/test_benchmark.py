@@ -10,7 +10,7 @@ from tests.conftest import PATIENCE, RunCli
 
 SMALL = ("--posts", "16", "--repeats", "1")
 EVERY_PART = (
-    *("--parts", "model,null,age,scaling,processes", "--model", "ViT-S-32-alt", "--null-posts", "200"),
+    *("--parts", "model,null,vectors,age,scaling,processes", "--model", "ViT-S-32-alt", "--null-posts", "200"),
     *("--process-posts", "16", "--batch-size", "8", "--partitions", "2", "--load-seconds", "2"),
 )
 """With a small model: four processes load it."""
@@ -31,14 +31,16 @@ def test_every_part_is_measured_and_no_topic_is_left(run_cli: RunCli, tmp_path: 
         "pipeline",
         "pipeline, half sure",
         "consume and transact",
+        "pipeline, vectors",
         "pipeline without a model",
+        "pipeline without a model, vectors",
         "1 worker without a model",
         "2 workers without a model",
         "1 worker with the model",
         "2 workers with the model",
     }
     assert all(value > 0 for values in figures["posts_per_second"].values() for value in values)
-    assert len(figures["ratios"]) == 7
+    assert len(figures["ratios"]) == 9
     assert figures["captions"]["pipeline"] == {"done": 16, "skipped": 0, "no_caption": 0}
     assert figures["captions"]["pipeline, half sure"]["skipped"] == 8
     assert figures["captions"]["2 workers with the model"]["done"] > 0

@@ -42,6 +42,7 @@ def test_no_percentile_is_beyond_the_oldest_post() -> None:
 
 def test_the_progress_bar_knows_how_many_steps_there_are() -> None:
     assert steps(BenchmarkSettings.model_validate({"parts": "null", "repeats": 2})) == 6
+    assert steps(BenchmarkSettings.model_validate({"parts": "null,vectors", "repeats": 2})) == 10
     assert (
         steps(BenchmarkSettings.model_validate({"parts": "scaling,age,processes", "repeats": 2, "workers": "1,2,4"}))
         == 15
