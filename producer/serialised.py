@@ -35,8 +35,8 @@ LONGEST_NAME = 20
 LONGEST_WRAPPED = 1000
 """Bytes of a key that is looked into."""
 
-MOST_EXACT = 2**53
-"""Up to here every program that takes numbers for floats still has them exact."""
+MOST_EXACT = 2**53 - 1
+"""Up to here programs that take numbers for floats tell all of them apart."""
 
 CONFLUENT = (
     "the value is of the Confluent serialiser, and its content is no JSON (Avro or Protobuf?); write JSON Schema or "
@@ -189,7 +189,7 @@ def id_of(value: object) -> str:
     if value < 0:
         raise Wrong("post_id is a negative number; write it as text")
     if value > MOST_EXACT:
-        raise Wrong("post_id is a number above 2^53, which many programs round; write it as text")
+        raise Wrong("post_id is a number of 2^53 or more, which many programs round; write it as text")
     return str(value)
 
 
@@ -202,17 +202,17 @@ def wrapped_id(key: bytes) -> tuple[str, str | None] | None:
         return None
     if key[:1] == b"\0" and key[5:6] in (b'"', b"{"):
         return "of the Confluent serialiser", _id_in_json(key[5:])
-    if len(key) in (4, 8) and key[0] < 32 and key[:1] not in b"\t\r\n":
-        return f"a number of {len(key)} bytes", str(int.from_bytes(key, "big"))
     if key.startswith(_BEGIN_MARKS):
         try:
             return "text with a byte order mark", text_of(key)
         except UnicodeDecodeError:
             return None
+    if len(key) in (4, 8) and not _is_printable(key):
+        return f"no text (a number of {len(key)} bytes?)", str(int.from_bytes(key, "big"))
     if len(key) > 1 and key[:1] == b'"' and key[-1:] == b'"':
         return "JSON text, in quotation marks", _id_in_json(key)
     if key[:1] == b"{" and key[-1:] == b"}":
-        return "a JSON object", _id_in_json(key)
+        return "Kafka Connect's envelope" if b'"payload"' in key else "a JSON object", _id_in_json(key)
     return None
 
 
@@ -312,6 +312,13 @@ def _id_in_json(text: bytes) -> str | None:
         return id_of(read)
     except ValueError:
         return None
+
+
+def _is_printable(data: bytes) -> bool:
+    try:
+        return data.decode().strip().isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 def _loose_base64(value: str) -> bytes:

@@ -210,16 +210,15 @@ def test_a_missing_city_is_named_with_what_is_there() -> None:
 
 
 NUMBER = (17).to_bytes(8, "big")
-LONG = (1480879485913200243).to_bytes(8, "big")
 WRAPPED = {
     b'"17"': "JSON text, in quotation marks",
     b"\xef\xbb\xbf17": "text with a byte order mark",
     "17".encode("utf-16"): "text with a byte order mark",
     b'\0\0\0\0\x07"17"': "of the Confluent serialiser",
-    b'{"schema":{"type":"string"},"payload":"17"}': "a JSON object",
-    b'{"schema":{"type":"int64"},"payload":17}': "a JSON object",
-    NUMBER: "a number of 8 bytes",
-    NUMBER[4:]: "a number of 4 bytes",
+    b'{"schema":{"type":"string"},"payload":"17"}': "Kafka Connect's envelope",
+    b'{"schema":{"type":"int64"},"payload":17}': "Kafka Connect's envelope",
+    NUMBER: "no text (a number of 8 bytes?)",
+    NUMBER[4:]: "no text (a number of 4 bytes?)",
 }
 
 
@@ -233,10 +232,19 @@ def test_a_key_that_a_serialiser_has_made_is_named_unless_the_json_form_says_the
         from_json(key=key, post_id="18")
 
 
-def test_a_long_id_of_8_bytes_is_a_number_whatever_its_bytes_are_as_text() -> None:
-    with pytest.raises(BadRecord, match="^the key is a number of 8 bytes; "):
-        binary(CITY, key=LONG)
-    assert from_json(key=LONG, post_id="1480879485913200243").post_id == "1480879485913200243"
+@pytest.mark.parametrize("post_id", [1480879485913200243, 0x2F01020304050607, 0x2F2F2F2FFF2F2F2F])
+def test_an_id_in_8_bytes_is_a_number_whatever_they_are_as_text(post_id: int) -> None:
+    key = post_id.to_bytes(8, "big")
+    with pytest.raises(BadRecord, match="^the key is no text .a number of 8 bytes.*; "):
+        binary(CITY, key=key)
+    assert from_json(key=key, post_id=str(post_id)).post_id == str(post_id)
+
+
+def test_a_key_that_is_an_object_is_named() -> None:
+    with pytest.raises(BadRecord, match="^the key is a JSON object; "):
+        binary(CITY, key=b'{"id": 17}')
+    with pytest.raises(BadRecord, match="^the key differs from post_id: "):
+        from_json(key=b'{"id": 17}')
 
 
 @pytest.mark.parametrize("key", ["17\n", " a b ", "1234567\n", "ab-1", '"', "7'6\"", "🌉", "12345678", "straße", "{1"])
@@ -309,10 +317,11 @@ def test_a_broken_binary_record_is_refused_precisely(
         ({"post_id": True}, "JSON form: post_id must be text"),
         ({"post_id": " "}, "JSON form: post_id is blank"),
         ({"post_id": -17}, "JSON form: post_id is a negative number; write it as text"),
+        ({"post_id": 2**53}, None),
         ({"post_id": 1.5e18}, "JSON form: post_id is a number with a fraction or an exponent; write it as text"),
         (
             {"post_id": 1480879485913200243},
-            "JSON form: post_id is a number above 2^53, which many programs round; write it as text",
+            "JSON form: post_id is a number of 2^53 or more, which many programs round; write it as text",
         ),
         ({"city": ...}, "JSON form: city is missing"),
         ({"city": ""}, "JSON form: city is blank"),
