@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from consumer.origin import SOURCE_TOPIC_ID, Origin
+from producer.base.errors import Wrong
 
 Headers = list[tuple[str, bytes]]
 
@@ -115,12 +116,14 @@ class DeadLetter:
         error: class name of the error.
         message: one line for a person.
         left_out: what of the record the dead letter does without.
+        kind: what is wrong, in words that all of its kind share; empty: the reason says it.
     """
 
     reason: str
     error: str
     message: str
     left_out: LeftOut | None = None
+    kind: str = ""
 
     @property
     def stage(self) -> str:
@@ -135,7 +138,8 @@ class DeadLetter:
     @classmethod
     def of(cls, reason: str, error: Exception) -> "DeadLetter":
         """The dead letter for `error`."""
-        return cls(reason, type(error).__name__, str(error) or type(error).__name__)
+        kind = error.kind if isinstance(error, Wrong) else ""
+        return cls(reason, type(error).__name__, str(error) or type(error).__name__, kind=kind)
 
     @classmethod
     def without(cls, left_out: LeftOut) -> "DeadLetter":

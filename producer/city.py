@@ -3,6 +3,9 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
+
+from producer.base.errors import Wrong
 
 MAX_CITY = 100
 """Longest name of a city, in characters."""
@@ -17,26 +20,27 @@ MOST_NAMED = 5
 """Cities of several spellings that a line names."""
 
 
+@lru_cache(1000)  # a stream has few cities, and each is normalised character by character
 def city_name(text: str) -> str:
     """The city as its name is written everywhere: in NFC, trimmed, with one blank between words. Case stays.
 
     Raises:
-        ValueError: it is blank, too long, or has control characters or halves of a surrogate pair.
+        Wrong: it is blank, too long, or has control characters or halves of a surrogate pair.
     """
-    too_long = f"city has {{}} characters; at most {MAX_CITY} are allowed"
+    too_long = f"city has more than {MAX_CITY} characters"
     if len(text) > 10 * MAX_CITY:  # to normalise a megabyte of accents takes minutes
-        raise ValueError(too_long.format(len(text)))
+        raise Wrong(too_long, str(len(text)))
     city = unicodedata.normalize("NFC", text.translate(INVISIBLE)).strip()
     if not city:
-        raise ValueError("city is blank")
+        raise Wrong("city is blank")
     categories = {unicodedata.category(character) for character in city}
     if "Cc" in categories:
-        raise ValueError("city has control characters")
+        raise Wrong("city has control characters")
     if "Cs" in categories:
-        raise ValueError("city is not valid Unicode text")
+        raise Wrong("city is not valid Unicode text")
     city = " ".join(city.split())
     if len(city) > MAX_CITY:
-        raise ValueError(too_long.format(len(city)))
+        raise Wrong(too_long, str(len(city)))
     return city
 
 

@@ -1,23 +1,47 @@
 """What a post is, and how it travels as a Kafka record: the contract of the input topic, in both of its forms."""
 
-import base64
-import binascii
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from producer.base.errors import Wrong
 from producer.city import city_name
+from producer.serialised import (
+    LONGEST_NAME,
+    fields_of,
+    id_of,
+    is_json,
+    is_key_of,
+    one_each,
+    picture_of,
+    text_of,
+    unquoted,
+    what_else,
+    wrapped_id,
+)
 
 Headers = Sequence[tuple[str, bytes]]
 
-MOST_PARTS = 100_000
-"""Most brackets and commas of a JSON form: 16 MB of ``[],`` would cost 2 GB and 8 s."""
+HEADERS = ("city", "caption", "content-type", "created-at")
+SPRING_TYPE = "contentType"
+"""Spring Cloud Stream's, which says application/json of whatever is sent."""
+FIELDS = ("post_id", "city", "caption", "created_at", "image")
+"""Of the JSON form."""
+
+NUMBER = re.compile(r"(\d{9,})(?:[.,](\d+))?")
+A_SECOND = {10: 1, 13: 10**3, 16: 10**6, 19: 10**9}
+"""By the digits of a number since 1970, how many units a second has: all of 2001 to 2286, and no two alike."""
+
+NO_TIME = "is no ISO 8601 time; write it as 2017-06-06T20:54:00Z"
+SHOWN = 40
+"""Characters of what a sender wrote that an error repeats."""
 
 
-class BadRecord(ValueError):
+class BadRecord(Wrong):
     """The record breaks the contract; the message says which part and how."""
 
 
@@ -54,31 +78,29 @@ class Post:
     def from_record(cls, key: bytes | None, value: bytes | None, headers: Headers | None) -> "Post":
         """Read a record in either form.
 
+        The value alone tells the form: a JSON object begins as no picture does, whatever the content type says.
+
         Raises:
             BadRecord: with one line that says precisely what is wrong.
         """
-        named = _decode_headers(headers or ())
-        if value is None:
-            raise BadRecord("the value is null; it must be the picture's bytes or the JSON form")
         if not value:
-            raise BadRecord("the value is empty; it must be the picture's bytes or the JSON form")
-        content_type = named.get("content-type")
-        if content_type is None:
-            is_json = value.startswith(b"{")
-        else:
-            is_json = content_type.split(";")[0].strip().lower() == "application/json"
-        return _from_json(key, value) if is_json else _from_binary(key, value, named)
+            missing = "null" if value is None else "empty"
+            raise BadRecord(f"the value is {missing}; it must be the picture's bytes or the JSON form")
+        try:
+            return _from_json(key, value) if is_json(value) else _from_binary(key, value, headers or ())
+        except Wrong as wrong:
+            raise BadRecord(wrong.kind, wrong.detail) from None
 
 
 def parse_time(text: str) -> datetime:
-    """An ISO 8601 instant; without an offset it is UTC.
+    """An ISO 8601 instant, without an offset in UTC; or a number of (milli-, micro-, nano-) seconds since 1970.
 
     Raises:
         ValueError: the text is no instant.
     """
     text = text.strip()
-    if text.isdigit() and len(text) != 8:  # Python reads a number of milliseconds as a day of the year 1701
-        raise ValueError("a number is no ISO 8601 time")
+    if number := NUMBER.fullmatch(text):  # Python reads a number of milliseconds as a day of the year 1701
+        return _since_1970(*number.groups("0"))
     moment = datetime.fromisoformat(text)
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -91,41 +113,56 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def check_parts(value: bytes) -> None:
-    """Make sure that JSON text is not made of millions of values, before a parser makes objects of them.
-
-    Raises:
-        BadRecord: it is.
-    """
-    parts = 0
-    for mark in b",[{":
-        at = value.find(mark)  # `bytes.count` takes thirty times as long where there are few
-        while at >= 0:
-            parts += 1
-            if parts > MOST_PARTS:
-                raise BadRecord(f"JSON form: more than {MOST_PARTS} brackets and commas")
-            at = value.find(mark, at + 1)
+def _since_1970(units: str, fraction: str) -> datetime:
+    if (a_second := A_SECOND.get(len(units))) is None:
+        raise ValueError("a number of no unit")
+    microseconds = (int(units) * 10**6 + int(fraction[:6].ljust(6, "0"))) // a_second
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
 
 
-def _from_binary(key: bytes | None, value: bytes, named: dict[str, str]) -> Post:
-    if key is None:
-        raise BadRecord("the key is missing; it must be the post_id")
+def _from_binary(key: bytes | None, value: bytes, headers: Headers) -> Post:
+    named = _read_headers(headers)
+    content_type = named.get("content-type", "")
+    if "json" in content_type.lower():
+        raise what_else(value, headers) or Wrong(
+            "the content type is JSON, and the value is no JSON object; for a picture's bytes leave it out",
+            f"it begins with {value[:8]!r}",
+        )
     if "city" not in named:
-        raise BadRecord("header city is missing")
-    try:
-        post_id = _not_blank(key.decode("utf-8"))
-        city = city_name(named["city"])
-    except UnicodeDecodeError:
-        raise BadRecord("the key is not UTF-8; it must be the post_id") from None
-    except ValueError as error:
-        raise BadRecord(str(error)) from None
-    created_at = None
-    if "created-at" in named:
-        try:
-            created_at = parse_time(named["created-at"])
-        except ValueError:
-            raise BadRecord(f"header created-at is not an ISO 8601 time: {named['created-at'][:40]!r}") from None
+        others = [name[:LONGEST_NAME] for name, _ in headers[:5] if name not in HEADERS]
+        there = f"there are {', '.join(map(repr, others))}" if others else None
+        raise what_else(value, headers) or Wrong("header city is missing", there)
+    post_id, city = _post_id(key), city_name(unquoted(named["city"]))
+    created_at = _time("header created-at", unquoted(named["created-at"])) if "created-at" in named else None
     return Post(post_id, city, value, _blank_is_none(named.get("caption")), created_at)
+
+
+def _post_id(key: bytes | None) -> str:
+    if key is None:
+        raise Wrong("the key is missing; it must be the post_id")
+    if wrapped := wrapped_id(key):
+        raise Wrong(f"the key is {wrapped[0]}; it must be the post_id as plain text", repr(key[:SHOWN]))
+    try:
+        return _not_blank(key.decode())
+    except UnicodeDecodeError:
+        raise Wrong("the key is not UTF-8; it must be the post_id as plain text", repr(key[:SHOWN])) from None
+
+
+def _read_headers(headers: Headers) -> dict[str, str]:
+    """The contract's headers; of a repeated name the last one wins."""
+    found: dict[str, bytes] = dict(headers)
+    found.pop(SPRING_TYPE, None)
+    return {name: _header(name, value) for name, value in one_each("header", found, HEADERS).items()}
+
+
+def _header(name: str, value: bytes | None) -> str:
+    if value is None:
+        raise Wrong(f"header {name} is null")
+    try:
+        # Only a caption may be imprecise: it is text to look at; the others are data.
+        return text_of(value, "replace" if name == "caption" else "strict")
+    except UnicodeDecodeError:
+        raise Wrong(f"header {name} is not UTF-8", repr(value[:SHOWN])) from None
 
 
 class _JsonPost(BaseModel):
@@ -133,40 +170,32 @@ class _JsonPost(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
-    post_id: Annotated[str, AfterValidator(lambda text: _not_blank(text))]
+    post_id: Annotated[str, BeforeValidator(id_of), AfterValidator(lambda text: _not_blank(text))]
     city: Annotated[str, AfterValidator(city_name)]
     caption: str | None = None
-    created_at: Annotated[datetime | None, BeforeValidator(lambda value: _parse_json_time(value))] = None
-    image: Annotated[bytes, BeforeValidator(lambda value: _decode_base64(value))] = Field(min_length=1)
+    created_at: Annotated[datetime | None, BeforeValidator(lambda value: _json_time(value))] = None
+    image: Annotated[bytes, BeforeValidator(picture_of)] = Field(min_length=1)
 
 
 def _from_json(key: bytes | None, value: bytes) -> Post:
-    check_parts(value)
+    fields = fields_of(value, FIELDS)
     try:
-        read = _JsonPost.model_validate_json(value)
+        read = _JsonPost.model_validate(fields)
     except ValidationError as error:
-        first: Any = error.errors()[0]
-        where = f"{first['loc'][0]}: " if first["loc"] else ""
-        raise BadRecord(f"JSON form: {where}{first['msg'].removeprefix('Value error, ')}"[:500]) from None
-    if key is not None and key != read.post_id.encode("utf-8", "surrogatepass"):
-        raise BadRecord(f"the key {key[:40]!r} differs from post_id {read.post_id[:40]!r}")
+        raise _named(error) from None
+    if key is not None and not is_key_of(key, read.post_id):
+        raise Wrong("the key differs from post_id", f"{key[:SHOWN]!r} and {read.post_id[:SHOWN]!r}")
     return Post(read.post_id, read.city, read.image, _blank_is_none(read.caption), read.created_at)
 
 
-def _decode_headers(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
-    """The headers by name; of a repeated name the last one wins."""
-    wanted = {name: value for name, value in headers if name in ("city", "caption", "content-type", "created-at")}
-    for name, value in wanted.items():
-        if value is None:
-            raise BadRecord(f"header {name} is null")
-    # Only a caption may be imprecise: it is text to look at; the others are data.
-    decoded = {"caption": wanted.pop("caption").decode("utf-8", "replace")} if "caption" in wanted else {}
-    for name, value in wanted.items():
-        try:
-            decoded[name] = value.decode("utf-8")
-        except UnicodeDecodeError:
-            raise BadRecord(f"header {name} is not UTF-8") from None
-    return decoded
+def _named(error: ValidationError) -> Wrong:
+    """The first of pydantic's errors, in our words."""
+    first: Any = error.errors(include_url=False)[0]
+    own, field = first.get("ctx", {}).get("error"), first["loc"][0]
+    if isinstance(own, Wrong):
+        return Wrong(f"JSON form: {own.kind}", own.detail)
+    said = {"missing": "is missing", "string_type": "must be text"}.get(first["type"], first["msg"])
+    return Wrong(f"JSON form: {field} {said}")
 
 
 def _blank_is_none(caption: str | None) -> str | None:
@@ -175,28 +204,23 @@ def _blank_is_none(caption: str | None) -> str | None:
 
 def _not_blank(post_id: str) -> str:
     if not post_id.strip():
-        raise ValueError("post_id is blank")
+        raise Wrong("post_id is blank")
     return post_id
 
 
-def _parse_json_time(value: object) -> datetime | None:
+def _json_time(value: object) -> datetime | None:
     if value is None:
         return None
-    if not isinstance(value, str):
-        raise ValueError("must be an ISO 8601 text")
+    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+        raise Wrong(f"created_at {NO_TIME}")
+    return _time("created_at", f"{value:f}" if isinstance(value, float) else str(value))
+
+
+def _time(where: str, text: str) -> datetime:
     try:
-        return parse_time(value)
+        return parse_time(text)
     except ValueError:
-        raise ValueError(f"not an ISO 8601 time: {value[:40]!r}") from None
-
-
-def _decode_base64(value: object) -> bytes:
-    if not isinstance(value, str):
-        raise ValueError("must be base64 text")
-    try:
-        return base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ValueError(f"not base64: {error}") from None
+        raise Wrong(f"{where} {NO_TIME}", repr(text[:SHOWN])) from None
 
 
 _SIGNATURES = (

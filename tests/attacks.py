@@ -1,10 +1,16 @@
 """What a stranger may send to hurt: each small to send and dear to read. Made here, so that none lies in the tree."""
 
+import base64
 import io
+import json
+import random
 import struct
 import zlib
+from typing import Any
 
 from PIL import Image
+
+from producer.post import HEADERS, Post
 
 EXIF = b"\xff\xe1\x00\x09Exif\x00\x00\x00"
 """The smallest segment that Pillow joins to the others."""
@@ -51,6 +57,43 @@ def tiff_of_many_tags(tags: int) -> bytes:
     rest = range(1_000, 1_000 + tags - len(of_picture))
     entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in (of_picture | dict.fromkeys(rest, 0)).items()]
     return b"II*\x00\x0c\x00\x00\x00" + bytes(4) + struct.pack("<H", tags) + b"".join(entries) + bytes(4)
+
+
+def json_forms(picture: bytes) -> list[bytes]:
+    """A post's JSON form as serialisers write it, and its picture as none should."""
+    base = {"post_id": "post", "city": "london", "caption": "a caption", "created_at": 1490754613}
+    images = (base64.b64encode(picture).decode(), "data:image/jpeg;base64,_-8", list(picture[:9]), picture.hex())
+    forms = [json.dumps(base | {"image": image}).encode() for image in images]
+    whole = forms[0].decode()
+    return [
+        *forms,
+        json.dumps({"schema": None, "payload": json.loads(whole)}).encode(),
+        json.dumps(whole).encode(),
+        b"\0\0\0\0\7" + forms[0],
+        b"\xef\xbb\xbf\r\n" + forms[0],
+        *(whole.encode(encoding) for encoding in ("utf-16", "utf-16-be", "utf-32")),
+        whole.replace("post_id", "postId").encode(),
+    ]
+
+
+def damaged(chance: random.Random, picture: bytes) -> tuple[bytes | None, bytes | None, list[tuple[str, Any]]]:
+    """A post's record in any form, with some bytes of its value, key or headers changed."""
+    key, value, headers = Post("post", "london", picture, "a caption").to_record()
+    if chance.random() < 0.5:
+        value = chance.choice(json_forms(picture))
+        headers = chance.choice(([], [("content-type", b"application/json")]))
+    changed = bytearray(value)
+    for _ in range(chance.choice((0, 1, 3, 20))):
+        changed[min(int(chance.expovariate(8 / len(changed))), len(changed) - 1)] = chance.randrange(256)
+    if chance.random() < 0.3:
+        headers = [(name, chance.randbytes(chance.randrange(1, 30))) for name, _ in headers]
+    if chance.random() < 0.1:
+        headers.append((chance.choice(HEADERS).title().replace("-", "_"), b'"a caption"'))
+    return (
+        key if chance.random() < 0.6 else chance.choice((None, b'"post"', chance.randbytes(8))),
+        bytes(changed),
+        headers,
+    )
 
 
 def _jpeg(side: int) -> bytes:

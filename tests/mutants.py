@@ -388,6 +388,16 @@ MUTANTS = (
         ),
         tests=["test_only_committed_labels_count_and_markers_are_no_lag"],
     ),
+    Mutant(
+        "key-of-a-serialiser",
+        "what came out is known by its id also where a serialiser has made the post's key",
+        Edit(
+            "consumer/label/published.py",
+            'return out.key is not None and is_key_of(post.key, out.key.decode("utf-8", "replace"))',
+            "return False",
+        ),
+        tests=["test_a_label_is_made_of_the_post_whose_key_a_serialiser_has_made_of_its_id"],
+    ),
 )
 
 

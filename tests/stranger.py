@@ -30,7 +30,6 @@ from rich.table import Table
 from consumer.dead_letter import REASON
 from deploy.local.process import free_ports
 from deploy.local.stack import Stack
-from producer.post import Post
 from producer.topics import CreateSettings, create_topics
 from tests import attacks
 from tests.batches import batch, bomb, produce, record
@@ -44,6 +43,7 @@ from tests.wire import picture, post, write
 TOPICS = Topics("posts", "labeled-posts", "posts-dlt", 1)
 CITY = [(b"city", b"london")]
 CITIES = 100_000
+KINDS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "BMP", "PPM")
 LAG, DEAD = "placestream_consumer_lag_records", "placestream_dead_letters_total"
 ALERTS = {"HarmfulRecord", "DeadLetterFlood", "DeadLetterRatio", "FirstDeadLetter", "CitiesCapped"}
 """Those that are to be sent, and may be: of posts that could have done harm, of a flood of dead ones, of the cities."""
@@ -183,27 +183,13 @@ class Range:
         assert len(self.labels) + len(self.dead) == number
 
 
-def damaged(chance: random.Random) -> tuple[bytes | None, bytes | None, list[tuple[str, Any]]]:
-    """A post's record with some bytes of its picture, key, headers or JSON form changed."""
-    kinds = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "BMP", "PPM")
-    key, value, headers = Post("post", "london", picture(kind=chance.choice(kinds), size=64), "a caption").to_record()
-    if chance.random() < 0.3:
-        value = b'{"post_id": "post", "city": "london", "caption": "a caption", "image": "aGVsbG8="}'
-        headers = [("content-type", b"application/json")]
-    changed = bytearray(value)
-    for _ in range(chance.choice((0, 1, 3, 20))):
-        changed[min(int(chance.expovariate(8 / len(changed))), len(changed) - 1)] = chance.randrange(256)
-    if chance.random() < 0.3:
-        headers = [(name, chance.randbytes(chance.randrange(1, 30))) for name, _ in headers]
-    return key if chance.random() < 0.8 else chance.randbytes(5), bytes(changed), headers
-
-
 def fuzz(target: Range, seconds: float, seed: int) -> int:
     """Send damaged posts for so long; how many. Each comes out once, whatever it is."""
     chance, sent, until = random.Random(seed), 0, time.monotonic() + seconds
     while time.monotonic() < until:
         out = len(target.labels) + len(target.dead)
-        write(target.stack, TOPICS.input, [damaged(chance) for _ in range(500)])
+        sent_now = [attacks.damaged(chance, picture(kind=chance.choice(KINDS), size=64)) for _ in range(500)]
+        write(target.stack, TOPICS.input, sent_now)
         target.wait(out + 500)
         sent += 500
     return sent

@@ -1,6 +1,5 @@
 """A dead letter as people look at it: what its headers say, without the value."""
 
-import json
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,7 +7,9 @@ from typing import Any
 
 from consumer.dead_letter import LEFT_OUT, PREFIX, REASON, SOURCE, attempts_of
 from consumer.origin import SOURCE_TOPIC_ID, Origin, parse_number
-from producer.post import check_parts
+from producer.base.errors import Wrong
+from producer.post import FIELDS
+from producer.serialised import fields_of, id_of, is_json
 
 MISSING = "–"
 CLIENT_ID = "placestream-dead-letters"
@@ -99,11 +100,9 @@ def printable(text: str) -> str:
 def _post_id(key: bytes | None, value: bytes | None) -> str | None:
     if key:
         return printable(key.decode("utf-8", "backslashreplace"))
-    if value and value.startswith(b"{"):
+    if value and is_json(value):
         try:
-            check_parts(value)
-            post_id = json.loads(value).get("post_id")
-        except (ValueError, RecursionError):
+            return printable(id_of(fields_of(value, FIELDS).get("post_id"))) or None
+        except Wrong:
             return None
-        return printable(post_id) if isinstance(post_id, str) and post_id else None
     return None

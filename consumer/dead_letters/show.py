@@ -19,6 +19,7 @@ from producer.base.logs import setup
 from producer.base.settings import load
 from producer.pictures import FORMATS
 from producer.post import format_time
+from producer.serialised import is_json
 
 LONGEST_HEADER = 2_000
 """Characters of a header's value that `show` prints."""
@@ -89,7 +90,7 @@ def kind_of(value: bytes | None) -> str:
     if not value:
         return "null" if value is None else "0 bytes"
     size = f"{len(value):,} bytes"
-    if value.startswith(b"{"):
+    if is_json(value):
         return f"{size}, JSON or text"
     try:
         check_structure(value)

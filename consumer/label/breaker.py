@@ -3,13 +3,17 @@
 It sees only posts that were labelled and those that died of what may be our fault: who sends junk ends no worker.
 """
 
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 
+from consumer.dead_letter import DeadLetter
 from producer.base.errors import CommandError
 
 WINDOW = 1000
 """Posts that the ratio is taken over, once that many are seen."""
+
+LONGEST_MESSAGE = 200
+"""Characters of a dead letter's message in the breaker's line."""
 
 
 class Breaker:
@@ -24,39 +28,49 @@ class Breaker:
         """
         self._consecutive = consecutive
         self._ratio = ratio
-        self._recent: deque[bool] = deque(maxlen=max(WINDOW, consecutive))
+        self._recent: deque[DeadLetter | None] = deque(maxlen=max(WINDOW, consecutive))
 
-    def judge(self, dead: Iterable[bool]) -> None:
+    def judge(self, outcomes: Iterable[DeadLetter | None]) -> None:
         """Judge a batch before it is published; it is remembered only by `remember`.
 
         Args:
-            dead: for each post of the batch in order, whether it is a dead letter.
+            outcomes: the dead letter of each post of the batch in order; None of one that lives.
 
         Raises:
             CommandError: too many; nothing of the batch may be published.
         """
         recent = deque(self._recent, maxlen=self._recent.maxlen)
         run = 0
-        for alive in (not is_dead for is_dead in reversed(recent)):
-            if alive:
+        for each in reversed(recent):
+            if each is None:
                 break
             run += 1
-        for is_dead in dead:
-            recent.append(is_dead)
-            run = run + 1 if is_dead else 0
+        for each in outcomes:
+            recent.append(each)
+            run = run + 1 if each else 0
             if run >= self._consecutive:
-                raise CommandError(
-                    f"{run} posts in a row failed for what may be our fault (BREAKER_CONSECUTIVE): stopped before "
-                    "publishing the last of them; look at the dead-letter topic, then start again"
-                )
-        window = list(recent)[-WINDOW:]
-        if len(window) == WINDOW and sum(window) > self._ratio * WINDOW:
-            raise CommandError(
-                f"{sum(window)} of the last {WINDOW} posts failed for what may be our fault (BREAKER_RATIO "
-                f"{self._ratio:g}): stopped before publishing the last of them; look at the dead-letter topic, then "
-                "start again"
-            )
+                dead = _dead(list(recent)[-run:])
+                raise CommandError(_line(f"{run} posts in a row", "BREAKER_CONSECUTIVE", dead))
+        dead = _dead(list(recent)[-WINDOW:])
+        if len(recent) >= WINDOW and len(dead) > self._ratio * WINDOW:
+            many = f"{len(dead)} of the last {WINDOW} posts"
+            raise CommandError(_line(many, f"BREAKER_RATIO {self._ratio:g}", dead))
 
-    def remember(self, dead: Iterable[bool]) -> None:
+    def remember(self, outcomes: Iterable[DeadLetter | None]) -> None:
         """Remember a batch that has been committed."""
-        self._recent.extend(dead)
+        self._recent.extend(outcomes)
+
+
+def _dead(outcomes: Iterable[DeadLetter | None]) -> list[DeadLetter]:
+    return [each for each in outcomes if each]
+
+
+def _line(many: str, setting: str, dead: Sequence[DeadLetter]) -> str:
+    """What ends the worker, and what its posts died of: each reason, how often, and the last one's message."""
+    last = {letter.reason: " ".join(letter.message.split())[:LONGEST_MESSAGE] for letter in dead}
+    numbers = Counter(letter.reason for letter in dead)
+    of = ", ".join(f"{number} {reason} ({last[reason]})" for reason, number in numbers.most_common())
+    return (
+        f"{many} failed for what may be our fault ({setting}), of {of}: stopped before publishing the last of them; "
+        "look at the dead-letter topic, then start again"
+    )

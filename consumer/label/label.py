@@ -71,6 +71,8 @@ def main(argv: list[str]) -> int:
             if not worker.is_busy:
                 raise
             failure = error
+    for (reason, kind), posts in worker.died.most_common():
+        event(log, logging.WARNING, "dead letters in all", reason=reason, posts=posts, why=kind or "different messages")
     event(log, logging.INFO, "ended", labeled=worker.labeled, dead=worker.dead)
     if failure:
         print(f"python -m consumer label: {failure}", file=sys.stderr)

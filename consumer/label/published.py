@@ -16,6 +16,7 @@ from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.offsets import ROUND_TRIP_MS, is_same_topic
 from consumer.label.settings import LabelSettings
 from consumer.origin import SOURCE_TOPIC_ID, Origin
+from producer.serialised import is_key_of
 
 LABELS_BACK = (2, 16, 256, 4096)
 """Offsets from the labels' end within which this group's last one is looked for, one after the other: a marker,
@@ -30,7 +31,7 @@ class Out:
 
     Attributes:
         offset: of its post in the input topic.
-        key: of the record; the same as the post's, or that of a dead letter that has its hash.
+        key: of the record: the post's, its id (where a serialiser has made its key), or the hash in a dead letter.
         timestamp: when it was sent, in ms since 1970.
         topic_id: of the topic that its post lies in; empty: it does not say.
     """
@@ -150,7 +151,9 @@ class Published:
         post = next((record for record in found if record.offset == out.offset), None)
         if post is None or (not (out.topic_id and topic_id) and post.timestamp > out.timestamp):
             return False
-        return post.key is None or short_key(post.key) == short_key(out.key)
+        if post.key is None or short_key(post.key) == short_key(out.key):
+            return True
+        return out.key is not None and is_key_of(post.key, out.key.decode("utf-8", "replace"))
 
     def _read(self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> Iterator[Any]:
         """The committed records between these offsets."""

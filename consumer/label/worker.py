@@ -7,7 +7,7 @@ Three kinds of threads: *main* (this loop; it alone touches consumer and produce
 import logging
 import threading
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -103,7 +103,7 @@ class Worker:
         self._watchdog = watchdog
         self._has_joined = False  # for the first time
         self.labeled = 0  # labelled posts committed
-        self.dead = 0  # dead letters committed
+        self.died: Counter[tuple[str, str]] = Counter()  # dead letters committed, by reason and kind
         self._pause = 0.0  # seconds before the next recovery
         self._in_flight: deque[InFlight] = deque()
         self._pace = Pace(settings)
@@ -117,6 +117,11 @@ class Worker:
     def is_busy(self) -> bool:
         """Whether the model is still busy with a batch, perhaps for good."""
         return self._inference.is_busy
+
+    @property
+    def dead(self) -> int:
+        """Dead letters committed."""
+        return self.died.total()
 
     def run(self) -> None:
         """The loop.
@@ -161,7 +166,9 @@ class Worker:
         started = time.monotonic()
         records, outcomes = self._sink.outgoing(batch, outcomes, self._pace.is_too_slow, encoded)
         failed = [
-            isinstance(each, DeadLetter) for each in outcomes if not isinstance(each, DeadLetter) or each.may_be_ours
+            each if isinstance(each, DeadLetter) else None
+            for each in outcomes
+            if not isinstance(each, DeadLetter) or each.may_be_ours
         ]
         self._breaker.judge(failed)
         self._source.check(batch)
@@ -268,19 +275,19 @@ class Worker:
         metrics.last_progress.set(now)
         metrics.transactions.labels("committed").inc()
         metrics.stage_seconds.labels("publish").observe(seconds)
-        died: defaultdict[str, list[tuple[Any, DeadLetter]]] = defaultdict(list)  # of each reason
+        died: defaultdict[tuple[str, str], list[tuple[Any, DeadLetter]]] = defaultdict(list)  # by reason and kind
         for record, outcome in zip(batch.records, outcomes, strict=True):
             metrics.end_to_end.observe(max(0.0, now - record.timestamp / 1000))
             if isinstance(outcome, DeadLetter):
                 metrics.posts.labels("dead").inc()
                 metrics.dead_letters.labels(outcome.stage, outcome.reason).inc()
-                died[outcome.reason].append((record, outcome))
+                died[outcome.reason, outcome.kind].append((record, outcome))
             else:
                 metrics.posts.labels("classified" if outcome.place else "not_classified").inc()
         self._source.record_commit(batch)
         dead = sum(map(len, died.values()))
         self.labeled += len(outcomes) - dead
-        self.dead += dead
+        self.died.update({kind: len(letters) for kind, letters in died.items()})
         self._live.show(self.labeled, self.dead, self._source.total_lag())
         offsets = ",".join(f"{tp.partition}@{after.offset}" for tp, after in sorted(batch.offsets.items()))
         event(
@@ -293,14 +300,14 @@ class Worker:
             offsets=offsets,
             seconds=f"{seconds:.3f}",
         )
-        for reason, letters in died.items():
+        for letters in died.values():
             record, first = letters[0]
             event(
                 log,
                 logging.WARNING,
                 "dead letter",
                 stage=first.stage,
-                reason=reason,
+                reason=first.reason,
                 posts=len(letters),
                 partition=record.partition,
                 offset=record.offset,

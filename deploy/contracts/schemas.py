@@ -22,6 +22,7 @@ from deploy.contracts.compatibility import Change, changes
 from producer.base.errors import CommandError
 from producer.city import MAX_CITY
 from producer.post import _JsonPost
+from producer.serialised import MOST_EXACT
 
 FOLDER = Path(__file__).parent
 Schema = dict[str, Any]
@@ -103,7 +104,7 @@ class Contract:
 CONTRACTS = (
     Contract("labeled-post", "1.0", "Labelled post", LabeledPost, others_read=True),
     Contract("post-vectors", "1.0", "Encoded post", EncodedPost, others_read=True),
-    Contract("post", "1.0", "Post, JSON form", _JsonPost, others_read=False),
+    Contract("post", "1.1", "Post, JSON form", _JsonPost, others_read=False),
     Contract("dead-letter-headers", "2.0", "Headers of a dead letter", DeadLetterHeaders, others_read=True),
 )
 
@@ -133,7 +134,15 @@ class _Generator(GenerateJsonSchema):
         for name, description in re.findall(r"^    (\w+): (.+)$", attributes, re.MULTILINE):
             generated["properties"][name]["description"] = description
         if schema["cls"] is _JsonPost:
-            generated["properties"]["post_id"] |= {"pattern": r"\S"}
+            generated["properties"]["post_id"] = {
+                "anyOf": [
+                    {"type": "string", "pattern": r"\S"},
+                    {"type": "integer", "minimum": 0, "maximum": MOST_EXACT},
+                ]
+            }
+            generated["properties"]["created_at"]["anyOf"].append(
+                {"type": "number", "minimum": 10**9, "description": "since 1970: of 10 digits seconds, 13 ms, 16 µs"}
+            )
             generated["properties"]["city"] |= {
                 "pattern": r"\S",
                 "maxLength": MAX_CITY,

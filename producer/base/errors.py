@@ -1,4 +1,4 @@
-"""The errors that end a command with one clear line, and the exit code that goes with each."""
+"""The errors that end a command with one clear line, and the exit code that goes with each; and that of a post."""
 
 
 class CommandError(Exception):
@@ -11,3 +11,17 @@ class UsageError(CommandError):
     """Wrong usage or settings, found before anything is connected. Exit code 2."""
 
     exit_code = 2
+
+
+class Wrong(ValueError):
+    """Something of a post that cannot be used.
+
+    Attributes:
+        kind: what is wrong, and the mend: words that all of its kind share.
+        detail: what tells this one from others of its kind; None: nothing.
+    """
+
+    def __init__(self, kind: str, detail: str | None = None) -> None:
+        super().__init__(kind if detail is None else f"{kind}: {detail}")
+        self.kind = kind
+        self.detail = detail

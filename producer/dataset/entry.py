@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from producer.base.errors import Wrong
 from producer.city import city_name
 from producer.dataset.notices import Notices
 from producer.dataset.text import GUESSED, decode, forms
@@ -25,18 +26,6 @@ class Refused(Exception):
         self.post_id = post_id
         self.reason = reason
         self.kind = kind or reason
-
-
-class Wrong(ValueError):
-    """Something of a post that cannot be used.
-
-    Attributes:
-        kind: what is wrong, and the mend: words that all of its kind share.
-    """
-
-    def __init__(self, kind: str, detail: str) -> None:
-        super().__init__(f"{kind}: {detail}")
-        self.kind = kind
 
 
 def refused(post_id: str | None, where: str, error: ValueError) -> Refused:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pyarrow
 
-from producer.base.errors import CommandError
+from producer.base.errors import CommandError, Wrong
 from producer.city import city_name, spelled_twice
 from producer.dataset import instagram
-from producer.dataset.entry import Entry, Refused, Wrong, refused
+from producer.dataset.entry import Entry, Refused, refused
 from producer.dataset.moment import moment
 from producer.dataset.notices import Notices
 from producer.dataset.table import Table

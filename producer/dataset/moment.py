@@ -1,17 +1,13 @@
-"""When a post was made, as tables have it: ISO 8601, as spreadsheets show it, or a number since 1970."""
+"""When a post was made, as tables have it: as records do, or as spreadsheets show it."""
 
 import math
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 
-from producer.dataset.entry import Wrong
+from producer.base.errors import Wrong
 from producer.post import parse_time
 
 FORM = "write it as 2017-06-06T20:54:00Z"
-
-NUMBER = re.compile(r"(\d{9,})(?:[.,](\d+))?")
-A_SECOND = {10: 1, 13: 10**3, 16: 10**6, 19: 10**9}
-"""By the digits of a number since 1970, how many units a second has: all of 2001 to 2286, and no two alike."""
 
 TIME = (
     r"(?:[T ,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?P<second>:\d{2}(?:\.\d+)?)?(?:\s*(?P<half>[ap])\.?m\.?)?)?"
@@ -35,18 +31,11 @@ def moment(value: object) -> datetime | None:
         value = f"{value:f}"
     text = value.isoformat() if isinstance(value, date) else str(value).strip()
     try:
-        return _since_1970(*number.groups("0")) if (number := NUMBER.fullmatch(text)) else _told(text)
+        return _told(text)
     except (ValueError, OverflowError) as error:
         if isinstance(error, Wrong):
             raise
         raise Wrong(f"created_at is no time that is understood; {FORM}", repr(text[:40])) from None
-
-
-def _since_1970(units: str, fraction: str) -> datetime:
-    if (a_second := A_SECOND.get(len(units))) is None:
-        raise ValueError("a number of no unit")
-    microseconds = (int(units) * 10**6 + int(fraction[:6].ljust(6, "0"))) // a_second
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
 
 
 def _told(text: str) -> datetime:

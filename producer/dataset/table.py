@@ -16,8 +16,7 @@ from typing import Any
 import pyarrow
 from pyarrow import parquet
 
-from producer.base.errors import CommandError
-from producer.dataset.entry import Wrong
+from producer.base.errors import CommandError, Wrong
 from producer.dataset.notices import Notices
 from producer.dataset.text import delimiter_of, lines
 

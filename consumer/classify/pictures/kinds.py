@@ -21,6 +21,9 @@ _BEGINNINGS = {
     "PostScript": rb"%!PS",
     "SVG or XML": rb"(\xef\xbb\xbf)?\s*(?i:<svg|<\?xml)",
     "a web page": rb"(\xef\xbb\xbf)?\s*(?i:<!doctype html|<html|<head)",
+    "a picture in base64": rb"/9j/|iVBORw0KGgo|R0lGOD|UklGR|(?i:data:image/)",
+    "a picture in hexadecimal": rb"(?i:(0x|\\x)?(ffd8ff|89504e47|47494638|52494646))",
+    "a URL (nothing is downloaded)": rb"(?i:https?://)",
     "a film": rb"....ftyp|\x1a\x45\xdf\xa3",
 }
 """What is read, and what else comes where pictures are expected -> how it begins. The first that fits."""

@@ -131,7 +131,35 @@ def test_a_worker_stops_at_the_breaker_unless_the_fault_is_the_sender_s(
     assert ended.returncode == int(is_ours), ended.stderr
     last = ended.stderr.strip().splitlines()[-1]
     assert ("20 posts in a row failed for what may be our fault" in last) == is_ours
+    assert ("of 20 encode_failed (" in last) == is_ours
     assert "Traceback" not in ended.stderr
+
+
+def test_what_serialisers_write_is_labelled_under_its_id_and_250_of_what_is_not_read_end_no_worker(
+    stack: Stack, topics: Topics, run_cli: RunCli
+) -> None:
+    framed, avro = b"\0\0\0\0\7" + json_post(), b"\0\0\0\0\7\x08json\x0clondon"
+    connect = json.dumps({"schema": {"type": "struct"}, "payload": json.loads(json_post())}).encode()
+    read = [
+        (b'"json"', framed, []),
+        (
+            None,
+            json.dumps(json.loads(json_post()), indent=1).encode("utf-16"),
+            [("contentType", b'"application/json"')],
+        ),
+        (b"json", connect, [("content-type", b"application/octet-stream")]),
+        (b"json", JPEG, [("City", b'"london"'), ("Created_At", b"1490754613")]),
+    ]
+    write(stack, topics.input, [*read, *[(b"avro", avro, [])] * 250])
+
+    written = label(run_cli, topics)
+
+    labels = [(record.key, json.loads(record.value)["city"]) for record in read_all(stack, topics.output)]
+    assert labels == [(b"json", "london")] * len(read)
+    assert len(read_all(stack, topics.dead_letter)) == 250
+    (line,) = (line for line in written.splitlines() if "dead letters in all" in line)
+    assert "posts=250" in line
+    assert "of the Confluent serialiser, and its content is no JSON (Avro or Protobuf?); write JSON Schema" in line
 
 
 def test_a_post_whose_label_does_not_fit_its_topic_is_a_dead_letter(

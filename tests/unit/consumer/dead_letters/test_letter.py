@@ -53,7 +53,10 @@ def test_a_record_of_another_program_is_a_letter_that_says_nothing() -> None:
     ("value", "expected"),
     [
         (json.dumps({"post_id": "from the value"}).encode(), "from the value"),
-        (b'{"post_id": 5}', None),
+        (b'{"post_id": 5}', "5"),
+        (b'{"post_id": 1480879485913200243}', None),
+        (b'\0\0\0\0\x07\n{"payload": {"postId": "17"}, "schema": null}', "17"),
+        (b"{}", None),
         (b"{broken", None),
         (b"{" * 100_000, None),
         (b'{"post_id": "17", "x": [' + b"[]," * 100_000 + b"0]}", None),

@@ -1,9 +1,14 @@
+from collections.abc import Sequence
+
 import pytest
 
+from consumer.dead_letter import DeadLetter
 from consumer.label.breaker import WINDOW, Breaker
 from producer.base.errors import CommandError
 
-DEAD, ALIVE = True, False
+DEAD = DeadLetter("decode_failed", "DecodeFailed", "it took more than 5 s")
+ALIVE = None
+Batch = Sequence[DeadLetter | None]
 IN_A_ROW = "posts in a row failed for what may be our fault .BREAKER_CONSECUTIVE."
 RATIO = r"501 of the last 1000 posts failed for what may be our fault .BREAKER_RATIO 0\.5."
 
@@ -13,7 +18,7 @@ def breaker() -> Breaker:
     return Breaker(consecutive=200, ratio=0.5)
 
 
-def publish(breaker: Breaker, *batches: list[bool]) -> None:
+def publish(breaker: Breaker, *batches: Batch) -> None:
     for batch in batches:
         breaker.judge(batch)
         breaker.remember(batch)
@@ -69,3 +74,15 @@ def test_a_row_may_be_longer_than_the_window() -> None:
     publish(breaker, *([[DEAD] * 100] * 14), [DEAD] * 99)
     with pytest.raises(CommandError, match="^1500 " + IN_A_ROW):
         breaker.judge([DEAD])
+
+
+def test_the_line_says_what_the_posts_died_of_and_how_often(breaker: Breaker) -> None:
+    other = DeadLetter("encode_failed", "RuntimeError", "out of\nmemory " + "x" * 500)
+    publish(breaker, [other] * 40, [ALIVE], [DEAD] * 100, [other] * 20)
+    with pytest.raises(CommandError) as ended:
+        breaker.judge([DEAD] * 80)
+    assert str(ended.value) == (
+        "200 posts in a row failed for what may be our fault (BREAKER_CONSECUTIVE), of 180 decode_failed (it took more "
+        f"than 5 s), 20 encode_failed (out of memory {'x' * 186}): stopped before publishing the last of them; look at "
+        "the dead-letter topic, then start again"
+    )

@@ -159,6 +159,18 @@ def test_a_dead_letter_is_made_of_the_post_with_its_key_or_with_the_hash_of_it(
     assert beyond(outputs) == (9 if is_made_of else 0)
 
 
+@pytest.mark.parametrize(
+    ("of_the_post", "is_made_of"), [(b'"7"', True), (b"\0\0\0\0\0\0\0\7", True), (b'"8"', False), (b'"7', False)]
+)
+def test_a_label_is_made_of_the_post_whose_key_a_serialiser_has_made_of_its_id(
+    log: Log, outputs: Published, of_the_post: bytes, is_made_of: bool
+) -> None:
+    log.key_of = lambda offset: of_the_post
+    log.put(label(0, of=7), end=2)
+
+    assert beyond(outputs) == (8 if is_made_of else 0)
+
+
 def test_it_is_looked_for_behind_what_others_wrote(log: Log, outputs: Published) -> None:
     log.put(label(0, of=7), *(label(offset, of=100, group="else") for offset in range(1, 4000)), end=4001)
 

@@ -170,19 +170,20 @@ class Line:
 
     def run(self) -> None:
         source: Any = self.source
+        self.worker = Worker(
+            self.settings,
+            self.classifier,
+            source,
+            self.sink,
+            self.inference,
+            self.metrics,
+            Health(60),
+            Live(),
+            self.limits,
+            self.stop,
+        )
         try:
-            Worker(
-                self.settings,
-                self.classifier,
-                source,
-                self.sink,
-                self.inference,
-                self.metrics,
-                Health(60),
-                Live(),
-                self.limits,
-                self.stop,
-            ).run()
+            self.worker.run()
         finally:
             self.inference.close()
 
@@ -416,6 +417,18 @@ def test_what_is_the_sender_s_fault_never_ends_the_worker(caplog: pytest.LogCapt
     assert [post_id[0] for post_id in line.sink.published] == ids(10)
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("dead letter")]
     assert len(lines) == 6, "one for each batch and reason"
+
+
+def test_dead_letters_of_one_reason_are_logged_and_counted_by_their_kind(caplog: pytest.LogCaptureFixture) -> None:
+    no_city = [record(number, picture(), headers=[]) for number in range(3)]
+    blank = record(3, picture(), headers=[("city", b" ")])
+    line = Line(0, records=[*no_city, blank], batch_size=4, breaker_consecutive=5)
+
+    line.run()
+
+    assert line.worker.died == {("bad_record", "header city is missing"): 3, ("bad_record", "city is blank"): 1}
+    fields = [vars(each)["fields"] for each in caplog.records if each.getMessage() == "dead letter"]
+    assert [(each["posts"], each["why"]) for each in fields] == [(3, "header city is missing"), (1, "city is blank")]
 
 
 def test_a_batch_that_the_model_does_not_give_back_ends_the_worker_as_if_it_were_killed() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from producer.dataset.entry import Wrong
+from producer.base.errors import Wrong
 from producer.dataset.moment import moment
 
 JUNE = datetime(2017, 6, 6, 20, 54, tzinfo=UTC)

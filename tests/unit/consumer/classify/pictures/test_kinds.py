@@ -1,3 +1,4 @@
+import base64
 import struct
 
 import pytest
@@ -47,6 +48,11 @@ def test_what_is_read_is_known_by_its_first_bytes(picture_format: str) -> None:
         (b'\xef\xbb\xbf<?xml version="1.0"?><svg/>', "SVG or XML"),
         (b'\n<SVG xmlns="http://www.w3.org/2000/svg"/>', "SVG or XML"),
         (b"\n<!DOCTYPE HTML><html>", "a web page"),
+        (base64.b64encode(encoded(photo(), "JPEG")), "a picture in base64"),
+        (base64.b64encode(encoded(photo(), "PNG")), "a picture in base64"),
+        (b"data:image/png;base64,iVBORw0KGgo=", "a picture in base64"),
+        (encoded(photo(), "JPEG").hex().upper().encode(), "a picture in hexadecimal"),
+        (b"https://example.org/1.jpg", "a URL (nothing is downloaded)"),
         (ftyp(b"isom", b"mp42"), "a film"),
         (b"\x1a\x45\xdf\xa3" + bytes(50), "a film"),
     ],
