@@ -20,6 +20,8 @@ Probability = Annotated[float, PlainSerializer(lambda value: round(value, 4), re
 """Decided on unrounded numbers, published with four decimals."""
 Compound = Annotated[Probability, Field(ge=-1, le=1)]
 """VADER's compound. The bounds guard the counters' sums against what other programs write."""
+Language = Annotated[str, Field(pattern="^[a-z]{2}$")]
+"""ISO 639-1. The pattern keeps the counters' fields few, whatever other programs write."""
 Instant = Annotated[AwareDatetime, PlainSerializer(format_time, return_type=str)]
 """UTC with milliseconds: ``2017-03-29T02:30:13.147Z``."""
 
@@ -69,7 +71,9 @@ class LabeledPost(_Record):
         confidence: maximum of the deciding distribution, in [0, 1].
         top: the deciding distribution's five best, best first.
         text: None when the caption was not encoded.
-        sentiment: VADER compound in [-1, 1]; None without a caption or without a word of the lexicon.
+        sentiment: VADER compound of an English caption, in [-1, 1]; None of others, and without a word of the lexicon.
+            In labels from before the field `language` it may be of any language.
+        language: the caption's, ISO 639-1; None without one, where none is sure, and in labels from before this field.
     """
 
     post_id: str
@@ -81,6 +85,7 @@ class LabeledPost(_Record):
     image: PartRecord
     text: PartRecord | None
     sentiment: Compound | None
+    language: Language | None = None
     created_at: Instant | None
     labeled_at: Instant
     decision: DecisionRecord
@@ -121,6 +126,7 @@ class LabeledPost(_Record):
                 "image": label.image,
                 "text": label.text,
                 "sentiment": label.sentiment,
+                "language": label.language,
                 "created_at": post.created_at,
                 "labeled_at": now,
                 "decision": decision,

@@ -16,7 +16,7 @@ PLACES = ("bridge", "viaduct", "river", "harbor", "tower")
 
 
 class NullClassifier(Classifier):
-    """Every post gets the same label, at once: no decode, no model, no sentiment."""
+    """Every post gets the same label, at once: no decode, no model, no language."""
 
     def __init__(self) -> None:
         self.encoder_name = "null"
@@ -30,6 +30,7 @@ class NullClassifier(Classifier):
             decided_by="image",
             image=ranking,
             text=None,
+            language=None,
             sentiment=None,
             caption_use="skipped",
         )

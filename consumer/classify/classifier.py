@@ -15,6 +15,7 @@ from consumer.classify.captions import readable
 from consumer.classify.decision import Decision, ranked, softmax
 from consumer.classify.encoders.encoder import Encoder, EncoderBug, NotFinite
 from consumer.classify.label import Label, Ranking
+from consumer.classify.language import ENGLISH, identifier, language
 from consumer.classify.pictures.decode import PictureError, PictureLimits
 from consumer.classify.pictures.levels import levels as levels_of
 from consumer.classify.pictures.levels import plain_jpeg
@@ -90,6 +91,7 @@ class Classifier:
         self._top = min(top, len(self._categories))
         self._observe = observe
         self._decode_jpeg = decode_jpeg
+        identifier()  # loaded now, not at the first caption
 
     def with_decision(self, decision: Decision) -> Self:
         """The same model and places, deciding otherwise."""
@@ -261,6 +263,7 @@ class Classifier:
         return [Ranking(*top[0], top) for top in tops]
 
     def _label_of(self, image: Ranking, text: Ranking | None, deciding: Ranking, caption: str | None) -> Label:
+        spoken = language(caption)
         return Label(
             place=deciding.place if self.decision.classifies(deciding.confidence) else None,
             confidence=deciding.confidence,
@@ -268,7 +271,8 @@ class Classifier:
             decided_by="image" if text is None else "ensemble",
             image=image,
             text=text,
-            sentiment=sentiment(caption),
+            language=spoken,
+            sentiment=sentiment(caption) if spoken == ENGLISH else None,
             caption_use="none" if caption is None else "skipped" if text is None else "encoded",
         )
 

@@ -30,7 +30,8 @@ class Label:
         decided_by: ``image`` when only the picture was used, else ``ensemble``.
         image: the picture's own winner.
         text: the caption's own winner; None when the caption was not encoded.
-        sentiment: of the caption, in [-1, 1]; None without a caption or a word of the lexicon.
+        language: of the caption, ISO 639-1; None without a caption, or where none is sure.
+        sentiment: of an English caption, in [-1, 1]; None of others, and without a word of the lexicon.
         caption_use: whether the caption was encoded, skipped (the picture was enough) or none was there.
     """
 
@@ -40,5 +41,6 @@ class Label:
     decided_by: Literal["image", "ensemble"]
     image: Ranking
     text: Ranking | None
+    language: str | None
     sentiment: float | None
     caption_use: Literal["encoded", "skipped", "none"]
