@@ -18,7 +18,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from consumer.classify.language import ENGLISH, SURE, identifier, words_of
+from consumer.classify.captions import ENGLISH
+from consumer.classify.language import SURE, identifier, words_of
 
 CAPTIONS = Path(__file__).with_name("captions.json")
 BOUNDS = (0.0, 0.3, 0.4, SURE, 0.6, 0.8)

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from consumer.classify.captions import readable
+from consumer.classify.captions import ENGLISH, readable
 from consumer.classify.decision import Decision, ranked, softmax
 from consumer.classify.encoders.encoder import Encoder, EncoderBug, NotFinite
 from consumer.classify.label import Label, Ranking
-from consumer.classify.language import ENGLISH, identifier, language
+from consumer.classify.language import identifier, language
 from consumer.classify.pictures.decode import PictureError, PictureLimits
 from consumer.classify.pictures.levels import levels as levels_of
 from consumer.classify.pictures.levels import plain_jpeg

@@ -9,7 +9,6 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 from consumer.classify.captions import readable
 
-ENGLISH = "en"
 SURE = 0.5
 """More likely than all other languages together, so no two are ever level; `python -m tests.languages` shows what other
 bounds would give."""

@@ -2,7 +2,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from consumer.classify.language import ENGLISH, language
+from consumer.classify.captions import ENGLISH
+from consumer.classify.language import language
 from consumer.classify.sentiment import sentiment
 from tests.languages import captions
 
