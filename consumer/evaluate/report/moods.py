@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from consumer.classify.captions import ENGLISH
 from consumer.classify.language import language
 from consumer.classify.sentiment import sentiment
-from consumer.count.figures import ENOUGH
 from consumer.evaluate.marks.agreement import kappa
 from consumer.evaluate.marks.marks import MOODS, Mood, PostMarks
 
 NEUTRAL = 0.05
 """Compounds closer to 0 are neutral (Hutto & Gilbert 2014)."""
+ENOUGH = 30
+"""Scored captions that an agreement must rest on."""
 ROUNDS = 1_000
 """Of the bootstrap."""
 

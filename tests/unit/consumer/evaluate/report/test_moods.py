@@ -3,9 +3,8 @@ import math
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from consumer.count.figures import ENOUGH
 from consumer.evaluate.marks.marks import MOODS, Mood, PostMarks
-from consumer.evaluate.report.moods import Moods, mood_of, moods
+from consumer.evaluate.report.moods import ENOUGH, Moods, mood_of, moods
 
 LOVED, HATED = "what a lovely day, I love it", "this is terrible and I hate it"
 
