@@ -11,7 +11,7 @@ from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, mod
 
 from consumer.classify.label import Label, Vectors
 from consumer.origin import Origin
-from consumer.record import Compound, Instant, Record, SourceRecord, event_headers
+from consumer.record import Compound, Instant, Language, Record, SourceRecord, event_headers
 from producer.post import Post
 
 EVENT_TYPE = "placestream.post.encoded.v1"
@@ -53,7 +53,8 @@ class EncodedPost(Record):
     """A post as a model sees it: what labels follow from, without picture and caption.
 
     Attributes:
-        sentiment: VADER compound in [-1, 1]; None without a caption or without a word of the lexicon.
+        sentiment: as in the labelled post.
+        language: likewise.
         caption: whether the post has one.
         encoder: model and weights, and what computed them.
         dimensions: numbers of `image` and of `text`.
@@ -66,6 +67,7 @@ class EncodedPost(Record):
     city: str
     created_at: Instant | None
     sentiment: Compound | None
+    language: Language | None
     caption: bool
     encoder: str
     dimensions: int = Field(ge=1)
@@ -90,7 +92,7 @@ class EncodedPost(Record):
 
         Args:
             post: the post.
-            label: knows its caption's mood.
+            label: knows language and mood of its caption.
             vectors: of picture and caption.
             encoder: name of the encoder.
             source: the post's record, as kafka-python's consumer returned it.
@@ -101,6 +103,7 @@ class EncodedPost(Record):
             city=post.city,
             created_at=post.created_at,
             sentiment=label.sentiment,
+            language=label.language,
             caption=label.caption_use != "none",
             encoder=encoder,
             dimensions=len(vectors.image),

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from consumer.classify.decision import Decision, EnsembleKind
 from consumer.classify.label import Label
 from consumer.origin import Origin
-from consumer.record import Compound, Instant, Probability, Record, SourceRecord, event_headers
+from consumer.record import Compound, Instant, Language, Probability, Record, SourceRecord, event_headers
 from producer.base.logs import event
 from producer.post import Post
 
@@ -49,7 +49,9 @@ class LabeledPost(Record):
         confidence: maximum of the deciding distribution, in [0, 1].
         top: the deciding distribution's five best, best first.
         text: None when the caption was not encoded.
-        sentiment: VADER compound in [-1, 1]; None without a caption or without a word of the lexicon.
+        sentiment: VADER compound of an English caption, in [-1, 1]; None of others, and without a word of the lexicon.
+            In labels from before the field `language` it may be of any language.
+        language: the caption's, ISO 639-1; None without one, where none is sure, and in labels from before this field.
     """
 
     post_id: str
@@ -61,6 +63,7 @@ class LabeledPost(Record):
     image: PartRecord
     text: PartRecord | None
     sentiment: Compound | None
+    language: Language | None = None
     created_at: Instant | None
     labeled_at: Instant
     decision: DecisionRecord
@@ -101,6 +104,7 @@ class LabeledPost(Record):
                 "image": label.image,
                 "text": label.text,
                 "sentiment": label.sentiment,
+                "language": label.language,
                 "created_at": post.created_at,
                 "labeled_at": now,
                 "decision": decision,

@@ -12,6 +12,8 @@ Probability = Annotated[float, PlainSerializer(lambda value: round(value, 4), re
 """Decided on unrounded numbers, published with four decimals."""
 Compound = Annotated[Probability, Field(ge=-1, le=1)]
 """VADER's compound. The bounds guard the counters' sums against what other programs write."""
+Language = Annotated[str, Field(pattern="^[a-z]{2}$")]
+"""ISO 639-1. The pattern keeps the counters' fields few, whatever other programs write."""
 Instant = Annotated[AwareDatetime, PlainSerializer(format_time, return_type=str)]
 """UTC with milliseconds: ``2017-03-29T02:30:13.147Z``."""
 

@@ -22,7 +22,7 @@ DIMENSIONS = 512
 
 
 class NullClassifier(Classifier):
-    """Every post gets the same label, at once: no decode, no model, no sentiment."""
+    """Every post gets the same label, at once: no decode, no model, no language."""
 
     def __init__(self) -> None:
         self.encoder_name = "null"
@@ -37,6 +37,7 @@ class NullClassifier(Classifier):
             decided_by="image",
             image=ranking,
             text=None,
+            language=None,
             sentiment=None,
             caption_use="skipped",
             vectors=Vectors(np.full(DIMENSIONS, DIMENSIONS**-0.5, np.float32), None, None),

@@ -163,6 +163,7 @@ def _write(
     tables = {
         "places.csv": city_tables.places(found, corrected),
         "cities.csv": city_tables.cities(found),
+        "languages.csv": city_tables.languages(found),
         "hours.csv": city_tables.hours(counted.counters.hours),
         "distances.csv": city_tables.distances(apart),
     }

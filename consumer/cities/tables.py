@@ -1,6 +1,7 @@
 """The numbers of the popularity page as CSV, unrounded."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
 from consumer.cities.corrected import Corrected
@@ -88,6 +89,15 @@ def cities(found: Sequence[CityReport]) -> str:
             city.figures.last_day,
         )
         for city in found
+    )
+    return table(columns, rows)
+
+
+def languages(found: Sequence[CityReport]) -> str:
+    """A row per city and language; shares are of all the city's posts."""
+    columns = ("city", "language", "posts", "of", "share", "low", "high")
+    rows = (
+        (city.figures.city, each.language, *astuple(each.share)) for city in found for each in city.figures.languages
     )
     return table(columns, rows)
 

@@ -1,7 +1,9 @@
-"""How much of a caption anyone here looks at."""
+"""What of a caption anyone here looks at."""
 
 MAX_CHARACTERS = 2_200
 """Instagram's limit: what comes after it cannot be a caption, and tokenizer and sentiment grow faster than the text."""
+ENGLISH = "en"
+"""ISO 639-1; of the lexicon that tells moods."""
 
 
 def readable(caption: str | None) -> str | None:

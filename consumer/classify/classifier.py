@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from consumer.classify.captions import readable
+from consumer.classify.captions import ENGLISH, readable
 from consumer.classify.decision import Decision
 from consumer.classify.encoders.encoder import Encoder, EncoderBug, Images, NotFinite
 from consumer.classify.head import Head
 from consumer.classify.label import Label, Vectors
+from consumer.classify.language import identifier, language
 from consumer.classify.pictures.decode import PictureError, PictureLimits
 from consumer.classify.pictures.levels import levels as levels_of
 from consumer.classify.pictures.levels import plain_jpeg
@@ -94,6 +95,7 @@ class Classifier:
         self._observe = observe
         self._decode_jpeg = decode_jpeg
         self._encode_captions: EncodeCaptions = "needed"
+        identifier()  # loaded now, not at the first caption
 
     @property
     def decision(self) -> Decision:
@@ -181,17 +183,9 @@ class Classifier:
         of_texts = self.head.of_texts(texts[needed[encoded]])
         labels = self.head.labels(of_images, np.flatnonzero(needed), of_texts)
         text_of = dict(zip(encoded, texts, strict=True))
+        descriptors = [None] * len(batch) if images.descriptors is None else images.descriptors
         return [
-            replace(
-                label,
-                sentiment=sentiment(caption),
-                caption_use="none" if caption is None else "encoded" if index in text_of else "skipped",
-                vectors=Vectors(
-                    images.vectors[index],
-                    text_of.get(index),
-                    None if images.descriptors is None else images.descriptors[index],
-                ),
-            )
+            _whole(label, caption, Vectors(images.vectors[index], text_of.get(index), descriptors[index]))
             for index, (label, caption) in enumerate(zip(labels, captions, strict=True))
         ]
 
@@ -264,6 +258,18 @@ class Classifier:
         start = time.perf_counter()
         yield
         self._observe(stage, time.perf_counter() - start)
+
+
+def _whole(label: Label, caption: str | None, vectors: Vectors) -> Label:
+    """A label with its vectors and with what its caption tells without a model."""
+    spoken = language(caption)
+    return replace(
+        label,
+        language=spoken,
+        sentiment=sentiment(caption) if spoken == ENGLISH else None,
+        caption_use="none" if caption is None else "skipped" if vectors.text is None else "encoded",
+        vectors=vectors,
+    )
 
 
 def _checked(vectors: NDArray[np.float32], expected: int) -> NDArray[np.float32]:

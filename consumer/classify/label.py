@@ -48,7 +48,8 @@ class Label:
         decided_by: ``image`` when only the picture was used, else ``ensemble``.
         image: the picture's own winner.
         text: the caption's own winner; None when the caption did not count.
-        sentiment: of the caption, in [-1, 1]; None without a caption or a word of the lexicon.
+        language: of the caption, ISO 639-1; None without a caption, or where none is sure.
+        sentiment: of an English caption, in [-1, 1]; None of others, and without a word of the lexicon.
         caption_use: whether the caption was encoded, skipped (the picture was enough) or none was there.
         vectors: that it follows from; None where no model made any.
     """
@@ -59,6 +60,7 @@ class Label:
     decided_by: Literal["image", "ensemble"]
     image: Ranking
     text: Ranking | None
+    language: str | None = None
     sentiment: float | None = None
     caption_use: Literal["encoded", "skipped", "none"] = "none"
     vectors: Vectors | None = None

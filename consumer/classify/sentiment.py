@@ -1,4 +1,4 @@
-"""The mood of a caption, by VADER (Hutto & Gilbert 2014): a lexicon and rules made for social media."""
+"""The mood of a caption, by VADER (Hutto & Gilbert 2014): an English lexicon, and rules made for social media."""
 
 import html
 import itertools
@@ -30,7 +30,8 @@ MOST_RUNS = 4
 def sentiment(caption: str | None) -> float | None:
     """VADER's compound score of a caption's first 2,200 characters, in [-1, 1].
 
-    They are made `plain` first, for VADER knows a word only as its lexicon writes it.
+    They are made `plain` first, for VADER knows a word only as its lexicon writes it. Of another language than English
+    it finds words that mean something else ("die", "no"): whoever asks has looked at the `language`.
 
     Returns:
         None without a caption, or when no word of it is in the lexicon (VADER's pos and neg are both 0).

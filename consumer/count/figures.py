@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from consumer.classify.captions import ENGLISH
 from consumer.count.counters import NOT_CLASSIFIED, SENTIMENT_UNITS
 from consumer.count.snapshot import Counters
 
@@ -12,6 +13,8 @@ Z = NormalDist().inv_cdf(0.975)
 """Of an interval at 95 %."""
 ENOUGH = 30
 """Posts with a sentiment that a mean must rest on."""
+NAMED = 4
+"""Languages that are named where there is one line for all."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -112,6 +115,19 @@ class TimeFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class LanguageFigures:
+    """One language of one city's captions.
+
+    Attributes:
+        language: ISO 639-1.
+        share: of all the city's posts, those without a caption or without a sure language included.
+    """
+
+    language: str
+    share: Share
+
+
+@dataclass(frozen=True, slots=True)
 class CityFigures:
     """One city.
 
@@ -123,6 +139,9 @@ class CityFigures:
         weekdays: the 7 days, likewise.
         first_day: ``YYYY-MM-DD``, local time, of the oldest post in these hours; None when not known of all of them.
         last_day: of the newest one.
+        languages: by posts, most first.
+        moods_of_any_language: posts, at least, whose sentiment may be of another language than English: an earlier
+            version labelled or counted them.
     """
 
     city: str
@@ -133,6 +152,17 @@ class CityFigures:
     weekdays: list[TimeFigures]
     first_day: str | None
     last_day: str | None
+    languages: list[LanguageFigures]
+    moods_of_any_language: int
+
+    @property
+    def spoken(self) -> list[tuple[str, float]]:
+        """Shares of all posts by language: the `NAMED` most frequent, ``others``, ``not known``; empty if none is."""
+        named = [(each.language, each.share.share) for each in self.languages]
+        if not named:
+            return []
+        rest = {"others": sum(share for _, share in named[NAMED:]), "not known": 1 - sum(share for _, share in named)}
+        return named[:NAMED] + [(name, share) for name, share in rest.items() if share > 1e-9]
 
     @property
     def known_local_time(self) -> int:
@@ -202,7 +232,23 @@ def city_figures(counters: Counters, city: str, everywhere: Mapping[str, int]) -
     first_day, last_day = _date_range(counters.days.get(city, {}), sum(hours.values()))
     share = Share.of(classified, all_posts)
     by_hour, by_weekday = _times(zip(*of_week, strict=True)), _times(of_week)
-    return CityFigures(city, all_posts, share, places, by_hour, by_weekday, first_day, last_day)
+    languages = [
+        LanguageFigures(language, Share.of(n, all_posts))
+        for language, n in sorted(counters.languages.get(city, {}).items(), key=lambda item: (-item[1], item[0]))
+    ]
+    mixed = moods_of_any_language(counters, city)
+    return CityFigures(city, all_posts, share, places, by_hour, by_weekday, first_day, last_day, languages, mixed)
+
+
+def moods_of_any_language(counters: Counters, city: str) -> int:
+    """Posts, at least, with a sentiment and no known language: since languages are told, English alone has one.
+
+    Args:
+        counters: as read from Redis.
+        city: one of theirs.
+    """
+    scored = sum(n for field, n in counters.sentiment.get(city, {}).items() if field.endswith(":n"))
+    return max(0, scored - counters.languages.get(city, {}).get(ENGLISH, 0))
 
 
 def week(hours: Mapping[str, int], place: str | None = None) -> list[list[int]]:

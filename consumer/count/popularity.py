@@ -21,8 +21,8 @@ from consumer.count.figures import (
     PlaceFigures,
     Sentiment,
     Share,
-    TimeFigures,
     by_posts,
+    moods_of_any_language,
     popularity,
 )
 from consumer.count.settings import RedisSettings
@@ -31,6 +31,7 @@ from producer.base.errors import CommandError
 from producer.base.settings import load
 from producer.city import city_name, other_spellings, spelled_twice
 
+By = Literal["place", "hour", "weekday", "language"]
 MISSING = "–"
 MOST_CITIES = 100
 """Cities with a table each, unless all are asked for."""
@@ -39,10 +40,10 @@ MOST_NAMED = 20
 
 
 class PopularitySettings(RedisSettings):
-    """Print which places each city photographs, how often, and in what mood; or its busy hours and weekdays."""
+    """Print which places each city photographs, how often, and in what mood; or its busy hours, weekdays, languages."""
 
     city: str | None = Field(None, description="only this city")
-    by: Literal["place", "hour", "weekday"] = Field("place", description="rows: place, hour or weekday")
+    by: By = Field("place", description="rows: place, hour, weekday or language")
     top: int = Field(15, ge=0, description="places per city in the table; 0 = all")
     json_: bool = Field(False, alias="json", description="print all as JSON")
     csv_: bool = Field(False, alias="csv", description="print all as CSV")
@@ -76,6 +77,12 @@ def main(argv: list[str]) -> int:
             "warning: these counters mix labels of different encoders, label sets or settings, which do not compare:",
             *(f"  {posts:>9,} posts  {stamp}" for stamp, posts in sorted(counters.stamps.items())),
             sep="\n",
+            file=sys.stderr,
+        )
+    if mixed := sum(moods_of_any_language(counters, each) for each in counters.sentiment):
+        print(
+            f"warning: at least {mixed:,} sentiments are of captions in any language, by an earlier version: their "
+            "means do not compare with those of English captions alone",
             file=sys.stderr,
         )
     if city is None and (line := spelled_twice(counters.posts)):
@@ -112,7 +119,7 @@ def _some(counters: Counters) -> str:
 def _print(figures: Iterable[CityFigures], settings: PopularitySettings) -> None:
     console = Console(markup=False, emoji=False, highlight=False)  # names of cities and places are others' text
     for city in figures:
-        console.print(_place_table(city, settings.top) if settings.by == "place" else _time_table(city, settings.by))
+        console.print(_place_table(city, settings.top) if settings.by == "place" else _bars(city, settings.by))
         console.print()
 
 
@@ -132,26 +139,39 @@ def _place_table(city: CityFigures, top: int) -> Table:
             _mood(place.sentiment),
             f"{place.sentiment.n:,}",
         )
+    below = []
     if len(shown) < len(city.places):
-        table.caption = f"… and {len(city.places) - len(shown)} more places (--top 0 shows all)"
+        below.append(f"… and {len(city.places) - len(shown)} more places (--top 0 shows all)")
+    if spoken := city.spoken:
+        below.append("languages: " + ", ".join(f"{share:.0%} {name}" for name, share in spoken))
+    table.caption = "\n".join(below) or None
     return table
 
 
-def _time_table(city: CityFigures, by: Literal["hour", "weekday"]) -> Table | str:
-    rows = city.hours if by == "hour" else city.weekdays
-    title = f"{city.city}: {city.known_local_time:,} of {city.posts:,} posts with a known local time"
+def _bars(city: CityFigures, by: By) -> Table | str:
+    rows = _rows(city, by)
+    known, what = city.known_local_time, "local time"
+    if by == "language":
+        known, what = sum(share.k for _, share in rows), "language"
+    title = f"{city.city}: {known:,} of {city.posts:,} posts with a known {what}"
     if not rows:
         return title
     table = _table(title, by, "posts", "share", "95 % CI")
     table.add_column("")
-    if city.first_day is not None:
+    if by != "language" and city.first_day is not None:
         table.caption = f"posted from {city.first_day} to {city.last_day}"
-    most = max(row.share.k for row in rows)
-    for row in rows:
-        share = row.share
+    most = max(share.k for _, share in rows)
+    for row, share in rows:
         bar = "█" * round(20 * share.k / most)
-        table.add_row(_when(row, by), f"{share.k:,}", f"{share.share:.1%}", _interval(share), bar)
+        table.add_row(_name(row, by), f"{share.k:,}", f"{share.share:.1%}", _interval(share), bar)
     return table
+
+
+def _rows(city: CityFigures, by: By) -> list[tuple[str | int, Share]]:
+    """What has a bar: each hour, weekday or language, and its share."""
+    if by == "language":
+        return [(each.language, each.share) for each in city.languages]
+    return [(each.when, each.share) for each in (city.hours if by == "hour" else city.weekdays)]
 
 
 def _table(title: str, first: str, *numbers: str) -> Table:
@@ -180,8 +200,10 @@ def _mood(sentiment: Sentiment) -> str:
     return f"{sentiment.mean:+.2f}±{sentiment.half:.2f}".replace("±0", "±") if sentiment.enough else MISSING
 
 
-def _when(row: TimeFigures, by: str) -> str:
-    return f"{row.when:02d}:00" if by == "hour" else WEEKDAYS[row.when]
+def _name(row: str | int, by: By) -> str:
+    if isinstance(row, str):
+        return row
+    return f"{row:02d}:00" if by == "hour" else WEEKDAYS[row]
 
 
 def _write_json(figures: Iterable[CityFigures]) -> None:
@@ -194,7 +216,7 @@ def _write_json(figures: Iterable[CityFigures]) -> None:
     print("\n]")
 
 
-def _write_csv(figures: Iterable[CityFigures], by: Literal["place", "hour", "weekday"]) -> None:
+def _write_csv(figures: Iterable[CityFigures], by: By) -> None:
     writer = csv.writer(sys.stdout)
     share = ("posts", "of", "share", "low", "high")
     if by == "place":
@@ -206,8 +228,7 @@ def _write_csv(figures: Iterable[CityFigures], by: Literal["place", "hour", "wee
         if by == "place":
             writer.writerows(_place_row(city, place) for place in city.places)
         else:
-            rows = city.hours if by == "hour" else city.weekdays
-            writer.writerows((city.city, row.when, *asdict(row.share).values()) for row in rows)
+            writer.writerows((city.city, row, *asdict(share).values()) for row, share in _rows(city, by))
 
 
 def _place_row(city: CityFigures, place: PlaceFigures) -> tuple[Any, ...]:

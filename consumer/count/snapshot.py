@@ -130,6 +130,7 @@ class Counters:
     Attributes:
         posts: city -> place -> posts.
         sentiment: city -> ``place``, ``place:sq``, ``place:n`` -> sum, sum of squares, posts with a sentiment.
+        languages: city -> ISO 639-1 -> posts; empty where an earlier version labelled or counted.
         hours: city -> ``place|weekday|hour`` -> posts.
         days: city -> ``YYYY-MM-DD`` -> posts; fewer than in its hours when an earlier version counted some.
         stamps: ``encoder|places|decision`` -> posts.
@@ -142,6 +143,7 @@ class Counters:
 
     posts: dict[str, dict[str, int]]
     sentiment: dict[str, dict[str, int]]
+    languages: dict[str, dict[str, int]]
     hours: dict[str, dict[str, int]]
     days: dict[str, dict[str, int]]
     stamps: dict[str, int]

@@ -9,15 +9,17 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from consumer.export.folder import About, go_on, locked
 from consumer.export.ranges import Range, file_name, files_of, missing
 from consumer.export.read import Stream, read, split
 from consumer.export.settings import ExportSettings
-from consumer.export.table import Row, to_row
+from consumer.export.table import COLUMNS, Row, to_row
 from consumer.export.write import Unfinished
 from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.offsets import ROUND_TRIP_MS, ends_of, topic_id_of
@@ -100,6 +102,7 @@ def _export(
     files = list(files_of(settings.folder, about.topic, about.format))
     for each in wanted:
         check_reach(about, each, earliest[each.partition], files)
+    say_of_columns(settings.folder, about)
     gaps = [gap for each in wanted for gap in missing(each, files)]
     if not gaps:
         return
@@ -107,6 +110,26 @@ def _export(
     with closing(consumer), offsets_bar("exporting", sum(gap.offsets for gap in gaps)) as advance:
         for gap in gaps:
             fill(settings, about, gap, read(consumer, about.topic, gap), tally, advance)
+
+
+def say_of_columns(folder: Path, about: About) -> None:
+    """Say when the folder's first file lacks columns: readers of Parquet take those that this one has, of all files.
+
+    Args:
+        folder: of the export.
+        about: what the files are of.
+    """
+    if about.format == "parquet" and (files := sorted(folder.glob(f"{about.topic}-*.parquet"))):
+        there = pq.read_schema(files[0]).names
+        if lacking := [name for name in COLUMNS.names if name not in there]:
+            event(
+                log,
+                logging.WARNING,
+                "files of an earlier version lack columns, and most readers take those of the first file: export into "
+                "another folder to have them",
+                folder=folder,
+                columns=",".join(lacking),
+            )
 
 
 def fill(

@@ -34,6 +34,7 @@ COLUMNS = pa.schema(
         ("image", _PART),
         ("text", _PART),
         ("sentiment", pa.float64()),
+        ("language", pa.string()),
         ("created_at", _INSTANT),
         ("labeled_at", _INSTANT),
         (

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import AliasChoices, Field
 from pydantic_settings import CliPositionalArg
 
-from consumer.evaluate.marks.marks import PostMarks, Sheet
+from consumer.evaluate.marks.marks import MOODS, PostMarks, Sheet
 from consumer.evaluate.pages.files import BOM, names_of, table, write
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share, wilson
 from producer.base.errors import CommandError, UsageError
@@ -20,6 +20,8 @@ ANSWERS = ("right", "wrong", "cannot tell")
 """What a person may say of a label; what they did not say anything of is left out."""
 PLACES = ("a place", "no place", "cannot tell")
 """What a person may say of a picture."""
+KNOWN: dict[str, Sequence[str]] = {"label": ANSWERS, "picture": PLACES, "mood": MOODS}
+"""By what is asked about."""
 
 
 class AgreementSettings(Settings):
@@ -42,7 +44,8 @@ class Kappa:
     """How far two persons agree.
 
     Attributes:
-        about: what they were asked: ``label`` (right or wrong) or ``picture`` (a place or none).
+        about: what they were asked: ``label`` (right or wrong), ``picture`` (a place or none) or
+            ``mood`` (of the caption).
         items: answered by both.
         left_out: answered by one of them only.
         agreement: share of items with the same answer.
@@ -67,10 +70,12 @@ class Answered:
     """One question to every person.
 
     Attributes:
-        label: the proposed label; empty when the question is whether there is a place.
+        about: as in `Kappa`.
+        label: the proposed label; empty when the question is about picture or mood.
         answers: by sheet; None where a person did not answer.
     """
 
+    about: str
     post_id: str
     city: str
     label: str
@@ -101,13 +106,13 @@ def main(argv: list[str]) -> int:
         f"{len(differing):,} answers to settle" + (f": {settings.output}" if settings.output else " (-o writes them)")
     )
     if settings.output:
-        rows = ([each.post_id, each.city, each.label, *each.answers] for each in differing)
-        write(settings.output, BOM + table(["post_id", "city", "label", *names], rows))
+        rows = ([each.post_id, each.city, each.label, *each.answers, each.about] for each in differing)
+        write(settings.output, BOM + table(["post_id", "city", "label", *names, "about"], rows))
     return 0
 
 
 def ask(sheets: Sequence[Sheet]) -> list[Answered]:
-    """Every question that somebody answered: of each post whether it shows a place, of each label if it is right."""
+    """Every question that somebody answered: is there a place, is each label right, which mood has the caption."""
     by_post: dict[str, list[PostMarks | None]] = {}
     for number, sheet in enumerate(sheets):
         for post in sheet.posts:
@@ -116,30 +121,44 @@ def ask(sheets: Sequence[Sheet]) -> list[Answered]:
     for post_id, posts in by_post.items():
         shown = [post for post in posts if post is not None]
         labels = dict.fromkeys(label for post in shown for label in post.labels)
-        asked = {label: tuple(_answer(post, label) for post in posts) for label in ("", *labels)}
-        questions += [Answered(post_id, shown[0].city, label, each) for label, each in asked.items() if any(each)]
+        asked = [
+            ("picture", "", tuple(_answer(post, "") for post in posts)),
+            *(("label", label, tuple(_answer(post, label) for post in posts)) for label in labels),
+            ("mood", "", tuple(None if post is None else post.mood for post in posts)),
+        ]
+        questions += [Answered(about, post_id, shown[0].city, label, said) for about, label, said in asked if any(said)]
     return questions
 
 
 def kappas(names: Sequence[str], questions: Sequence[Answered], rounds: int, seed: int) -> list[Kappa]:
-    """Cohen's kappa of every pair, about labels and about pictures."""
+    """Cohen's kappa of every pair, about labels, pictures, and moods where they were asked."""
     found = []
     for (i, one), (j, other) in itertools.combinations(enumerate(names), 2):
-        for about, known in (("label", ANSWERS), ("picture", PLACES)):
-            asked = [each for each in questions if bool(each.label) == (about == "label")]
+        for about, known in KNOWN.items():
+            asked = [each for each in questions if each.about == about]
+            if about == "mood" and not asked:
+                continue
             answered = [each for each in asked if each.answers[i] or each.answers[j]]
             both = [each for each in answered if each.answers[i] and each.answers[j]]
             pairs = [(each.answers[i] or "", each.answers[j] or "") for each in both]
             post_ids = [each.post_id for each in both]
-            numbers = _kappa(pairs, post_ids, known, rounds, seed)
+            numbers = kappa(pairs, post_ids, known, rounds, seed)
             found.append(Kappa(one, other, about, len(both), len(answered) - len(both), *numbers))
     return found
 
 
-def _kappa(
+def kappa(
     pairs: Sequence[tuple[str, str]], post_ids: Sequence[str], known: Sequence[str], rounds: int, seed: int
 ) -> tuple[float, float, float, float]:
-    """Agreement, kappa, and its interval."""
+    """Agreement, Cohen's kappa, and its interval, as in `Kappa`; not numbers without answers.
+
+    Args:
+        pairs: the answers of both to each question.
+        post_ids: whose question it is.
+        known: what may be answered.
+        rounds: of the bootstrap.
+        seed: of it.
+    """
     if not pairs:
         return np.nan, np.nan, np.nan, np.nan
     number = {answer: index for index, answer in enumerate(known)}

@@ -13,6 +13,7 @@ from consumer.classify.pictures.pool import decoders
 from producer.base.errors import CommandError
 from producer.dataset.entry import Entry, Refused
 from producer.dataset.open import open_dataset
+from producer.post import Post
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,27 @@ def shown(dataset: Path, post_ids: Collection[str], side: int, quality: int = 85
     Raises:
         CommandError: a post is no longer there, or its picture cannot be read.
     """
+    for post in _read(dataset, post_ids):
+        try:
+            picture = Image.fromarray(decoders(LABELLED).one(post.picture))
+        except PictureError as error:
+            raise CommandError(f"{dataset}: the picture of post {post.post_id} cannot be shown: {error}") from None
+        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+        written = io.BytesIO()
+        picture.save(written, "JPEG", quality=quality)
+        yield Shown(post.post_id, written.getvalue(), picture.width, picture.height, readable(post.caption))
+
+
+def captions(dataset: Path, post_ids: Collection[str]) -> dict[str, str | None]:
+    """Post -> its caption, as the model reads it; None without one.
+
+    Raises:
+        CommandError: a post is no longer there, or cannot be read.
+    """
+    return {post.post_id: readable(post.caption) for post in _read(dataset, post_ids)}
+
+
+def _read(dataset: Path, post_ids: Collection[str]) -> Iterator[Post]:
     wanted = set(post_ids)
     # a table without cities needs one to be opened; which it is does not matter here
     for entry in open_dataset(dataset, city="unknown" if dataset.is_file() else None).entries():
@@ -50,14 +72,9 @@ def shown(dataset: Path, post_ids: Collection[str], side: int, quality: int = 85
             continue
         wanted.remove(entry.post_id)
         try:
-            post = entry.read(LABELLED.max_bytes)
-            picture = Image.fromarray(decoders(LABELLED).one(post.picture))
-        except (Refused, PictureError) as error:
+            yield entry.read(LABELLED.max_bytes)
+        except Refused as error:
             raise CommandError(f"{dataset}: the picture of post {entry.post_id} cannot be shown: {error}") from None
-        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-        written = io.BytesIO()
-        picture.save(written, "JPEG", quality=quality)
-        yield Shown(post.post_id, written.getvalue(), picture.width, picture.height, readable(post.caption))
         if not wanted:
             return
     if wanted:

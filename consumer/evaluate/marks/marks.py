@@ -7,7 +7,7 @@ import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from consumer.evaluate.pages.files import BOM, table, unquoted, write
 from producer.base.errors import CommandError
@@ -16,6 +16,8 @@ from producer.dataset.text import DELIMITERS, GUESSED, decode, delimiter_of
 log = logging.getLogger(__name__)
 
 Verdict = Literal["right", "wrong", "unjudged"]
+Mood = Literal["negative", "neutral", "positive"]
+MOODS: tuple[Mood, ...] = get_args(Mood)
 
 FIRST = "# placestream sheet 1 sample="
 BY = " by="
@@ -33,6 +35,7 @@ COLUMNS = (
     "true_places",
     "no_place",
     "cannot_tell",
+    "mood",
 )
 
 
@@ -48,6 +51,7 @@ class PostMarks:
         true_places: categories that the picture shows, proposed or not.
         no_place: the picture shows no place.
         cannot_tell: the person could not say.
+        mood: of the caption; None where it was not asked or not answered.
     """
 
     post_id: str
@@ -60,10 +64,11 @@ class PostMarks:
     true_places: tuple[str, ...] = ()
     no_place: bool = False
     cannot_tell: bool = False
+    mood: Mood | None = None
 
     @property
     def unmarked(self) -> bool:
-        """Whether nobody marked anything."""
+        """Whether nobody marked anything of the picture."""
         return not (self.right or self.wrong or self.true_places or self.no_place or self.cannot_tell)
 
     @property
@@ -148,7 +153,7 @@ class Sheet:
 def _row(post: PostMarks) -> list[str | None]:
     several = ("|".join(each) for each in (post.labels, post.right, post.wrong, post.true_places))
     flags = (YES[0] if flag else "" for flag in (post.no_place, post.cannot_tell))
-    return [post.post_id, post.city, post.stratum, post.prelabel, *several, *flags]
+    return [post.post_id, post.city, post.stratum, post.prelabel, *several, *flags, post.mood]
 
 
 def model_name(encoder: str, places: str) -> str:
@@ -163,12 +168,15 @@ def _names(text: str) -> tuple[str, ...]:
 def _rows(path: Path, table: str, categories: frozenset[str] | None) -> Iterator[PostMarks]:
     delimiter = delimiter_of(table.partition("\n")[0], COLUMNS)
     rows = csv.DictReader(io.StringIO(table, newline=""), delimiter=delimiter)
-    if missing := [column for column in COLUMNS if column not in (rows.fieldnames or ())]:
+    there = rows.fieldnames or ()
+    if missing := [
+        column for column in COLUMNS if column not in there and column != "mood"
+    ]:  # sheets of before lack it
         raise CommandError(f"{path}, line 2: no column {', '.join(missing)}")
     seen: set[str] = set()
     try:
         for row in rows:
-            post = _post({name: unquoted((row[name] or "").strip()) for name in COLUMNS})
+            post = _post({name: unquoted((row.get(name) or "").strip()) for name in COLUMNS})
             if post.post_id in seen:
                 raise ValueError(f"post {post.post_id} is there twice")
             seen.add(post.post_id)
@@ -190,6 +198,9 @@ def _post(row: dict[str, str]) -> PostMarks:
 
     if not row["post_id"]:
         raise ValueError("no post_id")
+    mood = row["mood"].casefold() or None
+    if mood not in (None, *MOODS):
+        raise ValueError(f"mood is {row['mood']!r}; it must be {', '.join(MOODS)} or empty")
     return PostMarks(
         row["post_id"],
         row["city"],
@@ -201,6 +212,7 @@ def _post(row: dict[str, str]) -> PostMarks:
         several("true_places"),
         flag("no_place"),
         flag("cannot_tell"),
+        mood,
     )
 
 

@@ -13,9 +13,11 @@ from typing import Any
 from pydantic import AliasChoices, Field
 from pydantic_settings import CliPositionalArg
 
+from consumer.classify.captions import ENGLISH
+from consumer.classify.language import language
 from consumer.classify.places import Places, readable
 from consumer.evaluate.marks.gallery import Shown, shown
-from consumer.evaluate.marks.marks import YES, PostMarks, Sheet, model_name
+from consumer.evaluate.marks.marks import MOODS, YES, PostMarks, Sheet, model_name
 from consumer.evaluate.marks.truth import check_fit
 from consumer.evaluate.pages import page
 from consumer.evaluate.pages.files import write
@@ -46,6 +48,7 @@ class SheetSettings(FurtherEnsembles):
     sample_scores: Path | None = Field(None, description="the sample's score folder, if moved")
     dataset: Path | None = Field(None, description="the pictures, if moved")
     confirm_prelabels: bool = Field(False, description="ask only whether the pre-label is right (sample-a)")
+    mood: bool = Field(False, description="ask for the mood of each English caption, too")
     output: Path = Field(
         validation_alias=AliasChoices("output", "o"), description="folder to write: new, or of an earlier run"
     )
@@ -162,7 +165,7 @@ def _check_free(folder: Path) -> None:
     if not path.is_file():
         raise CommandError(f"{folder} is not empty and no earlier sheet: choose another folder")
     posts = Sheet.read(path).posts
-    if marked := sum(not post.unmarked for post in posts):
+    if marked := sum(not post.unmarked or post.mood is not None for post in posts):
         raise CommandError(
             f"{path} holds marks of {marked:,} of {len(posts):,} posts, which an empty sheet would overwrite: choose "
             "another folder"
@@ -177,11 +180,13 @@ def _write(settings: SheetSettings, sample: Sample, sheet: Sheet) -> None:
     for picture in shown(dataset, names, SIDE):  # one at a time: a thousand of them would be hundreds of megabytes
         name = names[picture.post_id]
         write(settings.output / PICTURES / name, picture.jpeg)
-        posts[picture.post_id] = _post(rows[picture.post_id], picture, name)
+        asked = settings.mood and language(picture.caption) == ENGLISH
+        posts[picture.post_id] = _post(rows[picture.post_id], picture, name) | {"mood": asked}
     data = {
         "sample": sheet.sample,
         "first": sheet.text().partition("\n")[0],
         "yes": YES,
+        "moods": MOODS,
         "key": f"placestream sheet {sheet.sample}" + (" prelabels" if settings.confirm_prelabels else ""),
         "places": _places(sample),
         "posts": [posts[post.post_id] for post in sheet.posts],
@@ -193,6 +198,7 @@ def _write(settings: SheetSettings, sample: Sample, sheet: Sheet) -> None:
         data=data,
         posts=len(sheet.posts),
         confirm=settings.confirm_prelabels,
+        mood=settings.mood,
         sample=sheet.sample[:8],
     )
     sheet.write(settings.output / CSV)

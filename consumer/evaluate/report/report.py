@@ -1,6 +1,7 @@
 """The command `report`: what `curves` computed, as one HTML page with figures, tables and galleries.
 
-It computes nothing but the captions saved; figures are drawn in `plots.py`, posts for the gallery chosen in `fates.py`.
+It computes nothing but the captions saved and the moods (`moods.py`); figures are drawn in `plots.py`, posts for the
+gallery chosen in `fates.py`.
 """
 
 from collections.abc import Sequence
@@ -15,11 +16,13 @@ from pydantic_settings import CliPositionalArg
 from consumer.evaluate.curves.compare import COMPARED
 from consumer.evaluate.curves.headline import headline
 from consumer.evaluate.curves.savings import savings
-from consumer.evaluate.marks.gallery import shown
+from consumer.evaluate.marks.gallery import captions, shown
+from consumer.evaluate.marks.marks import MOODS
 from consumer.evaluate.pages import page
 from consumer.evaluate.pages.files import table, write
 from consumer.evaluate.report.fates import Fates, fates
 from consumer.evaluate.report.found import Found, read_table
+from consumer.evaluate.report.moods import Moods, moods
 from consumer.evaluate.report.plots import drawn
 from consumer.evaluate.scores.decide import TALKED_OF, EnsembleFlag, parse
 from consumer.evaluate.stats.intervals import Strata
@@ -76,6 +79,12 @@ def main(argv: list[str]) -> int:
         f"{name}.csv": as_written(table, found.measure).to_csv(index=False) for name, table in found.tables.items()
     }
     files["captions_saved.csv"] = table(("gate", "posts", "captions", "saved"), map(astuple, saved))
+    marked = _moods(settings, found)
+    if marked is not None:
+        files["moods.csv"] = table(
+            ("by_person", "by_vader", "captions"),
+            ((one, other, marked.counts.get((one, other), 0)) for one in MOODS for other in MOODS),
+        )
     for name, text in files.items():
         write(settings.folder / name, text)
     write(
@@ -91,6 +100,8 @@ def main(argv: list[str]) -> int:
             tables=_shown(found),
             figures=[(plot, page.data_uri(png)) for plot, png in figures],
             saved=saved,
+            moods=marked,
+            MOODS=MOODS,
             gallery=columns,
             thumbnails=thumbnails,
             ensemble=parse(settings.ensemble).name,
@@ -101,6 +112,15 @@ def main(argv: list[str]) -> int:
     )
     print(f"{settings.output}: {found.measure} on {len(found.sample.posts):,} posts, {len(figures)} figures")
     return 0
+
+
+def _moods(settings: ReportSettings, found: Found) -> Moods | None:
+    """VADER against the marked moods; None where none is marked."""
+    asked = [post for post in found.truth.posts if post.mood is not None]
+    if not asked:
+        return None
+    of_posts = captions(settings.dataset or found.sample.dataset, [post.post_id for post in asked])
+    return moods(asked, of_posts, found.sample.seed)
 
 
 def _columns(settings: ReportSettings, found: Found) -> list[Fates]:

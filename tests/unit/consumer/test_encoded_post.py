@@ -29,7 +29,7 @@ def encoded(text: Any = TEXT, descriptor: Any = DESCRIPTOR, **changes: Any) -> E
         "decided_by": "image",
         "image": bridge,
     }
-    label = Label(**(parts | {"text": None, "sentiment": 0.4215, "caption_use": "skipped"} | changes))
+    label = Label(**(parts | {"text": None, "sentiment": 0.4215, "language": "en", "caption_use": "skipped"} | changes))
     return EncodedPost.of(
         Post("1480879485913200243", "newyork", b"picture", None, datetime(2017, 3, 29, 2, 30, 13, 147000, UTC)),
         label,

@@ -26,6 +26,7 @@ def label(place: str | None = "bridge", top: tuple[tuple[str, float], ...] = TOP
         "decided_by": "image",
         "image": Ranking(*top[0], top),
         "text": None,
+        "language": "en",
         "sentiment": 0.4215,
         "caption_use": "skipped",
     }
@@ -106,9 +107,10 @@ def test_times_are_utc_with_milliseconds() -> None:
 
 
 def test_what_is_unknown_is_null() -> None:
-    post = published(joined(label(sentiment=None), created_at=None))
+    post = published(joined(label(sentiment=None, language=None), created_at=None))
     assert post["created_at"] is None
     assert post["sentiment"] is None
+    assert post["language"] is None
     assert post["text"] is None
 
 
@@ -121,12 +123,18 @@ def test_a_reader_accepts_fields_that_are_added_later() -> None:
     assert later == labeled()
 
 
+def test_a_label_from_before_the_language_is_read_without_one() -> None:
+    assert labeled(language=...) == labeled(language=None)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"sentiment": float("nan")},
         {"sentiment": 1e300},
         {"sentiment": -1.0001},
+        {"language": "English"},
+        {"language": "en:n"},
         {"confidence": float("inf")},
         {"created_at": "2017-03-29T02:30:13"},
         {"created_at": "yesterday"},

@@ -4,22 +4,23 @@
   const byId = (id) => document.getElementById(id);
   const readable = new Map(data.places.map(([category, name]) => [category, name]));
   const hints = new Map(data.places.map(([category, , hint]) => [category, hint]));
-  const COLUMNS = ["post_id", "city", "stratum", "prelabel", "labels", "right", "wrong", "true_places", "no_place", "cannot_tell"];
+  const COLUMNS = ["post_id", "city", "stratum", "prelabel", "labels", "right", "wrong", "true_places", "no_place", "cannot_tell", "mood"];
 
   let at = 0;
-  let marks = new Map(); // post id -> {judged: {label: "right" | "wrong"}, truths: [category], none, unsure}
+  let marks = new Map(); // post id -> {judged: {label: "right" | "wrong"}, truths: [category], none, unsure, mood}
   let stored = true;
   let dirty = false; // marks that no CSV holds yet, for browsers that keep nothing
   const past = []; // what undo goes back to: {at, marks}
 
   // ---- marks ---------------------------------------------------------------------------------------------------
 
-  const empty = () => ({ judged: {}, truths: [], none: false, unsure: false });
+  const empty = () => ({ judged: {}, truths: [], none: false, unsure: false, mood: "" });
   const of = (post) => marks.get(post.id) || empty();
-  const isMarked = (mark) => Object.keys(mark.judged).length > 0 || mark.truths.length > 0 || mark.none || mark.unsure;
+  const isMarked = (mark) => Object.keys(mark.judged).length > 0 || mark.truths.length > 0 || mark.none || mark.unsure || Boolean(mark.mood);
   const isFinished = (post) => {
     const mark = of(post);
-    return mark.none || mark.unsure || mark.truths.length > 0 || post.labels.every((label) => mark.judged[label]);
+    const isJudged = mark.none || mark.unsure || mark.truths.length > 0 || post.labels.every((label) => mark.judged[label]);
+    return isJudged && (!post.mood || Boolean(mark.mood));
   };
 
   function change(said, alter) {
@@ -55,7 +56,13 @@
 
   function instead(what, said) { // of every other mark
     const again = of(data.posts[at])[what];
-    change(again ? "no mark" : said, (mark) => Object.assign(mark, empty(), { [what]: !again }));
+    change(again ? "no mark" : said, (mark) => Object.assign(mark, empty(), { mood: mark.mood, [what]: !again }));
+  }
+
+  function setMood(mood) {
+    if (!data.posts[at].mood) return;
+    const again = of(data.posts[at]).mood === mood;
+    change(again ? "no mood" : `the caption is ${mood}`, (mark) => { mark.mood = again ? "" : mood; });
   }
   const showsNoPlace = () => instead("none", "shows no place");
   const cannotTell = () => instead("unsure", "cannot tell");
@@ -121,7 +128,7 @@
       const mark = of(post);
       const judgedAs = (verdict) => post.labels.filter((label) => mark.judged[label] === verdict).join("|");
       return [post.id, post.city, post.stratum, post.prelabel, post.labels.join("|"), judgedAs("right"), judgedAs("wrong"),
-        mark.truths.join("|"), mark.none ? data.yes[0] : "", mark.unsure ? data.yes[0] : ""];
+        mark.truths.join("|"), mark.none ? data.yes[0] : "", mark.unsure ? data.yes[0] : "", mark.mood];
     });
     return `${data.first}\n${[COLUMNS, ...rows].map((row) => row.map(quoted).join(",")).join("\n")}\n`;
   }
@@ -163,7 +170,7 @@
     const delimiter = [",", ";", "\t"].reduce((best, each) => (fields(each) > fields(best) ? each : best));
     const [header, ...rows] = parseCsv(lines.join("\n"), delimiter);
     const column = Object.fromEntries(COLUMNS.map((name) => [name, header.indexOf(name)]));
-    const missing = COLUMNS.filter((name) => column[name] < 0);
+    const missing = COLUMNS.filter((name) => column[name] < 0 && name !== "mood"); // sheets of before lack it
     if (missing.length) throw new Error(`it has no column ${missing.join(", ")}.`);
     const posts = new Map(data.posts.map((post) => [post.id, post]));
     const loaded = new Map(marks);
@@ -178,6 +185,8 @@
       mark.truths = list("true_places").filter((place) => readable.has(place));
       mark.none = yes(row[column.no_place]);
       mark.unsure = yes(row[column.cannot_tell]);
+      const mood = (row[column.mood] || "").trim().toLowerCase();
+      if (data.moods.includes(mood)) mark.mood = mood;
       if (isMarked(mark)) { loaded.set(post.id, mark); count++; } // an unmarked row takes nothing back: halves can be joined
     }
     past.push({ at, marks });
@@ -228,6 +237,7 @@
     }));
     byId("true").value = "";
     byId("rest").hidden = post.labels.length < 2;
+    if (byId("moods")) byId("moods").hidden = !post.mood;
     const next = data.posts[at + 1];
     if (next) new Image().src = next.picture;
     shownPost = post;
@@ -241,6 +251,8 @@
       button.setAttribute("aria-pressed", mark.judged[button.dataset.label] === button.dataset.verdict);
     byId("none").setAttribute("aria-pressed", mark.none);
     byId("unsure").setAttribute("aria-pressed", mark.unsure);
+    for (const button of document.querySelectorAll("button[data-mood]"))
+      button.setAttribute("aria-pressed", mark.mood === button.dataset.mood);
     byId("truths").replaceChildren(...mark.truths.map((place) => {
       const remove = element("button", { type: "button" }, "×");
       remove.setAttribute("aria-label", `remove ${readable.get(place)}`);
@@ -307,6 +319,8 @@
       say("all marks are cleared (undo takes them back)");
     },
   };
+  for (const button of document.querySelectorAll("button[data-mood]"))
+    button.addEventListener("click", () => setMood(button.dataset.mood));
   for (const [id, act] of Object.entries(onClick)) byId(id).addEventListener("click", () => act());
 
   byId("large-picture").addEventListener("click", (event) => {
@@ -344,7 +358,7 @@
 
   const onKey = {
     ArrowLeft: onClick.previous, ArrowRight: onClick.next, f: goForward, w: restAreWrong, n: showsNoPlace, c: cannotTell,
-    u: undo, z: enlarge, t: () => byId("true").focus(), "?": onClick.help,
+    u: undo, z: enlarge, t: () => byId("true").focus(), j: () => setMood("negative"), k: () => setMood("neutral"), l: () => setMood("positive"), "?": onClick.help,
   };
   document.addEventListener("keydown", (event) => {
     const open = document.querySelector("dialog[open]");

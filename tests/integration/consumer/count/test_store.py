@@ -30,6 +30,7 @@ LIVE: dict[str, Any] = {
     "stamps": {STAMP: "1"},
     "posts:newyork": {"bridge": "1"},
     "sentiment:newyork": {"bridge": "4215", "bridge:sq": "17766225", "bridge:n": "1"},
+    "languages:newyork": {"en": "1"},
     "hours:newyork": {"bridge|1|22": "1"},
     "days:newyork": {"2017-03-28": "1"},
 }

@@ -111,6 +111,31 @@ def test_marks_by_keys_and_by_mouse_are_exported(marking: Page, folder: Path, tm
     assert marking.locator("#count").inner_text() == f"1 of {len(empty(folder).posts)} posts finished"
 
 
+def test_moods_are_asked_of_english_captions_and_exported_and_loaded(page: Page, folder: Path, tmp_path: Path) -> None:
+    moods = tmp_path / "moods"
+    assert sheet.main([str(folder.parent / "sample"), "-o", str(moods), "--mood"]) == 0
+    page.goto((moods / "index.html").as_uri())
+    captions = page.locator("#caption")
+    asked, unasked = None, None
+    for post in empty(moods).posts:
+        is_asked = page.locator("#moods").is_visible()
+        assert is_asked == ("sea" in captions.inner_text() or "owned" in captions.inner_text())
+        asked, unasked = (post, unasked) if is_asked else (asked, post)
+        press(page, "n", "j", "l", "ArrowRight")
+    assert asked is not None
+    assert unasked is not None
+    posts = len(empty(moods).posts)
+    assert page.locator("#count").inner_text() == f"{posts} of {posts} posts finished"
+    found = exported(page, tmp_path / "marks.csv")
+    assert (marks_of(found, asked).mood, marks_of(found, asked).no_place) == ("positive", True)
+    assert marks_of(found, unasked).mood is None
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator("#clear").click()
+    page.locator("#import").set_input_files(tmp_path / "marks.csv")
+    page.get_by_text("loaded the marks").wait_for()
+    assert exported(page, tmp_path / "again.csv") == found
+
+
 def test_the_same_key_again_and_undo_take_marks_back(marking: Page, folder: Path) -> None:
     post = at_post_with(marking, folder, 3)
     press(marking, "1", "w")

@@ -74,6 +74,17 @@ def test_a_mood_has_a_colour_from_thirty_captions_on(captions: int, shown: str) 
     assert re.search(shown, html)
 
 
+@pytest.mark.parametrize(("language", "is_mixed"), [("en", False), (..., True)])
+def test_the_languages_of_a_city_are_said_and_moods_of_any_language(language: object, is_mixed: bool) -> None:
+    figures = Figures.of(counted({}, {"language": "de", "sentiment": None}, {"language": language}))
+    city = figures.city("newyork")
+    html = render.page(
+        "figures.html.j2", root="", figures=figures, listed=figures.page("newyork", 1), city=city, named="newyork"
+    )
+    assert ("Languages: 33 % de, 33 % en, 33 % not known." if is_mixed else "Languages: 67 % en, 33 % de.") in html
+    assert ("At least 1 of these moods are of captions in any language" in html) == is_mixed
+
+
 def test_the_heat_maps_steps_begin_with_one_post() -> None:
     assert [step(posts, 60) for posts in (0, 1, 10, 11, 60)] == [0, 1, 1, 2, 6]
 

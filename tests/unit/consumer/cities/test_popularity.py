@@ -347,6 +347,20 @@ def test_dates_of_which_an_earlier_version_counted_none_are_not_guessed(write: W
     assert "The range of dates is not known." in html
 
 
+def test_the_page_says_which_languages_there_are_and_where_moods_are_of_any(write: Write) -> None:
+    english: list[dict[str, Any]] = [
+        {},
+        {},
+        {"language": "de", "sentiment": None},
+        {"language": None, "sentiment": None},
+    ]
+    html = write(counted(*english))
+    assert "Languages: 50 % en, 25 % de, 25 % not known" in html
+    assert "of captions in any language" not in html
+    assert "At least 1 of these sentiments are of captions in any language" in write(counted({}, {"language": ...}))
+    assert "Their languages are not known.</p>" in write(counters(CITIES))
+
+
 def test_a_single_city_without_anything_classified_has_a_page(write: Write) -> None:
     html = write(counted({"place": None, "created_at": None}))
     for empty in ("No post of this city was classified.", "No local time is known", "It takes two cities"):

@@ -11,6 +11,7 @@ from consumer.classify.classifier import Classifier
 from consumer.classify.decision import Decision
 from consumer.classify.encoders.encoder import Images, NotFinite
 from consumer.classify.label import Label, Ranking
+from consumer.classify.language import identifier
 from consumer.classify.pictures.decode import NotAnImage, PictureLimits
 from producer.post import Post
 from tests.light import PLACES, LightEncoder
@@ -33,7 +34,7 @@ def assert_same(labels: Sequence[Label], others: Sequence[Label]) -> None:
             assert [p for _, p in one.top] == pytest.approx([p for _, p in another.top], abs=1e-6)
             assert one.place == another.place
             assert one.confidence == pytest.approx(another.confidence, abs=1e-6)
-        for name in ("decided_by", "sentiment", "caption_use"):
+        for name in ("decided_by", "language", "sentiment", "caption_use"):
             assert getattr(label, name) == getattr(other, name)
         assert (label.text is None) == (other.text is None)
 
@@ -74,6 +75,29 @@ def test_a_sure_picture_decides_alone_and_its_caption_is_not_encoded(light: Ligh
     assert label.text is None
     assert label.sentiment is not None  # the mood is of the caption all the same
     assert light.captions == []
+
+
+@pytest.mark.parametrize(
+    ("caption", "language", "has_sentiment"),
+    [
+        ("I love this beautiful city", "en", True),
+        ("Die schönste Stadt der Welt", "de", False),  # "die" is in VADER's lexicon
+        ("#love", None, False),
+        ("\u2764\ufe0f", None, False),
+        (None, None, False),
+    ],
+)
+def test_english_captions_alone_have_a_sentiment(
+    caption: str | None, language: str | None, has_sentiment: bool, light: LightEncoder
+) -> None:
+    (label,) = classifier(light).classify([post("red", caption)])
+    assert (label.language, label.sentiment is not None) == (language, has_sentiment)
+
+
+def test_languages_are_loaded_with_the_model_and_not_at_the_first_caption(light: LightEncoder) -> None:
+    identifier.cache_clear()
+    classifier(light)
+    assert identifier.cache_info().currsize == 1
 
 
 def test_an_unsure_picture_asks_its_caption(light: LightEncoder) -> None:

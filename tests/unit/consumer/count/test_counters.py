@@ -33,6 +33,7 @@ def test_a_post_that_is_not_classified_is_counted_as_such_in_all_three_hashes() 
     assert counted.hashes() == {
         "posts:newyork": {"_not_classified": 1},
         "sentiment:newyork": {"_not_classified": 4215, "_not_classified:sq": 4215**2, "_not_classified:n": 1},
+        "languages:newyork": {"en": 1},
         "hours:newyork": {"_not_classified|1|22": 1},
         "days:newyork": {"2017-03-28": 1},
         "stamps": {STAMP: 1},
@@ -51,6 +52,12 @@ def test_a_post_without_sentiment_is_in_no_sum() -> None:
     counted = tally([labeled(sentiment=None), labeled(sentiment=-0.1)], ZONES)
     assert counted.sentiment == {"newyork": {"bridge": -1000, "bridge:sq": 1_000_000, "bridge:n": 1}}
     assert counted.posts == {"newyork": {"bridge": 2}}
+
+
+def test_languages_that_are_not_sure_and_those_of_earlier_labels_are_not_counted() -> None:
+    languages: list[Any] = ["en", "de", None, ..., "en"]
+    counted = tally([labeled(language=language) for language in languages], ZONES)
+    assert counted.languages == {"newyork": {"en": 2, "de": 1}}
 
 
 @pytest.mark.parametrize(

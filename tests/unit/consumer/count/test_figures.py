@@ -83,6 +83,38 @@ def test_shares_are_of_the_classified_posts_and_places_come_by_number_then_name(
     ]
 
 
+def test_languages_are_shares_of_all_posts_and_the_rest_is_named() -> None:
+    languages = ["en"] * 5 + ["de", "de", "fr", "it", "es", "tr"] + [None] * 9
+    (city,) = popularity(counted(*({"language": language} for language in languages)))
+    assert [(each.language, each.share.k, each.share.n) for each in city.languages] == [
+        ("en", 5, 20),
+        ("de", 2, 20),
+        *((language, 1, 20) for language in ("es", "fr", "it", "tr")),
+    ]
+    assert city.spoken == [
+        ("en", 0.25),
+        ("de", 0.1),
+        ("es", 0.05),
+        ("fr", 0.05),
+        ("others", pytest.approx(0.1)),
+        ("not known", pytest.approx(0.45)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("posts", "mixed"),
+    [
+        ([{}, {"language": None, "sentiment": None}, {"language": "de", "sentiment": None}, {"sentiment": None}], 0),
+        ([{"language": ...}] * 3, 3),
+        ([{}, {"language": ...}], 1),
+    ],
+)
+def test_sentiments_of_any_language_are_seen_among_those_of_english_captions(posts: list[Any], mixed: int) -> None:
+    (city,) = popularity(counted(*posts))
+    assert city.moods_of_any_language == mixed
+    assert (city.spoken == []) == (mixed == 3)
+
+
 def test_the_mean_sentiment_is_of_those_posts_that_have_one_from_thirty_on() -> None:
     (city,) = of_posts(
         *[{"sentiment": 0.5}] * 15,

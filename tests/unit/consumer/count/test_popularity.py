@@ -62,7 +62,8 @@ def test_a_table_per_city(say: Say) -> None:
     assert rows[1] == "place posts share 95 % CI quotient sentiment n"
     assert rows[3] == "bridge 2 66.7% 20.8–93.9% 0.89 – 2"
     assert rows[4] == f"{LONGEST} 1 33.3% 6.1–79.2% 1.33 – 0"
-    assert rows[5] == "sydney: 1 posts, 1 classified, 0 not classified"
+    assert rows[5] == "languages: 100% en"
+    assert rows[6] == "sydney: 1 posts, 1 classified, 0 not classified"
 
 
 def test_the_longest_place_with_thousands_of_posts_fits_into_80_columns(say: Say) -> None:
@@ -225,6 +226,29 @@ def test_a_mood_is_shown_from_thirty_captions_on(say: Say) -> None:
         assert of_csv["sentiment_n"] == str(sentiment["n"]) == str(len(posts))
         assert [of_csv["sentiment_mean"] == "", sentiment["mean"] is None] == [len(posts) < 30] * 2
         assert [of_csv["sentiment_half_width"] == "", sentiment["half"] is None] == [len(posts) < 30] * 2
+
+
+def test_languages_are_a_line_below_the_table_and_bars_or_csv_of_their_own(say: Say) -> None:
+    posts: list[dict[str, Any]] = [{}, {}, {"language": "de", "sentiment": None}, {"language": None, "sentiment": None}]
+    assert lines(say(posts)[0])[-1] == "languages: 50% en, 25% de, 25% not known"
+    assert lines(say([{"language": None, "sentiment": None}], "--by", "language")[0]) == [
+        "newyork: 0 of 1 posts with a known language"
+    ]
+    title, heading, _, first, second = lines(say(posts, "--by", "language")[0])
+    assert (title, heading) == ("newyork: 3 of 4 posts with a known language", "language posts share 95 % CI")
+    assert (first, second) == ("en 2 50.0% 15.0–85.0% " + "█" * 20, "de 1 25.0% 4.6–69.9% " + "█" * 10)
+    rows = list(csv.DictReader(io.StringIO(say(posts, "--csv", "--by", "language")[0])))
+    assert [(row["language"], row["posts"], row["of"]) for row in rows] == [("en", "2", "4"), ("de", "1", "4")]
+    (city,) = json.loads(say(posts, "--json")[0])
+    assert [(each["language"], each["share"]["k"]) for each in city["languages"]] == [("en", 2), ("de", 1)]
+
+
+def test_sentiments_of_any_language_are_warned_of(say: Say) -> None:
+    assert say([{}, {}])[1] == ""
+    assert say([{}, {"language": ...}, {"city": "sydney", "language": ...}])[1] == (
+        "warning: at least 2 sentiments are of captions in any language, by an earlier version: their means do not "
+        "compare with those of English captions alone\n"
+    )
 
 
 def test_csv_of_hours_has_24_rows_per_city_with_known_times(say: Say) -> None:

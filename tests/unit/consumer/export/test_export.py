@@ -3,12 +3,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
-from consumer.export.export import Tally, check_reach, fill
+from consumer.export.export import Tally, check_reach, fill, say_of_columns
 from consumer.export.folder import About
 from consumer.export.ranges import Range
 from consumer.export.settings import ExportSettings
+from consumer.export.table import COLUMNS
 from producer.base.settings import load
 from producer.post import parse_time
 from tests.labels import labeled
@@ -125,3 +128,21 @@ def test_labels_that_expired_unexported_are_said(
         [f"labelled posts expired before they were {said}"] if said else []
     )
     assert all(fields["passed"] == earliest - fields["exported_to"] for _, fields in found)
+
+
+@pytest.mark.parametrize(
+    ("first", "lacking"), [([], None), (["language"], "language"), (["language", "text"], "text,language")]
+)
+def test_columns_that_readers_do_not_see_because_the_first_file_lacks_them_are_named(
+    tmp_path: Path, first: list[str], lacking: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = COLUMNS.empty_table()
+    about = About(topic="l", topic_id="i", format="parquet", since=None)
+    say_of_columns(tmp_path, about)
+    pq.write_table(whole.drop_columns(first), tmp_path / "l-0-000000000000-000000000099.parquet")
+    pq.write_table(whole, tmp_path / "l-0-000000000100-000000000199.parquet")
+
+    say_of_columns(tmp_path, about)
+
+    assert [entry.__dict__["fields"]["columns"] for entry in caplog.records] == ([lacking] if lacking else [])
+    assert ("language" in pd.read_parquet(tmp_path)) == (lacking is None)

@@ -59,7 +59,17 @@ def test_a_line_of_json_has_the_columns_and_instants_as_on_the_wire(tmp_path: Pa
     lines = [json.loads(line) for line in (tmp_path / "j").read_text("utf-8").splitlines()]
     assert [list(line) for line in lines] == [COLUMNS.names] * 2
     wire = labeled_value()
-    for name in ("city", "place", "confidence", "sentiment", "created_at", "labeled_at", "decision", "source"):
+    for name in (
+        "city",
+        "place",
+        "confidence",
+        "sentiment",
+        "language",
+        "created_at",
+        "labeled_at",
+        "decision",
+        "source",
+    ):
         assert lines[1][name] == wire[name]
     assert lines[1]["record_time"] == "1970-01-01T00:00:00.001Z"
 

@@ -131,11 +131,19 @@ def test_the_list_to_settle_has_what_differs_and_nothing_else(
     with (tmp_path / "settle.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file))
     assert rows == [
-        ["post_id", "city", "label", "anna", "ben", "eve"],
-        ["2", "london", "bar", "right", "wrong", "right"],
-        ["2", "london", "sky", "wrong", "right", "wrong"],
-        ["3", "london", "", "no place", "a place", "no place"],
+        ["post_id", "city", "label", "anna", "ben", "eve", "about"],
+        ["2", "london", "bar", "right", "wrong", "right", "label"],
+        ["2", "london", "sky", "wrong", "right", "wrong", "label"],
+        ["3", "london", "", "no place", "a place", "no place", "picture"],
     ]
+
+
+def test_moods_are_compared_where_both_marked_them() -> None:
+    one = [replace(mark("1"), mood="positive"), replace(mark("2"), mood="neutral"), replace(mark("3"), mood="negative")]
+    other = [replace(mark("1"), mood="positive"), replace(mark("2"), mood="negative"), mark("3")]
+    *_, about_moods = kappas(["anna", "ben"], ask([sheet(*one), sheet(*other)]), 100, 1)
+    assert (about_moods.about, about_moods.items, about_moods.left_out) == ("mood", 2, 1)
+    assert about_moods.agreement == 0.5
 
 
 def test_one_sheet_or_another_sample_is_one_line(tmp_path: Path) -> None:

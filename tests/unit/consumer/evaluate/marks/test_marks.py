@@ -48,12 +48,23 @@ def test_a_sheet_is_read_as_it_was_written(tmp_path: Path) -> None:
         PostMarks("2", "são paulo, sp", None, None, ("sky",), no_place=True),
         PostMarks("3", "london", None, "bar", ("bar",), cannot_tell=True),
         PostMarks("4", "london", None, None, ("bar",), true_places=("sky", "bar")),
-        PostMarks("5", "london", None, None, ("bar",)),
+        PostMarks("5", "london", None, None, ("bar",), mood="positive"),
     )
     sheet = Sheet("abc", (model_name("one", "p@1"), "two|p@2"), posts, ("OnlyImg", "OnlyText, text ≥ 0.3"))
     sheet.write(tmp_path / "sheet.csv")
     assert Sheet.read(tmp_path / "sheet.csv", ("bridge", "bar", "sky")) == sheet
     assert [post.unmarked for post in posts] == [False, False, False, False, True]
+
+
+def test_a_sheet_from_before_moods_has_none_and_another_mood_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "sheet.csv"
+    path.write_text(FIRST + HEADER + "1,london,,,bar,,,,,\n")
+    assert [post.mood for post in Sheet.read(path).posts] == [None]
+    path.write_text(
+        FIRST + HEADER.replace("tell", "tell,mood") + "1,london,,,bar,,,,,,Neutral\n2,london,,,bar,,,,,,sad\n"
+    )
+    with pytest.raises(CommandError, match="line 4: mood is 'sad'; it must be negative, neutral, positive or empty"):
+        Sheet.read(path)
 
 
 def test_a_spreadsheet_computes_no_id_and_reads_accents(tmp_path: Path) -> None:

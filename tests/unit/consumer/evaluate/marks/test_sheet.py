@@ -21,7 +21,7 @@ from consumer.evaluate.samples.folder import Sample
 from consumer.evaluate.scores.decide import ENSEMBLES, decide, parse
 from consumer.evaluate.scores.folder import Scores
 from producer.base.errors import CommandError, UsageError
-from tests.unit.consumer.evaluate.pictures import NASTY, write_pictures
+from tests.unit.consumer.evaluate.pictures import CAPTIONS, NASTY, write_pictures
 from tests.unit.consumer.evaluate.simulated import CATEGORIES, Simulated, simulate, write_scores
 
 
@@ -240,6 +240,22 @@ def test_marks_are_never_overwritten(simulated: Simulated, written: Path, tmp_pa
     with pytest.raises(CommandError, match=r"sheet.csv holds marks of 1 of \d+ posts, .*: choose another folder$"):
         sheet.main(again)
     assert (folder / "sheet.csv").read_bytes() == marked
+
+
+def test_the_mood_of_english_captions_is_asked_when_wanted(simulated: Simulated, written: Path, tmp_path: Path) -> None:
+    assert [post["mood"] for post in data(written)["posts"]] == [False] * len(data(written)["posts"])
+    assert "data-mood" not in re.sub("<script>.*</script>", "", (written / "index.html").read_text("utf-8"), flags=re.S)
+    assert sheet.main([str(simulated.sample), "-o", str(tmp_path / "moods"), "--mood"]) == 0
+    asked = [post["caption"] for post in data(tmp_path / "moods")["posts"] if post["mood"]]
+    assert set(asked) == set(CAPTIONS[:1] + CAPTIONS[2:3]), "neither no caption nor one of no language"
+
+
+def test_a_sheet_with_moods_alone_is_not_overwritten(simulated: Simulated, written: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(written, tmp_path / "sheet"))
+    marked = Sheet.read(copied / "sheet.csv")
+    replace(marked, posts=(replace(marked.posts[0], mood="neutral"), *marked.posts[1:])).write(copied / "sheet.csv")
+    with pytest.raises(CommandError, match="holds marks of 1 of"):
+        sheet.main([str(simulated.sample), "-o", str(copied)])
 
 
 def test_pictures_of_an_earlier_larger_sheet_are_deleted(simulated: Simulated, written: Path, tmp_path: Path) -> None:

@@ -266,6 +266,36 @@ def test_the_gallery_has_three_columns_of_pictures_and_can_be_left_out(
     assert "Gallery" not in without
 
 
+@pytest.mark.usefixtures("_no_figures")
+def test_marked_moods_are_held_against_vader(of_b: Simulated, tmp_path: Path) -> None:
+    sample = Sample.open(of_b.sample)
+    whole = Sheet.read(of_b.sheet)
+    moods = replace(whole, posts=tuple(replace(post, mood="positive") for post in whole.posts))
+    moods.write(tmp_path / "marks.csv")
+    caption = "what a lovely day, I love this city"
+    for post in sample.posts:
+        (tmp_path / "captions" / post.city).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "captions" / post.city / f"{post.post_id}.txt").write_text(caption, "utf-8")
+    shutil.copytree(sample.dataset / "img", tmp_path / "img")
+    folder = tmp_path / "curves"
+    flags = ["--marks", str(tmp_path / "marks.csv"), "--rounds", "100", "--step", "0.1"]
+    assert curves.main([str(of_b.scores), str(of_b.sample), "-o", str(folder), *flags]) == 0
+    page = tmp_path / "report.html"
+    told = ["--sample", str(of_b.sample), "--dataset", str(tmp_path), "--no-pictures", "-o", str(page)]
+    assert report.main([str(folder), *told]) == 0
+
+    posts = len(sample.posts)
+    assert f"Of {posts} English captions that VADER scores it gives 100.0 % the mood" in text_of(
+        page.read_text("utf-8")
+    )
+    rows = csv.DictReader((tmp_path / "report" / "moods.csv").read_text("utf-8-sig").splitlines())
+    assert [(row["by_vader"], row["captions"]) for row in rows if row["by_person"] == "positive"] == [
+        ("negative", "0"),
+        ("neutral", "0"),
+        ("positive", str(posts)),
+    ]
+
+
 def test_captions_saved_are_those_of_sure_pictures(of_b: Simulated) -> None:
     scores = Scores.open(of_b.scores)
     part = scores.of(list(of_b.truth))
