@@ -74,7 +74,6 @@ def test_a_role_runs_with_exactly_what_it_needs(ran: Mapping[str, Ended], role: 
 def test_what_is_optional_is_missed_with_a_warning_and_not_when_it_is_there(
     flow: Flow, ran: Mapping[str, Ended]
 ) -> None:
-    assert "READ is not allowed, so it is not known" in ran["replay"].stderr
     without = ran["label"].stderr
     assert without.count("DESCRIBE_CONFIGS is not allowed") == 3
     assert "may not look for transactions that the broker forgot topic=__consumer_offsets" in without
@@ -85,6 +84,17 @@ def test_what_is_optional_is_missed_with_a_warning_and_not_when_it_is_there(
     assert again.returncode == 0
     assert "allowed" not in again.stderr
     assert "may not" not in again.stderr
+
+
+@pytest.mark.usefixtures("ran")
+def test_a_replay_that_may_not_read_the_topic_says_what_it_does_not_know_and_sends(flow: Flow) -> None:
+    flow.allow("replay", *(right for right in rights_of("replay") if not right.optional))
+    blind = flow.run("replay")
+    assert blind.returncode == 0
+    assert "READ is not allowed, so it is not known whether it holds these posts already" in blind.stderr
+
+    flow.allow("replay", *rights_of("replay"))
+    assert "already holds post " in one_line(flow.run("replay"))
 
 
 @pytest.fixture(scope="module")
