@@ -81,7 +81,8 @@ def _look(admin: Any, topic: Topic) -> dict[tuple[str, str], Held]:
     """Posts that the topic holds, by id and city."""
     partitions = [TopicPartition(topic.name, number) for number in range(min(topic.partitions, PARTITIONS))]
     first, following = (
-        admin.list_partition_offsets(dict.fromkeys(partitions, spec)) for spec in (OffsetSpec.EARLIEST, OffsetSpec.LATEST)
+        admin.list_partition_offsets(dict.fromkeys(partitions, spec))
+        for spec in (OffsetSpec.EARLIEST, OffsetSpec.LATEST)
     )
     held = {}
     for partition in partitions:

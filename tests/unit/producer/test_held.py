@@ -118,7 +118,10 @@ def test_batches_that_cannot_be_read_are_passed_over(look: Any) -> None:
 
 @pytest.mark.parametrize(
     ("error", "why"),
-    [(TopicAuthorizationFailedError("posts/0"), "READ is not allowed"), (KafkaTimeoutError("5 s"), "KafkaTimeoutError: 5 s")],
+    [
+        (TopicAuthorizationFailedError("posts/0"), "READ is not allowed"),
+        (KafkaTimeoutError("5 s"), "KafkaTimeoutError: 5 s"),
+    ],
 )
 def test_where_the_topic_cannot_be_read_a_line_says_so_and_the_posts_are_sent(
     look: Any, caplog: pytest.LogCaptureFixture, error: Exception, why: str
