@@ -70,8 +70,8 @@ def check_not_held(admin: Any, topic: Topic, entries: Iterable[Entry | Refused])
             sent = datetime.fromtimestamp(found.timestamp_ms / 1000, UTC)
             raise CommandError(
                 f"topic {topic.name} already holds post {entry.post_id} of this dataset (partition {found.partition}, "
-                f"offset {found.offset}, sent {sent:%Y-%m-%d %H:%M} UTC); nothing was sent, for a second replay doubles "
-                "every count: --again sends all the same, --start-after ID goes on after a post"
+                f"offset {found.offset}, sent {sent:%Y-%m-%d %H:%M} UTC); nothing was sent, for a second replay "
+                "doubles every count: --again sends all the same, --start-after ID goes on after a post"
             )
     if unknown:
         log.warning("topic %s: %s, so it is not known whether it holds these posts already", topic.name, unknown)
@@ -99,7 +99,7 @@ def _look(admin: Any, topic: Topic) -> dict[tuple[str, str], Held]:
 
 
 def _records(fetched: bytes) -> Iterator[Any]:
-    """The records of uncompressed batches, which `replay` sends; a stranger's may unpack to more than there is memory."""
+    """The records of uncompressed batches, as `replay` sends them; others may unpack to more than there is memory."""
     batches = MemoryRecords(fetched)
     try:
         while batch := batches.next_batch():

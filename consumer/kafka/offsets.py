@@ -4,7 +4,6 @@ import logging
 import struct
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 from uuid import UUID
 
 from kafka import KafkaAdminClient, TopicPartition

@@ -147,6 +147,6 @@ def test_a_giant_dataset_is_not_compared_for_ever(
     monkeypatch.setattr(module, "LONGEST", -1.0)
     look(Log({0: batch(0, posts("1"))}, end=1), "1")
     assert caplog.messages == [
-        "topic posts: the dataset was compared with it for -1 s, and goes on, so it is not known whether it holds these "
-        "posts already"
+        "topic posts: the dataset was compared with it for -1 s, and goes on, so it is not known whether it holds "
+        "these posts already"
     ]
