@@ -72,7 +72,7 @@ def show(argv: list[str]) -> int:
                 _started("consumer", "count", *QUIET) as count,
             ):
                 while True:
-                    replay = ("producer", "replay", dataset, "--rate", f"{settings.rate:g}")
+                    replay = ("producer", "replay", dataset, "--again", "--rate", f"{settings.rate:g}")
                     with _started(*replay, quiet=True) as posts:
                         while posts.poll() is None:
                             for name, process in (("board", board), ("label", label), ("count", count)):

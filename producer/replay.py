@@ -27,9 +27,10 @@ from producer.base.errors import CommandError
 from producer.base.settings import TopicSettings, load
 from producer.dataset.entry import Entry, Refused
 from producer.dataset.open import Dataset, chosen_cities, entries_after, open_dataset
-from producer.in_flight import InFlight, Sent, Tally
+from producer.held import check_not_held
+from producer.in_flight import MAX_POSTS, InFlight, Sent, Tally
 from producer.post import Post
-from producer.topics import DEFAULT_MAX_REQUEST_SIZE, admin_client, describe
+from producer.topics import DEFAULT_MAX_REQUEST_SIZE, Topic, admin_client, describe
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class ReplaySettings(TopicSettings):
         None, description="what ids tell of a post's time (default: instagram in img* layouts, else plain)"
     )
     start_after: str | None = Field(None, min_length=1, description="go on after this post ID")
+    again: bool = Field(False, description="send even what the topic holds already")
     max_request_size: int = Field(
         DEFAULT_MAX_REQUEST_SIZE, ge=1024, description="largest record of the input topic, bytes"
     )
@@ -65,11 +67,17 @@ def main(argv: Sequence[str]) -> int:
     settings = load(ReplaySettings, "python -m producer replay", argv)
     dataset = open_dataset(settings.dataset, settings.city, settings.ids)
     cities = chosen_cities(settings.cities, settings.dataset, dataset)
-    entries = dataset.entries(cities)
-    if settings.start_after:
-        entries = entries_after(entries, settings.start_after)
-    limit = _record_limit(settings)
-    posts = (_read(entry, limit) for entry in islice(entries, settings.limit))
+
+    def entries() -> Iterator[Entry | Refused]:
+        found = dataset.entries(cities)
+        return islice(entries_after(found, settings.start_after) if settings.start_after else found, settings.limit)
+
+    chosen = entries()
+    topic = _look_at(settings, entries)
+    # What is too large for the topic is refused here, post by post; the broker would refuse good records of its batch
+    # as well (consumer/kafka/README.md, fact 33).
+    limit = min(settings.max_request_size, topic.max_record_bytes or settings.max_request_size)
+    posts = (_read(entry, limit) for entry in chosen)
     producer = _producer(settings, limit)
 
     def send(post: Post) -> Sent:
@@ -143,20 +151,20 @@ def _read(entry: Entry | Refused, max_bytes: int) -> Post | Refused:
         return refused
 
 
-def _record_limit(settings: ReplaySettings) -> int:
-    """The largest record that may be sent, in bytes: MAX_REQUEST_SIZE, or the topic's own limit where that is less.
-
-    What is too large is then refused here, post by post; the broker would refuse good records of its batch as well
-    (consumer/kafka/README.md, fact 33).
+def _look_at(settings: ReplaySettings, entries: Callable[[], Iterator[Entry | Refused]]) -> Topic:
+    """The input topic.
 
     Raises:
-        CommandError: no broker, or no topic.
+        CommandError: no broker, no topic, or it holds these posts already.
     """
     with admin_client(settings) as admin:
         topic = describe(admin, [settings.input_topic]).get(settings.input_topic)
-    if topic is None:
-        raise CommandError(f"topic {settings.input_topic} does not exist; create it: python -m producer topics")
-    return min(settings.max_request_size, topic.max_record_bytes or settings.max_request_size)
+        if topic is None:
+            raise CommandError(f"topic {settings.input_topic} does not exist; create it: python -m producer topics")
+        if not settings.again:
+            # What was in flight at an interruption may be there, and comes again.
+            check_not_held(admin, topic, islice(entries(), MAX_POSTS if settings.start_after else 0, None))
+    return topic
 
 
 def _producer(settings: ReplaySettings, limit: int) -> Any:

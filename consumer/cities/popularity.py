@@ -21,6 +21,7 @@ from consumer.cities.corrected import Corrected, Judged, correct, judge
 from consumer.cities.figures import CityReport, Distance, distances, reports, rounds_of
 from consumer.count.connect import read_counters
 from consumer.count.counters import Tally, tally
+from consumer.count.figures import repeated
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
@@ -87,6 +88,8 @@ def main(argv: list[str]) -> int:
             "(the page lists them)",
             file=sys.stderr,
         )
+    if line := repeated(counted.counters):
+        print(f"warning: {line}", file=sys.stderr)
     corrected: Mapping[tuple[str, str], Corrected] = {}
     judged: Judged | None = None
     if sample is not None and settings.marks is not None:
@@ -182,6 +185,7 @@ def _write(
             drawn=_address(drawn),
             corrected=corrected,
             judged=judged,
+            repeated=repeated(counted.counters),
             settings=settings,
             rounds=rounds_of(len(tested)),
             infinite=math.inf,

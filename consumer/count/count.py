@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from consumer import __version__
 from consumer.count.connect import RedisFailure, connect_redis, may_pass
-from consumer.count.counters import Tally, tally
+from consumer.count.counters import Tally, hashed_id, tally
 from consumer.count.known import MOST, OTHER, KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CountSettings
@@ -122,8 +122,9 @@ def count(
                 if reader.is_at_end():
                     break
                 continue
-            added = tally(known.posts(chunk.labeled, chunk.before), zones)
-            refused = store.apply(added, chunk.before, chunk.after, chunk.known_to, known.take_new())
+            labeled = list(known.posts(chunk.labeled, chunk.before))
+            added, ids = tally(labeled, zones), list(map(hashed_id, labeled))
+            refused = store.apply(added, chunk.before, chunk.after, chunk.known_to, known.take_new(), ids)
             metrics.applications.labels("refused" if refused is not None else "applied").inc()
             if refused is not None:
                 event(log, logging.WARNING, "Redis stands elsewhere; going on from there", stored=refused)

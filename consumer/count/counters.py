@@ -1,5 +1,6 @@
 """What labelled posts add to the counters: a pure function, the same for `count`, `recount` and `verify`."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -109,6 +110,11 @@ def _local(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
         return moment and moment.astimezone(zone)
     except OverflowError:  # the first hours of year 1, the last of 9999
         return None
+
+
+def hashed_id(labeled: LabeledPost) -> str:
+    """What tells a post from others, by its city and id: 16 digits, however long these are."""
+    return hashlib.blake2b(f"{labeled.city}\n{labeled.post_id}".encode(), digest_size=8).hexdigest()
 
 
 def stamp_of(labeled: LabeledPost) -> str:

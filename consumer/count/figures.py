@@ -15,6 +15,10 @@ ENOUGH = 30
 """Posts with a sentiment that a mean must rest on."""
 NAMED = 4
 """Languages that are named where there is one line for all."""
+REPEATED = 0.04
+"""Share of the posts whose ids came before from which it is said: five times the error of their number."""
+LEAST_REPEATED = 10
+"""And at least so many: of a few hundred ids two may have one hash."""
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -179,6 +183,21 @@ def popularity(counters: Counters, cities: Iterable[str] | None = None) -> Itera
     """
     everywhere = total(counters)
     return (city_figures(counters, city, everywhere) for city in (sorted(counters.posts) if cities is None else cities))
+
+
+def repeated(counters: Counters) -> str | None:
+    """One line where many posts were counted more than once; None where they were not, or that is not known.
+
+    Args:
+        counters: as read from Redis.
+    """
+    if counters.ids_of - counters.ids < max(LEAST_REPEATED, REPEATED * counters.ids_of):
+        return None
+    return (
+        f"{counters.ids_of:,} posts were counted, of only about {counters.ids:,} different ids: a dataset was sent "
+        "twice, or labelled twice into one topic. The figures count such posts more than once; to have them once, "
+        "label each post once, under new names (deploy/UPGRADE.md)"
+    )
 
 
 def by_posts(counters: Counters) -> list[str]:

@@ -24,6 +24,7 @@ from consumer.count.figures import (
     by_posts,
     moods_of_any_language,
     popularity,
+    repeated,
 )
 from consumer.count.settings import RedisSettings
 from consumer.count.snapshot import Counters
@@ -86,6 +87,8 @@ def main(argv: list[str]) -> int:
             file=sys.stderr,
         )
     if city is None and (line := spelled_twice(counters.posts)):
+        print(f"warning: {line}", file=sys.stderr)
+    if line := repeated(counters):
         print(f"warning: {line}", file=sys.stderr)
     if settings.json_:
         _write_json(figures)

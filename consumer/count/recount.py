@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import Field
 
 from consumer.count.connect import RedisFailure, connect_redis, what_helps
-from consumer.count.counters import tally
+from consumer.count.counters import hashed_id, tally
 from consumer.count.known import KnownCities
 from consumer.count.read import Reader
 from consumer.count.settings import CounterSettings
@@ -56,8 +56,9 @@ def main(argv: list[str]) -> int:
         store = Store(client, rebuild.prefix, settings.output_topic, reader.topic_id)
         counted, stand, known = 0, dict[int, int](), KnownCities(zones)
         for chunk in reader.read_whole(ends, "recounting"):
-            added = tally(known.posts(chunk.labeled, chunk.before), zones)
-            if store.apply(added, chunk.before, chunk.after, chunk.known_to, known.take_new()) is not None:
+            labeled = list(known.posts(chunk.labeled, chunk.before))
+            added, ids = tally(labeled, zones), list(map(hashed_id, labeled))
+            if store.apply(added, chunk.before, chunk.after, chunk.known_to, known.take_new(), ids) is not None:
                 raise AnotherRecount
             counted += len(chunk.labeled)
             stand |= chunk.after

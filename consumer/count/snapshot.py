@@ -16,6 +16,8 @@ from producer.base.logs import event
 
 log = logging.getLogger(__name__)
 
+IDS_OF = "ids:of"
+"""The hash whose field ``posts`` says of how many posts the ids are known: a version before this counted without."""
 SLICE = 500
 """Most cities whose counters are read at one moment: Redis answers nobody else meanwhile."""
 SWITCHING = "switching:"
@@ -80,11 +82,13 @@ class Moment:
     Attributes:
         recounted: changes with each `recount`.
         cities: how many there are.
+        ids: about how many different ones the posts have.
     """
 
     topic_id: str | None
     recounted: str | None
     cities: int
+    ids: int
     hashes: dict[str, dict[str, int]]
 
     @classmethod
@@ -108,7 +112,7 @@ class Moment:
         except ValueError as error:
             raise CommandError(f"a counter below {prefix} is no number: {error}") from None
         topic = answer["topic"] if isinstance(answer["topic"], str) else None  # a broker's topic may have the empty id
-        return cls(topic, answer["recounted"] or None, answer["cities"], hashes)
+        return cls(topic, answer["recounted"] or None, answer["cities"], answer["ids"], hashes)
 
     def known_to(self) -> dict[int, int]:
         """Partition -> offset below which it is known which cities came first; of this very topic."""
@@ -139,6 +143,8 @@ class Counters:
         later: city -> the offsets at its own moment, where they are others.
         known_to: partition -> offset below which `first` is known; below `offsets` where an earlier version counted.
         first: partition -> city that keeps its name -> offset of its first post.
+        ids: how many different ids the posts have (an id in two cities is two); its standard error is 0.81 %.
+        ids_of: of how many posts that is.
     """
 
     posts: dict[str, dict[str, int]]
@@ -152,6 +158,8 @@ class Counters:
     later: dict[str, dict[str, int]] = field(default_factory=dict)
     known_to: dict[int, int] = field(default_factory=dict)
     first: dict[int, dict[str, int]] = field(default_factory=dict)
+    ids: int = 0
+    ids_of: int = 0
 
     @classmethod
     def read(cls, client: redis.Redis, prefix: str, patience: float | None = None) -> "Counters":
@@ -182,23 +190,24 @@ class Counters:
             return set(client.sscan_iter(f"{prefix}:cities", count=SLICE))
 
         cities: list[str] = []
-        first = Moment.read(client, prefix, "offsets", "stamps", "known")
+        names = ("offsets", "stamps", "known", IDS_OF)
+        first = Moment.read(client, prefix, *names)
         while first.cities != len(cities) and len(cities) <= SLICE:  # asked again when a city is added meanwhile
             cities, then = sorted(listed()), first
-            first = Moment.read(client, prefix, "offsets", "stamps", "known", cities=cities[:SLICE])
+            first = Moment.read(client, prefix, *names, cities=cities[:SLICE])
             if not first.is_of_the_same(then):
                 raise _Replaced
         if first.cities != len(cities):  # too many to ask for that again: what was counted by that moment is listed now
             cities[SLICE:] = listed().difference(cities[:SLICE])
         hashes, later = first.hashes, dict[str, dict[str, int]]()
         for begin in range(SLICE, len(cities), SLICE):
-            names = cities[begin : begin + SLICE]
-            then = Moment.read(client, prefix, "offsets", cities=names)
+            some = cities[begin : begin + SLICE]
+            then = Moment.read(client, prefix, "offsets", cities=some)
             offsets, before = then.hashes.pop("offsets", {}), hashes.get("offsets", {})
             if not then.is_of_the_same(first) or any(offsets.get(each, 0) < offset for each, offset in before.items()):
                 raise _Replaced
             if offsets != before:
-                later |= dict.fromkeys(names, offsets)
+                later |= dict.fromkeys(some, offsets)
             hashes |= then.hashes
         cities.sort()
         kinds: Any = {kind: {city: hashes.get(f"{kind}:{city}", {}) for city in cities} for kind in KINDS}
@@ -210,6 +219,8 @@ class Counters:
             later=later,
             known_to=first.known_to(),
             first=first.first(),
+            ids=first.ids,
+            ids_of=hashes.get(IDS_OF, {}).get("posts", 0),
         )
 
     @classmethod

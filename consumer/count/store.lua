@@ -1,6 +1,6 @@
 -- Adds increments and moves offsets: all or nothing, and only if every stored offset is what the caller read from.
--- KEYS: offsets, topic, cities, known, then the hashes that are changed.
--- ARGV[1]: JSON {topic, from, to, known_from, known_to, first, cities, increments}; numbers are text, for Lua's are
+-- KEYS: offsets, topic, cities, known, ids, then the hashes that are changed.
+-- ARGV[1]: JSON {topic, from, to, known_from, known_to, first, cities, ids, increments}; numbers are text, for Lua's are
 -- floating point. first: [key, whether it is emptied first, {city: offset}]; increments: [key, field, amount].
 -- Returns {"applied"}, {"offsets", field, offset, ...} with what is stored, {"topic", stored id}, or {"orphaned", key}:
 -- counters are there, but no offsets.
@@ -31,6 +31,12 @@ if redis.call('EXISTS', KEYS[1]) == 0 then -- then there may be no counter eithe
     if redis.call('TYPE', KEYS[increment[1]]).ok == 'hash' then
       return {'orphaned', KEYS[increment[1]]}
     end
+  end
+end
+if #given.ids > 0 then -- neither taken back: added again they change nothing
+  local answer = redis.pcall('PFADD', KEYS[5], unpack(given.ids))
+  if type(answer) == 'table' and answer.err then
+    return redis.error_reply(answer.err .. ' (' .. KEYS[5] .. ')')
   end
 end
 for _, city in ipairs(given.cities) do

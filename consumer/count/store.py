@@ -1,14 +1,14 @@
 """Adding to the counters in Redis: how far they are, and the one script that moves them on."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
 import redis
 
 from consumer.count.counters import Tally
-from consumer.count.snapshot import SWITCHING, Moment, Switching, offsets_of
+from consumer.count.snapshot import IDS_OF, SWITCHING, Moment, Switching, offsets_of
 from producer.base.errors import CommandError
 
 Offsets = Mapping[int, int | None]
@@ -109,6 +109,7 @@ class Store:
         after: Mapping[int, int],
         known_to: Offsets | None = None,
         first: Mapping[int, Mapping[str, int]] | None = None,
+        ids: Sequence[str] = (),
     ) -> dict[int, int] | None:
         """Add a tally and move the offsets, all or nothing.
 
@@ -118,6 +119,7 @@ class Store:
             after: how far is read then; partitions that are not named stay, and so do offsets that are beyond.
             known_to: below which offsets it was known which cities came first; None: as far as is counted.
             first: partition -> city that became known -> offset of its first post.
+            ids: of the tally's posts, by `hashed_id`.
 
         Returns:
             None when applied; otherwise the stored offsets: go on from there.
@@ -129,9 +131,9 @@ class Store:
             redis.ResponseError: something below the prefix is no counter; nothing was applied.
             redis.RedisError: unknown whether it was applied: read the stored offsets and go on from there.
         """
-        hashes = tally.hashes()
+        hashes = tally.hashes() | ({IDS_OF: {"posts": len(ids)}} if ids else {})
         known_to = before if known_to is None else known_to
-        names = ["offsets", "topic", "cities", "known", *hashes, *(f"known:{partition}" for partition in after)]
+        names = ["offsets", "topic", "cities", "known", "ids", *hashes, *(f"known:{partition}" for partition in after)]
         given = {
             "topic": self.topic_id,
             "from": self.fields(before),
@@ -140,12 +142,13 @@ class Store:
             "known_to": {self._known_field(p): _text(offset) for p, offset in after.items()},
             "first": [
                 [number, known_to.get(p) is None, {c: _text(at) for c, at in (first or {}).get(p, {}).items()}]
-                for number, p in enumerate(after, start=5 + len(hashes))
+                for number, p in enumerate(after, start=6 + len(hashes))
             ],
             "cities": list(tally.posts),
+            "ids": ids,
             "increments": [
                 [number, field, str(amount)]
-                for number, fields in enumerate(hashes.values(), start=5)
+                for number, fields in enumerate(hashes.values(), start=6)
                 for field, amount in fields.items()
             ],
         }

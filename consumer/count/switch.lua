@@ -10,7 +10,7 @@ local live, rebuilt, given = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
 local left = given.most
 
 local function others(prefix) -- all that is of no city
-  local all, seen = {'offsets', 'stamps', 'known', 'recounted'}, {}
+  local all, seen = {'offsets', 'stamps', 'known', 'recounted', 'ids', 'ids:of'}, {}
   for _, field in ipairs(redis.call('HKEYS', prefix .. ':known')) do
     seen['known:' .. field:match('%d+$')] = true
   end

@@ -4,14 +4,13 @@ import logging
 import struct
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 from uuid import UUID
 
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import for_code
-from kafka.protocol.consumer.fetch import FetchRequest
 
+from producer.base.fetch import fetch_batches
 from producer.base.logs import event
 
 log = logging.getLogger(__name__)
@@ -103,20 +102,8 @@ def append_time(admin: KafkaAdminClient, partition: TopicPartition, offset: int)
     Raises:
         KafkaError: the broker did not answer, or refused.
     """
-    topic = FetchRequest.FetchTopic
-    where = topic.FetchPartition(partition=partition.partition, fetch_offset=offset, partition_max_bytes=1)
-    topics = [topic(topic=partition.topic, partitions=[where])]
-    # From version 13 on it would have to name the topic by its id.
-    request = FetchRequest(max_wait_ms=0, min_bytes=0, max_bytes=1, topics=topics, max_version=12)
-
-    async def fetch() -> Any:
-        (leader,) = await admin._async_get_leader_for_partitions([partition])
-        return await admin._manager.send(request, node_id=leader)
-
-    (answer,) = admin._manager.run(fetch).responses[0].partitions
-    if answer.error_code:
-        raise for_code(answer.error_code)(f"{partition.topic}/{partition.partition}")
-    if len(answer.records or b"") < HEADER.size:
+    fetched = fetch_batches(admin, partition, offset)
+    if len(fetched) < HEADER.size:
         return None
-    *_, magic, _, attributes, _, _, last = HEADER.unpack_from(answer.records)
+    *_, magic, _, attributes, _, _, last = HEADER.unpack_from(fetched)
     return last / 1000 if magic >= 2 and attributes & BY_THE_BROKER else None

@@ -1,7 +1,4 @@
-"""Datasets that are one table: CSV, JSON Lines or Parquet with post_id, city, image_path, caption and created_at.
-
-Whether an id is repeated is not looked at.
-"""
+"""Datasets that are one table: CSV, JSON Lines or Parquet with post_id, city, image_path, caption and created_at."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -17,6 +14,7 @@ from producer.dataset import instagram
 from producer.dataset.entry import Entry, Refused, refused
 from producer.dataset.moment import moment
 from producer.dataset.notices import Notices
+from producer.dataset.repeats import Repeats
 from producer.dataset.table import Table
 from producer.dataset.text import GUESSED, decode
 
@@ -32,6 +30,11 @@ CUT = re.compile(r"[1-9]\d{14}0{3,}")
 
 BY_CHANCE = 1 / 50
 """Share of such ids among the long ones above which it is said."""
+
+SAME = "left out: a post that an earlier row has, all the same"
+OTHER = (
+    "an earlier row has this post_id and city with another picture, caption or time; give each post an id of its own"
+)
 
 LONGEST_PATH = 4096
 MOST_SEEN = 10_000
@@ -69,7 +72,7 @@ class Manifest:
         Raises:
             CommandError: an id was written as a float, or the file cannot be read on.
         """
-        now = datetime.now(UTC)
+        now, repeats = datetime.now(UTC), Repeats()
         self._notices.begin()
         self._long = self._cut = 0
         try:
@@ -77,9 +80,16 @@ class Manifest:
                 entry = self._entry(f"{self._path.name} {place}", row, now)
                 if isinstance(entry, Entry) and len(self._seen) < MOST_SEEN:
                     self._seen.add(entry.city)
-                if cities is None or isinstance(entry, Refused) or entry.city in cities:
+                if not (cities is None or isinstance(entry, Refused) or entry.city in cities):
+                    continue
+                if isinstance(entry, Refused) or (repeated := repeats.look(entry)) == "new":
                     yield entry
+                elif repeated == "same":
+                    self._notices.add(SAME, f"{entry.where}: {SAME}: {entry.post_id!r}")
+                else:
+                    yield refused(entry.post_id, entry.where, Wrong(OTHER, repr(entry.post_id)))
         finally:
+            repeats.close()
             self._notices.say_numbers()
             if line := spelled_twice(self._seen):
                 self._notices.say(f"{self._path}: {line}")

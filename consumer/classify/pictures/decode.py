@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from consumer.classify.pictures import png
+from consumer.classify.pictures.deep import Deep
 from consumer.classify.pictures.kinds import avif_size, kind_of
 from consumer.classify.pictures.rgb import levels
 from consumer.classify.pictures.rows import MIN_DECODED, rows_there
@@ -110,7 +111,10 @@ def decode(data: bytes, limits: PictureLimits, on_cut: Callable[[], object] = la
     if not width * height:
         raise NotAnImage(f"{_a(image.format)} of {width} x {height} pixels")
     try:
-        there = _loaded(image, data)
+        deep = Deep.of(image)
+        there = _loaded(image, data, _open)
+        if deep:
+            there = _scaled(there, data, deep)
         if there.height < height:
             on_cut()
         return levels(_middle(_upright(there)))
@@ -191,8 +195,13 @@ def _not_opened(data: bytes, limits: PictureLimits) -> PictureError:
     return TruncatedImage(f"{len(data)} bytes of {_a(kind)} that is broken or ends early: {why}")
 
 
-def _loaded(image: Image.Image, data: bytes) -> Image.Image:
+def _loaded(image: Image.Image, data: bytes, open_: Callable[[bytes], Image.Image]) -> Image.Image:
     """The picture with its pixels; of a JPEG or PNG that ends early, the rows that are there.
+
+    Args:
+        image: open.
+        data: encoded.
+        open_: opens it again.
 
     Raises:
         TruncatedImage: these are too few.
@@ -206,7 +215,7 @@ def _loaded(image: Image.Image, data: bytes) -> Image.Image:
             raise
     kind, height = image.format, image.height
     image.close()
-    there = rows_there(data, _open)
+    there = rows_there(data, open_)
     if there.height < MIN_DECODED * height:
         share = int(100 * there.height / height)
         raise TruncatedImage(
@@ -214,6 +223,13 @@ def _loaded(image: Image.Image, data: bytes) -> Image.Image:
             f"{MIN_DECODED:.0%} must be"
         )
     return there
+
+
+def _scaled(there: Image.Image, data: bytes, deep: Deep) -> Image.Image:
+    def open_lower(data: bytes) -> Image.Image:
+        return deep.opened(_open(data))
+
+    return deep.scaled(there, lambda: _loaded(open_lower(data), data, open_lower))
 
 
 def _upright(image: Image.Image) -> Image.Image:

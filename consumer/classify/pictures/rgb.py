@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from consumer.classify.pictures.deep import DEPTHS, depth_of
 from consumer.classify.pictures.profile import Conversion, to_srgb
 
 BAND = 4_000_000
 """Pixels that are converted to RGB at a time: of a large picture there is never a second copy."""
-DEPTHS = (8, 10, 12, 14, 16)
-"""Bits of grey that cameras and programs write, right-aligned, into 16 or 32."""
 
 
 def levels(image: Image.Image) -> NDArray[np.uint8]:
@@ -78,8 +77,7 @@ class _Deep:
     def to_eight_bits(self, image: Image.Image) -> Image.Image:
         values = np.asarray(image)
         if image.mode != "F" and self.darkest >= 0 and self.brightest < 2 ** DEPTHS[-1]:
-            depth = next(depth for depth in DEPTHS if self.brightest < 2**depth)
-            eight_bits = (values >> (depth - 8)).astype(np.uint8)
+            eight_bits = (values >> (depth_of(self.brightest) - 8)).astype(np.uint8)
         else:  # no usual scale: use the picture's own
             stretch = 255 / max(self.brightest - self.darkest, 1e-9)
             eight_bits = ((_opaque(image, None) - np.float32(self.darkest)) * np.float32(stretch)).astype(np.uint8)

@@ -117,6 +117,11 @@ def test_posts_of_the_demo_are_labelled_and_counted_through_compose(running: Run
     assert running.query('sum(placestream_posts_total{outcome="dead"})') == [({}, BROKEN)]
 
 
+def test_a_second_up_sends_no_post_again(running: Running) -> None:
+    with pytest.raises(AssertionError, match="already holds post"):
+        running.run("producer")
+
+
 def test_prometheus_sees_every_series_that_rules_and_dashboard_use(running: Running) -> None:
     assert missing(running) == set(EVENTS)
 

@@ -221,3 +221,26 @@ def test_a_terminal_shows_a_bar(stack: Stack, topics: Topics, sample: Path) -> N
     finally:
         os.close(ours)
     assert re.search(rb"[1-5]\d/60", shown), shown[-500:]
+
+
+def test_a_second_replay_of_what_the_topic_holds_sends_nothing_unless_told_so(
+    stack: Stack, topics: Topics, run_cli: RunCli, sample: Path
+) -> None:
+    replay = ("producer", "replay", str(sample))
+    assert run_cli(*replay, "--limit", "40", env=topics.environment).returncode == 0
+
+    refused = run_cli(*replay, env=topics.environment)
+    assert refused.returncode == 1
+    (line,) = refused.stderr.splitlines()
+    found = re.match(
+        rf"python -m producer replay: topic {topics.input} already holds post (\d+) of this dataset "
+        r"\(partition (\d), offset (\d+), sent \d{4}-\d\d-\d\d \d\d:\d\d UTC\); nothing was sent",
+        line,
+    )
+    assert found, line
+    there = {(record.key.decode(), record.partition, record.offset) for record in read_all(stack, topics.input)}
+    assert len(there) == 40
+    assert (found[1], int(found[2]), int(found[3])) in there
+
+    assert run_cli(*replay, "--again", "--limit", "2", env=topics.environment).returncode == 0
+    assert len(read_all(stack, topics.input)) == 42

@@ -100,6 +100,6 @@ def fresh_names() -> dict[str, str]:
 def one_line(ended: subprocess.CompletedProcess[str]) -> str:
     """The only line beside the log and its warnings with which a command ended; exit code 1."""
     assert ended.returncode == 1, ended.stderr
-    log = re.compile(r"\d\d:\d\d:\d\d |topic \S+: DESCRIBE_CONFIGS is not allowed")  # `producer` has no times
+    log = re.compile(r"\d\d:\d\d:\d\d |topic \S+: (DESCRIBE_CONFIGS|READ) is not allowed")  # `producer` has no times
     (line,) = (line for line in ended.stderr.splitlines() if not log.match(line))
     return line

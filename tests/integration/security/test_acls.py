@@ -86,10 +86,21 @@ def test_what_is_optional_is_missed_with_a_warning_and_not_when_it_is_there(
     assert "may not" not in again.stderr
 
 
+@pytest.mark.usefixtures("ran")
+def test_a_replay_that_may_not_read_the_topic_says_what_it_does_not_know_and_sends(flow: Flow) -> None:
+    flow.allow("replay", *(right for right in rights_of("replay") if not right.optional))
+    blind = flow.run("replay")
+    assert blind.returncode == 0
+    assert "READ is not allowed, so it is not known whether it holds these posts already" in blind.stderr
+
+    flow.allow("replay", *rights_of("replay"))
+    assert "already holds post " in one_line(flow.run("replay"))
+
+
 @pytest.fixture(scope="module")
 def refused(flow: Flow, ran: Mapping[str, Ended]) -> Mapping[tuple[str, Right], tuple[Flow, Ended]]:
     """How each role ended without one right at a time: one role beside the other, for each has a user of its own."""
-    assert flow.run("replay").returncode == 0  # something to label
+    assert flow.run("replay", "--again").returncode == 0  # something to label
 
     def run_all(role: str) -> dict[tuple[str, Right], tuple[Flow, Ended]]:
         return {(role, right): run_without(flow, role, right) for of, right in CASES if of == role}

@@ -74,7 +74,7 @@ def keys_below(client: redis.Redis, prefix: str) -> dict[str, Any]:
     readers: dict[str, Any] = {
         "hash": client.hgetall,
         "set": lambda key: sorted(client.smembers(key)),
-        "string": client.get,
+        "string": lambda key: client.pfcount(key) if key.endswith(":ids") else client.get(key),
     }
     keys = client.scan_iter(match=f"{prefix}:*", count=1000)
     return {key.removeprefix(f"{prefix}:"): readers[str(client.type(key))](key) for key in keys}

@@ -288,3 +288,35 @@ def test_a_busy_metrics_port_is_one_line(counting: Counting) -> None:
     refused = counting.run("count", "--metrics-port", port)
     assert refused.returncode == 1
     assert f"cannot serve metrics at 127.0.0.1:{port} (METRICS_HOST, METRICS_PORT" in one_line(refused.stderr)
+
+
+def test_posts_that_were_sent_twice_are_said_with_their_number(counting: Counting) -> None:
+    posts = some_posts(300)
+    write(counting.stack, counting.topics.output, records(posts))
+    counting.count_here()
+    assert "different ids" not in counting.run("popularity").stderr
+
+    write(counting.stack, counting.topics.output, records(posts))
+    counting.count_here()
+    keys = counting.all_keys()
+    assert keys["ids:of"] == {"posts": "600"}
+    assert keys["ids"] == pytest.approx(300, rel=0.03)
+    said = counting.run("popularity").stderr
+    assert said.startswith(f"warning: 600 posts were counted, of only about {keys['ids']} different ids: ")
+
+    assert counting.here("recount")[0] == 0
+    recounted = counting.all_keys()
+    assert {name: recounted[name] for name in ("ids", "ids:of")} == {name: keys[name] for name in ("ids", "ids:of")}
+    assert not [name for name in recounted if name.startswith("rebuild")]
+
+
+def test_counters_of_before_know_the_ids_of_what_came_since(counting: Counting) -> None:
+    counting.write(300)
+    counting.count_here()
+    counting.redis.delete(f"{counting.prefix}:ids", f"{counting.prefix}:ids:of")
+    assert "different ids" not in counting.run("popularity").stderr
+
+    counting.write(40)
+    counting.count_here()
+    assert counting.all_keys()["ids:of"] == {"posts": "40"}
+    assert "different ids" not in counting.run("popularity").stderr

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from consumer.count.counters import Tally, stamp_of, tally
+from consumer.count.counters import Tally, hashed_id, stamp_of, tally
 from consumer.count.zones import load_zones
 from tests.labels import golden, labeled
 
@@ -15,11 +15,18 @@ def hour_of(created_at: str | None, city: str = "newyork") -> dict[str, int]:
     return dict(tally([labeled(city=city, created_at=created_at)], ZONES).hours.get(city, {}))
 
 
+def test_a_post_is_told_from_others_by_its_city_and_id() -> None:
+    same, other_id, other_city = labeled(place=None), labeled(post_id="1" * 1000), labeled(city="sydney")
+    assert hashed_id(labeled()) == hashed_id(same)
+    assert len({hashed_id(post) for post in (same, other_id, other_city)}) == 3
+    assert len(hashed_id(other_id)) == 16
+
+
 def test_the_golden_posts_add_up_to_the_golden_keys() -> None:
     expected = golden("redis_keys")
     counted = tally((labeled(**changes) for changes in expected["changes"]), ZONES)
     numbers = {name: fields for name, fields in expected["keys"].items() if isinstance(fields, dict)}
-    for name in ("offsets", "known", "known:1"):
+    for name in ("offsets", "known", "known:1", "ids:of"):
         del numbers[name]
     assert counted.hashes() == {
         name: {field: int(number) for field, number in fields.items()} for name, fields in numbers.items()

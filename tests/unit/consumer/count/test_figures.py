@@ -1,10 +1,11 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from scipy.stats import binomtest
 
-from consumer.count.figures import CityFigures, Share, popularity
+from consumer.count.figures import CityFigures, Share, popularity, repeated
 from tests.labels import counted, counters
 
 
@@ -180,3 +181,24 @@ def test_cities_come_by_name() -> None:
 
 def test_nothing_counted_is_nothing() -> None:
     assert list(popularity(counters({}))) == []
+
+
+@pytest.mark.parametrize(
+    ("ids", "of", "is_said"),
+    [
+        (10_300, 20_600, True),
+        (300, 600, True),
+        (9_700, 10_000, False),  # 3 %: may be the estimate's error
+        (9_500, 10_000, True),
+        (5, 14, False),  # a few may have one hash
+        (5, 15, True),
+        (10_100, 10_000, False),
+        (0, 0, False),  # counters of before
+    ],
+)
+def test_posts_whose_ids_came_before_are_said_where_they_are_more_than_an_error(
+    ids: int, of: int, is_said: bool
+) -> None:
+    line = repeated(replace(counted(), ids=ids, ids_of=of))
+    assert (line is not None) == is_said
+    assert line is None or line.startswith(f"{of:,} posts were counted, of only about {ids:,} different ids: ")

@@ -100,7 +100,7 @@ def test_nanoseconds_are_cut_off(tmp_path: Path) -> None:
 
 
 def test_ids_tell_the_time_only_when_asked_and_a_given_time_wins(tmp_path: Path) -> None:
-    path = jsonl(tmp_path, row(), row(created_at="2020-01-01"))
+    path = jsonl(tmp_path, row(), row(city="oslo", created_at="2020-01-01"))
     assert [post.created_at for post in posts(open_dataset(path))] == [None, datetime(2020, 1, 1, tzinfo=UTC)]
     assert [post.created_at for post in posts(open_dataset(path, ids="instagram"))] == [
         MADE,
@@ -142,7 +142,7 @@ def test_a_picture_outside_the_manifests_folder_is_refused(tmp_path: Path, image
 
 def test_a_link_that_stays_inside_is_followed(tmp_path: Path) -> None:
     (tmp_path / "link.jpg").symlink_to(tmp_path / "b.png")
-    path = jsonl(tmp_path, row(image_path="link.jpg"), row(image_path="pictures/../b.png"))
+    path = jsonl(tmp_path, row(image_path="link.jpg"), row(post_id="2", image_path="pictures/../b.png"))
     assert [post.picture for post in posts(open_dataset(path))] == [JPEG + b"b"] * 2
 
 
@@ -258,7 +258,7 @@ ROWS = [
     "post_id;City;image_path;caption;created_at",
     f'"=""{OLD_ID}""";"São Paulo";pictures\\a.jpg;"olá; tudo “bem”";06.06.2017 20:54',
     ";;;;",
-    f'="{OLD_ID}";" Sa\u0303o  Paulo ";b.png;;',
+    f'="{OLD_ID[:-1]}4";" Sa\u0303o  Paulo ";b.png;;',
 ]
 
 
@@ -276,7 +276,7 @@ def test_a_table_is_read_as_a_spreadsheet_saved_it(tmp_path: Path, encoding: str
     first, second = posts(open_dataset(path))
     assert (first.post_id, first.city, first.caption) == (OLD_ID, "São Paulo", "olá; tudo “bem”")
     assert (first.created_at, first.picture) == (datetime(2017, 6, 6, 20, 54, tzinfo=UTC), JPEG)
-    assert (second.post_id, second.city, second.caption, second.created_at) == (OLD_ID, "São Paulo", None, None)
+    assert (second.post_id, second.city, second.caption) == (f"{OLD_ID[:-1]}4", "São Paulo", None)
 
 
 def test_a_line_for_excel_and_an_apostrophe_before_an_id_are_passed_over(tmp_path: Path) -> None:
@@ -289,7 +289,9 @@ def test_a_line_for_excel_and_an_apostrophe_before_an_id_are_passed_over(tmp_pat
 
 def test_each_line_has_its_encoding_and_guesses_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = "post_id,city,image\n1,köln,b.png\n".encode()
-    path = put(tmp_path / "posts.csv", rows + "2,köln,b.png\n3,łódź,b.png\n".encode() + b"4,k\xf6ln,b.png\n" * 2)
+    path = put(
+        tmp_path / "posts.csv", rows + "2,köln,b.png\n3,łódź,b.png\n".encode() + b"4,k\xf6ln,b.png\n5,k\xf6ln,b.png\n"
+    )
     dataset = open_dataset(path)
     assert [post.city for post in posts(dataset)] == ["köln", "köln", "łódź", "köln", "köln"]
     guess = "a line that is no UTF-8, read as Windows-1252; if letters are wrong, save it as UTF-8"
@@ -307,8 +309,8 @@ def test_letters_that_were_lost_before_are_refused(tmp_path: Path, column: str, 
 
 
 def test_two_spellings_of_a_city_in_a_table_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    dataset = open_dataset(jsonl(tmp_path, *(row(city=city) for city in ("Rome", "rome", "rome", " rome ", "Rome"))))
-    assert [post.city for post in posts(dataset)] == ["Rome", "rome", "rome", "rome", "Rome"]
+    dataset = open_dataset(jsonl(tmp_path, *(row(city=city, post_id=city * 2) for city in ("Rome", "rome", " rome "))))
+    assert [post.city for post in posts(dataset)] == ["Rome", "rome", "rome"]
     assert dataset.cities() == ["Rome", "rome"]
     assert caplog.messages == [
         f"{tmp_path / 'posts.jsonl'}: different spellings count as different cities: 'Rome' and 'rome'"
@@ -316,7 +318,7 @@ def test_two_spellings_of_a_city_in_a_table_are_said(tmp_path: Path, caplog: pyt
 
 
 def test_ids_that_a_spreadsheet_has_cut_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    rows = f"{OLD_ID},rome,b.png\n" + "1480879485913200000,rome,b.png\n" * 3
+    rows = f"{OLD_ID},rome,b.png\n" + "".join(f"14808794859132{n}0000,rome,b.png\n" for n in range(3))
     assert len(posts(open_dataset(put(tmp_path / "posts.csv", "post_id,city,image\n" + rows)))) == 4
     assert caplog.messages == [
         "posts.csv: long ids with nothing but zeros from their 16th digit on: did a spreadsheet cut them? "
@@ -347,7 +349,7 @@ def test_an_absolute_path_of_windows_is_one(tmp_path: Path, image: str) -> None:
 def test_a_picture_whose_name_macos_wrote_is_found(tmp_path: Path) -> None:
     put(tmp_path / "ola\u0301.jpg", b"apart")
     put(tmp_path / "café.jpg", b"in one")
-    path = jsonl(tmp_path, row(image_path="olá.jpg"), row(image_path="cafe\u0301.jpg"))
+    path = jsonl(tmp_path, row(image_path="olá.jpg"), row(post_id="2", image_path="cafe\u0301.jpg"))
     assert [post.picture for post in posts(open_dataset(path))] == [b"apart", b"in one"]
 
 
@@ -433,7 +435,7 @@ def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     [
         (row(created_at="03.04.2017"), row(created_at="05.06.2017")),
         (row(created_at="soon"), row(created_at="later")),
-        (row(image_path="no.jpg"), row(image_path="none.jpg")),
+        (row(image_path="no.jpg"), row(post_id="2", image_path="none.jpg")),
         (row(city=5), row(city=6)),
         (row(post_id=None), row(post_id=" ")),
     ],
@@ -448,3 +450,36 @@ def test_what_is_wrong_in_the_same_way_is_of_one_kind(tmp_path: Path, one: Any, 
         kinds.append(entry.kind)
     assert len(set(kinds)) == 1
     assert len(kinds) == 2
+
+
+def test_a_row_that_comes_again_is_sent_once_and_said_with_its_number(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = jsonl(tmp_path, row(), row(post_id="2"), row(), row(caption=" ciao"[1:]), row(post_id="2"))
+    dataset = open_dataset(path)
+    for _ in range(2):  # gone through again, nothing has come before
+        assert [entry.post_id for entry in dataset.entries()] == [OLD_ID, "2"]
+    kind = "left out: a post that an earlier row has, all the same"
+    assert caplog.messages == [f"posts.jsonl line 3: {kind}: {OLD_ID!r}", f"3 in all: {kind}"]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"image_path": "pictures/a.jpg"}, {"caption": "hello"}, {"created_at": "2017-03-04"}]
+)
+def test_another_post_of_an_id_that_an_earlier_row_has_is_refused(tmp_path: Path, changes: dict[str, str]) -> None:
+    assert reasons(jsonl(tmp_path, row(), row(**changes))) == [
+        "posts.jsonl line 2: an earlier row has this post_id and city with another picture, caption or time; "
+        f"give each post an id of its own: {OLD_ID!r}"
+    ]
+
+
+def test_pictures_in_a_table_tell_posts_of_one_id_apart(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path, post_id=["1"] * 3, city=["rome"] * 3, image=[JPEG, JPEG, JPEG + b"b"])
+    first, other = open_dataset(path).entries()
+    assert isinstance(first, Entry)
+    assert isinstance(other, Refused)
+
+
+def test_an_id_in_two_cities_is_a_post_of_each_as_in_folders(tmp_path: Path) -> None:
+    found = open_dataset(jsonl(tmp_path, row(), row(city="oslo"), row(city="oslo"))).entries()
+    assert [entry.city for entry in found if isinstance(entry, Entry)] == ["rome", "oslo"]

@@ -29,6 +29,19 @@ def test_the_colours_of_a_profile_are_shown_in_srgb(picture_format: str) -> None
     assert max(red, green) < 10
 
 
+@pytest.mark.parametrize("picture_format", ["JPEG", "PNG"])
+def test_a_profile_that_is_a_table_is_applied_as_one_of_primaries(picture_format: str) -> None:
+    for table, primaries in ((profiles.lut(), profiles.rgb()), (profiles.lut(swapped=True), SWAPPED)):
+        by_table, by_primaries = (
+            decode(encoded(photo(), picture_format, icc_profile=profile), LIMITS).astype(int)
+            for profile in (table, primaries)
+        )
+        apart = np.abs(by_table - by_primaries)  # LittleCMS makes a coarser table of it, which shows where it is dark
+        assert apart.mean() < 2
+        assert apart.max() < 20
+    assert colour(Image.new("RGB", (16, 16), "red"), profiles.lut(swapped=True), "PNG") == [0, 0, 255]
+
+
 def test_palettes_and_transparent_pictures_have_profiles_too() -> None:
     palette = Image.new("P", (16, 16), 0)
     palette.putpalette([255, 0, 0])
