@@ -97,7 +97,7 @@ def text_of(data: bytes, errors: str = "strict") -> str:
 
 def unquoted(text: str) -> str:
     """What is inside of a JSON text (``"london"``, as Spring writes headers); any other text as it is."""
-    if '"' not in text:
+    if '"' not in text or not text.lstrip().startswith('"'):  # which also keeps `[[[[…` from a parser that recurses
         return text
     try:
         inner = json.loads(text)

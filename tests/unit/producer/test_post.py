@@ -297,6 +297,8 @@ def test_headers_of_others_are_not_looked_at() -> None:
         (b"17", PICTURE, [CITY, ("created-at", b"\xff")], r"header created-at is not UTF-8: b'\xff'"),
         (b"17", PICTURE, [CITY, ("created-at", b"")], f"header created-at {NO_TIME}: ''"),
         (b"17", PICTURE, [CITY, ("created-at", b"149075461")], f"header created-at {NO_TIME}: '149075461'"),
+        (b"17", PICTURE, [CITY, ("created-at", b"[" * 100_000 + b'"')], None),
+        (b"17", PICTURE, [CITY, ("created-at", b'"' + b"[" * 100_000 + b'"')], None),
         (b"17", PICTURE, [CITY, ("created-at", b"yester\x1b[31mday")], None),
     ],
 )
