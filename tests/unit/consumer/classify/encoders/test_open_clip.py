@@ -35,6 +35,7 @@ def own_vit_b_32() -> tuple[Any, Any]:
     return network.eval(), transform
 
 
+@pytest.mark.slow
 def test_pictures_are_encoded_as_open_clip_does(vit_b_32: OpenClip, own_vit_b_32: tuple[Any, Any]) -> None:
     pictures = [photo(320, 240, seed=1), photo(200, 500, seed=2), photo(224, 224, seed=3)]
     _, transform = own_vit_b_32
@@ -50,6 +51,7 @@ def test_pictures_are_encoded_as_open_clip_does(vit_b_32: OpenClip, own_vit_b_32
         assert cosines(ours, own).min() > 0.9999
 
 
+@pytest.mark.slow
 def test_as_published_is_open_clips_own_code(vit_b_32: OpenClip, own_vit_b_32: tuple[Any, Any]) -> None:
     published = vit_b_32.as_published()
     network, transform = own_vit_b_32
@@ -75,6 +77,7 @@ def test_as_published_is_open_clips_own_code(vit_b_32: OpenClip, own_vit_b_32: t
     assert "bpe" in vars(vit_b_32._tokenizer)
 
 
+@pytest.mark.slow
 def test_levels_are_normalised_as_open_clip_does(vit_b_32: OpenClip, own_vit_b_32: tuple[Any, Any]) -> None:
     _, transform = own_vit_b_32
     square = photo(224, 224)
@@ -94,6 +97,7 @@ def test_other_transforms_stay_open_clips_own(other: dict[str, Any]) -> None:
     assert Preprocessing.of(config | other, torch.device("cpu")) is None
 
 
+@pytest.mark.slow
 def test_texts_are_encoded_as_open_clip_does(vit_b_32: OpenClip) -> None:
     own = own_texts(vit_b_32, CAPTIONS)
     alone = np.concatenate([vit_b_32.encode_texts([caption]) for caption in CAPTIONS])

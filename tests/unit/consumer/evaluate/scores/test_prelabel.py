@@ -142,6 +142,7 @@ def vgg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, nn.Mod
     path.unlink()
 
 
+@pytest.mark.slow
 def test_a_vgg16_labels_as_torchvision_s_own_does(vgg: tuple[Path, nn.Module], tmp_path: Path) -> None:
     checkpoint, reference = vgg
     dataset = write_dataset(tmp_path / "dataset", posts=2)
