@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from consumer.evaluate.scores.decide import ENSEMBLES, decide
 from consumer.evaluate.scores.folder import Scores
 from producer.base.errors import CommandError, UsageError
 from tests.labels import counted, counters
+from tests.unit.consumer.classify.photos import plain
 from tests.unit.consumer.evaluate.simulated import CATEGORIES, everyone, simulate
 
 STAMP = "simulated|ten@0123abcd|ensemble weights=0.8/0.8 gate=0.6 threshold=0.5"
@@ -286,15 +288,23 @@ class Write:
 
 
 @pytest.fixture
-def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+def draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """With its plots, which take most of the time."""
     return Write(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def write(draw: Write, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """With one pixel instead of each plot."""
+    monkeypatch.setattr(plots, "png", lambda figure: plain("white", size=(1, 1)))
+    return draw
 
 
 NASTY = '<script>alert("1")</script> $x$'
 
 
-def test_the_page_is_one_file_that_loads_nothing_and_escapes_names(write: Write) -> None:
-    html = write(counted({"city": NASTY, "place": "a<b>c"}, {"city": NASTY, "place": None}, {"city": "sydney"}))
+def test_the_page_is_one_file_that_loads_nothing_and_escapes_names(draw: Write) -> None:
+    html = draw(counted({"city": NASTY, "place": "a<b>c"}, {"city": NASTY, "place": None}, {"city": "sydney"}))
     assert "<script" not in html
     assert "a<b>c" not in html
     assert "&lt;script&gt;alert(" in html
@@ -303,9 +313,9 @@ def test_the_page_is_one_file_that_loads_nothing_and_escapes_names(write: Write)
     assert f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'" in html.replace(
         "&#39;", "'"
     )
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in write.folder.glob("*.png"))
-    assert {path.suffix for path in write.folder.iterdir()} == {".png", ".csv"}
-    assert all(path.read_bytes().startswith(b"\xef\xbb\xbf") for path in write.folder.glob("*.csv"))
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in draw.folder.glob("*.png"))
+    assert {path.suffix for path in draw.folder.iterdir()} == {".png", ".csv"}
+    assert all(path.read_bytes().startswith(b"\xef\xbb\xbf") for path in draw.folder.glob("*.csv"))
 
 
 def test_the_page_names_denominators_and_what_was_not_classified(write: Write) -> None:
@@ -373,6 +383,15 @@ def test_mixed_settings_are_said_on_the_page_and_on_stderr(write: Write, capsys:
     assert "settings, which do not compare" in html
     assert "another|" in html
     assert capsys.readouterr().err.startswith("warning: these posts were labelled with 2 different settings")
+
+
+def test_posts_that_were_counted_twice_are_said_on_the_page_and_on_stderr(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    html = write(replace(counted({}), ids=300, ids_of=600))
+    said = "600 posts were counted, of only about 300 different ids: a dataset was sent twice"
+    assert said in html
+    assert said in capsys.readouterr().err
 
 
 def test_marks_correct_the_shares_on_the_page(write: Write, simulated: Any) -> None:
@@ -460,8 +479,8 @@ def test_wrong_flags_are_one_line(flags: list[str], message: str, monkeypatch: p
         popularity.main(flags)
 
 
-def test_the_same_counters_and_seed_give_the_same_bytes(write: Write) -> None:
+def test_the_same_counters_and_seed_give_the_same_bytes(draw: Write) -> None:
     found = counted({}, {"city": "sydney"}, {"city": "sydney", "place": "coast"})
-    first = write(found, "--heat-maps", "0")
-    assert write(found, "--heat-maps", "0") == first
-    assert json.dumps(write.table("distances.csv")) != "[]"
+    first = draw(found, "--heat-maps", "0")
+    assert draw(found, "--heat-maps", "0") == first
+    assert json.dumps(draw.table("distances.csv")) != "[]"

@@ -152,6 +152,7 @@ def test_a_network_that_reads_its_weights_stays_as_it_is(caplog: pytest.LogCaptu
     assert "oneDNN cannot compute this network's linear layers, so PyTorch does: " in caplog.text
 
 
+@pytest.mark.slow
 def test_an_open_clip_resnet_is_encoded_by_torch() -> None:
     assert not ours(OpenClip("RN50", "random")._model)
 

@@ -26,9 +26,19 @@ def own_texts(encoder: OpenClip, captions: tuple[str, ...]) -> NDArray[np.float3
     return vectors
 
 
-def test_pictures_are_encoded_as_open_clip_does(vit_b_32: OpenClip) -> None:
+@pytest.fixture(scope="module")
+def own_vit_b_32() -> tuple[Any, Any]:
+    """As open_clip itself makes it: the network, of the encoder's weights, and the transform. It takes seconds."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network, _, transform = open_clip.create_model_and_transforms("ViT-B-32", pretrained=None)
+    return network.eval(), transform
+
+
+@pytest.mark.slow
+def test_pictures_are_encoded_as_open_clip_does(vit_b_32: OpenClip, own_vit_b_32: tuple[Any, Any]) -> None:
     pictures = [photo(320, 240, seed=1), photo(200, 500, seed=2), photo(224, 224, seed=3)]
-    _, _, transform = open_clip.create_model_and_transforms("ViT-B-32", pretrained=None)
+    _, transform = own_vit_b_32
     with torch.inference_mode():
         batch = torch.stack([transform(picture) for picture in pictures])
         own = vit_b_32.as_published()._model.encode_image(batch, normalize=True).numpy()
@@ -41,16 +51,15 @@ def test_pictures_are_encoded_as_open_clip_does(vit_b_32: OpenClip) -> None:
         assert cosines(ours, own).min() > 0.9999
 
 
-def test_as_published_is_open_clips_own_code(vit_b_32: OpenClip) -> None:
+@pytest.mark.slow
+def test_as_published_is_open_clips_own_code(vit_b_32: OpenClip, own_vit_b_32: tuple[Any, Any]) -> None:
     published = vit_b_32.as_published()
-    _, _, transform = open_clip.create_model_and_transforms("ViT-B-32", pretrained=None)
+    network, transform = own_vit_b_32
     prepared = published.prepare(levels(np.array(photo(320, 240))))
     assert torch.equal(prepared, transform(photo(320, 240)))
     ours = vit_b_32.prepare(levels(np.array(photo(320, 240))))
     assert (ours.shape, ours.dtype) == ((3, 224, 224), torch.uint8)
-    with torch.random.fork_rng(), torch.inference_mode():
-        torch.manual_seed(0)  # as the encoder's weights
-        network = open_clip.create_model("ViT-B-32", pretrained=None).eval()
+    with torch.inference_mode():
         own = network.encode_image(prepared.unsqueeze(0), normalize=True).numpy()
     assert np.abs(published.encode_images([prepared]).vectors - own).max() < 1e-6
     assert cosines(vit_b_32.encode_images([ours]).vectors, own).min() > 0.9999
@@ -68,8 +77,9 @@ def test_as_published_is_open_clips_own_code(vit_b_32: OpenClip) -> None:
     assert "bpe" in vars(vit_b_32._tokenizer)
 
 
-def test_levels_are_normalised_as_open_clip_does(vit_b_32: OpenClip) -> None:
-    _, _, transform = open_clip.create_model_and_transforms("ViT-B-32", pretrained=None)
+@pytest.mark.slow
+def test_levels_are_normalised_as_open_clip_does(vit_b_32: OpenClip, own_vit_b_32: tuple[Any, Any]) -> None:
+    _, transform = own_vit_b_32
     square = photo(224, 224)
     assert vit_b_32._preprocessing is not None
     batch = vit_b_32._preprocessing.normalised(vit_b_32.prepare(levels(np.array(square))).unsqueeze(0))
@@ -87,6 +97,7 @@ def test_other_transforms_stay_open_clips_own(other: dict[str, Any]) -> None:
     assert Preprocessing.of(config | other, torch.device("cpu")) is None
 
 
+@pytest.mark.slow
 def test_texts_are_encoded_as_open_clip_does(vit_b_32: OpenClip) -> None:
     own = own_texts(vit_b_32, CAPTIONS)
     alone = np.concatenate([vit_b_32.encode_texts([caption]) for caption in CAPTIONS])

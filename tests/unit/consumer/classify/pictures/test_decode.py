@@ -3,7 +3,7 @@ import random
 import struct
 import zlib
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -122,6 +122,11 @@ def test_broken_exif_does_not_cost_the_picture() -> None:
     assert decode(data, LIMITS).shape == (48, 64, 3)
 
 
+@cache
+def photographs() -> list[Image.Image]:
+    return [Image.fromarray(decode(photograph.path().read_bytes(), LIMITS)) for photograph in PHOTOGRAPHS]
+
+
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
 @pytest.mark.parametrize(
     "size", [None, (300, 300), (300, 225), (225, 300), (97, 130), (1080, 1350), (224, 224), (223, 301), (61, 640)]
@@ -130,8 +135,7 @@ def test_the_middle_square_equals_torchvisions_of_the_pillow_image(
     size: tuple[int, int] | None, interpolation: Literal["bicubic", "bilinear"]
 ) -> None:
     plainly = Compose([Resize(224, InterpolationMode(interpolation)), CenterCrop(224)])
-    for photograph in PHOTOGRAPHS:
-        picture = Image.fromarray(decode(photograph.path().read_bytes(), LIMITS))
+    for picture in photographs():
         if size:
             picture = picture.resize(size, Image.Resampling.BICUBIC)
         square = middle_square(levels(np.array(picture)), 224, interpolation)

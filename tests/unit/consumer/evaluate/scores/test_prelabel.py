@@ -142,6 +142,7 @@ def vgg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, nn.Mod
     path.unlink()
 
 
+@pytest.mark.slow
 def test_a_vgg16_labels_as_torchvision_s_own_does(vgg: tuple[Path, nn.Module], tmp_path: Path) -> None:
     checkpoint, reference = vgg
     dataset = write_dataset(tmp_path / "dataset", posts=2)
@@ -164,6 +165,7 @@ def test_a_vgg16_labels_as_torchvision_s_own_does(vgg: tuple[Path, nn.Module], t
     assert [float(row["probability"]) for row in found] == pytest.approx(expected.values.tolist(), abs=2e-6)
 
 
+@pytest.mark.slow
 def test_weights_of_1000_outputs_are_one_clear_line(vgg: tuple[Path, nn.Module], tmp_path: Path) -> None:
     _, reference = vgg
     weights = reference.state_dict()
