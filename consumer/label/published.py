@@ -14,7 +14,7 @@ from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 from consumer.dead_letter import SOURCE, short_key
 from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.offsets import ROUND_TRIP_MS, is_same_topic
-from consumer.label.settings import LabelSettings
+from consumer.label.settings import WorkerSettings
 from consumer.origin import SOURCE_TOPIC_ID, Origin
 
 LABELS_BACK = (2, 16, 256, 4096)
@@ -61,7 +61,7 @@ class Out:
 class Published:
     """The ends of the two outputs. Owned by the main thread."""
 
-    def __init__(self, settings: LabelSettings) -> None:
+    def __init__(self, settings: WorkerSettings) -> None:
         """Connect.
 
         Raises:

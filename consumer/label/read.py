@@ -20,7 +20,7 @@ from consumer.label.group import Reassigned, Rebalances, TooSlow, build_admin, b
 from consumer.label.lag import Lag
 from consumer.label.positions import Positions
 from consumer.label.published import Published
-from consumer.label.settings import LabelSettings
+from consumer.label.settings import WorkerSettings
 from consumer.label.trial import Trials
 from consumer.metrics import LabelMetrics
 from producer.base.connect import connect
@@ -50,7 +50,7 @@ class Source:
 
     def __init__(
         self,
-        settings: LabelSettings,
+        settings: WorkerSettings,
         metrics: LabelMetrics,
         watchdog: Watchdog,
         stop: threading.Event,
