@@ -13,7 +13,7 @@ from consumer.origin import SOURCE_TOPIC_ID, Origin
 Headers = list[tuple[str, bytes]]
 
 STAGES = {
-    "read": ("bad_record", "record_too_large"),
+    "read": ("bad_record", "record_too_large", "other_encoder"),
     "decode": ("not_an_image", "truncated_image", "image_too_large", "decode_failed"),
     "encode": ("encode_failed", "poison"),
     "publish": ("output_too_large",),

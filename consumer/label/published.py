@@ -24,6 +24,13 @@ DEAD_LETTERS_BACK = LABELS_BACK[:3]
 """The same for dead letters, which carry pictures. Where labels follow the last one, it says nothing new."""
 
 
+def origin_of(record: Any) -> Origin | None:
+    """What a record of an output says it was made of, and by whom; None: it does not say."""
+    headers = dict(record.headers)  # the last of a repeated name counts
+    source = headers.get(SOURCE) or headers.get("ce_source", b"") + b"/" + headers.get("ce_id", b"")
+    return Origin.parse(source.decode(errors="replace"))
+
+
 @dataclass(frozen=True, slots=True)
 class Out:
     """A label or dead letter that this group has committed.
@@ -49,12 +56,10 @@ class Out:
             group_id: of this worker.
             partition: of the input.
         """
-        headers = dict(record.headers)  # the last of a repeated name counts
-        source = headers.get(SOURCE) or headers.get("ce_source", b"") + b"/" + headers.get("ce_id", b"")
-        origin = Origin.parse(source.decode(errors="replace"))
+        origin = origin_of(record)
         if origin is None or origin != Origin(group_id, partition.topic, partition.partition, origin.offset):
             return None
-        topic_id = headers.get(SOURCE_TOPIC_ID, b"").decode(errors="replace")
+        topic_id = dict(record.headers).get(SOURCE_TOPIC_ID, b"").decode(errors="replace")
         return cls(origin.offset, record.key, record.timestamp, topic_id)
 
 

@@ -29,6 +29,7 @@ WINGS = tuple(
 """Of the evaluation, in order: a wing imports those before it."""
 ROLES: dict[str, tuple[str, ...]] = {
     "consumer.label": (),
+    "consumer.relabel": ("consumer.label",),
     "consumer.count": (),
     "consumer.export": (),
     "consumer.dead_letters": (),
