@@ -12,8 +12,11 @@ from consumer.origin import SOURCE_TOPIC_ID, Origin
 
 Headers = list[tuple[str, bytes]]
 
+OTHER_ENCODER = "other_encoder"
+"""The reason of vectors that `relabel` cannot use: no other model is in the places' space."""
+
 STAGES = {
-    "read": ("bad_record", "record_too_large", "other_encoder"),
+    "read": ("bad_record", "record_too_large", OTHER_ENCODER),
     "decode": ("not_an_image", "truncated_image", "image_too_large", "decode_failed"),
     "encode": ("encode_failed", "poison"),
     "publish": ("output_too_large",),

@@ -75,8 +75,9 @@ def build_head(settings: DecideSettings) -> HeadOf:
     fit_threads("cpu")
     kind, identity = _kind(settings)
     places, templates = Places.load(settings.places), _templates(settings, kind)
-    own = ClassifySettings.model_construct(**dict(settings), device="cpu")  # variables of `label` do not count
-    of_places = place_vectors(identity, places, templates, lambda: _encoder(own, "cpu"))
+    own = {name: getattr(settings, name) for name in DecideSettings.model_fields}
+    plain = ClassifySettings.model_construct(**own, device="cpu")  # variables for what computes pictures do not count
+    of_places = place_vectors(identity, places, templates, lambda: _encoder(plain, "cpu"))
     scales = of_places.image_logit_scale, of_places.text_logit_scale
     head = Head(places.categories, of_places.vectors, *scales, _decision(settings, kind))
     return HeadOf(head, identity, places.stamp(templates))

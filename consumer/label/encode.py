@@ -59,9 +59,11 @@ class Labeler(Protocol[D]):
 
     Attributes:
         threads: of the decode pool.
+        at_once: records that are given to `decode` together, at most.
     """
 
     threads: int
+    at_once: int
 
     def decode(self, records: Sequence[Any]) -> Iterable[D | DeadLetter]:
         """Each record alone, in their order; runs in the decode pool."""
@@ -144,8 +146,8 @@ class Inference(Generic[D]):
             outcomes.set_result([DeadLetter("poison", "Poison", POISON)])
             return InFlight(batch, [], outcomes)
         decoding = [
-            self._decoders.submit(self._decode, batch.records[start : start + AT_ONCE])
-            for start in range(0, len(batch.records), AT_ONCE)
+            self._decoders.submit(self._decode, batch.records[start : start + self._labeler.at_once])
+            for start in range(0, len(batch.records), self._labeler.at_once)
         ]
         return InFlight(batch, decoding, self._model.submit(self._label, decoding))
 
@@ -183,6 +185,8 @@ class PictureLabeler:
         metrics: where text encodings go.
         keeps_vectors: whether a post's vectors are published beside its label.
     """
+
+    at_once = AT_ONCE
 
     def __init__(self, classifier: Classifier, threads: int, metrics: LabelMetrics, keeps_vectors: bool) -> None:
         self.classifier, self.threads = classifier, threads

@@ -1,6 +1,5 @@
 """Stages `decode` and `encode` without pictures: a record becomes vectors, and a head decides from them."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,12 +10,10 @@ from pydantic import ValidationError
 
 from consumer.classify.factory import HeadOf
 from consumer.classify.label import Label
-from consumer.dead_letter import DeadLetter, left_out_of
+from consumer.dead_letter import OTHER_ENCODER, DeadLetter, left_out_of
 from consumer.encoded_post import EncodedPost
 from consumer.labeled_post import LabeledPost
 from consumer.metrics import RelabelMetrics
-
-log = logging.getLogger(__name__)
 
 
 class OtherEncoder(ValueError):
@@ -33,6 +30,7 @@ class VectorLabeler:
 
     threads = 1
     """More would wait for each other: reading JSON is Python's work."""
+    at_once = 64
 
     def __init__(self, head: HeadOf, metrics: RelabelMetrics) -> None:
         self.of, self.metrics = head, metrics
@@ -68,7 +66,7 @@ class VectorLabeler:
             return DeadLetter("bad_record", "ValidationError", _first_of(error))
         identity, dimensions = self.of.identity, self.of.head.place_vectors.shape[1]
         if post.encoder != identity and not post.encoder.startswith(f"{identity}+"):
-            return DeadLetter.of("other_encoder", OtherEncoder(f"{post.encoder} made the vectors, not {identity}"))
+            return DeadLetter.of(OTHER_ENCODER, OtherEncoder(f"{post.encoder} made the vectors, not {identity}"))
         if post.dimensions != dimensions:
             return DeadLetter.of("bad_record", ValueError(f"{post.dimensions} dimensions; {identity} has {dimensions}"))
         return post

@@ -27,28 +27,37 @@ class Again:
         return f"{self.output}-dlt"
 
     @property
-    def flags(self) -> tuple[str, ...]:
-        return "--output-topic", self.output, "--dead-letter-topic", self.dead_letter, "--metrics-port", "0"
+    def vectors(self) -> str:
+        assert self.topics.vectors is not None
+        return self.topics.vectors
 
-    def run(self, run_cli: RunCli, *flags: str, code: int = 0) -> str:
-        """Relabel to the end; what it wrote."""
-        ended = run_cli("tests.relight", *ONCE, *self.flags, *flags, env=self.topics.environment)
+    def run(self, run_cli: RunCli, *flags: str, output: str = "", code: int = 0) -> str:
+        """Relabel to the end, into another output if one is named; what it wrote."""
+        topic = self._topic(output)
+        topics = ("--output-topic", topic, "--dead-letter-topic", f"{topic}-dlt")
+        ended = run_cli("tests.relight", *ONCE, *topics, *flags, env=self.topics.environment)
         assert ended.returncode == code, ended.stderr
         assert "Traceback" not in ended.stderr
         return ended.stderr
 
-    def labels(self, stack: Stack) -> dict[str, LabeledPost]:
+    def labels(self, stack: Stack, output: str = "") -> dict[str, LabeledPost]:
         """By post; each came out once."""
-        records = read_all(stack, self.output)
+        records = read_all(stack, self._topic(output))
         found = {record.key.decode(): LabeledPost.from_record(record) for record in records}
         assert len(found) == len(records), "a post came out twice"
         return found
 
+    def _topic(self, output: str) -> str:
+        if output == self.topics.output:
+            return output
+        return f"{self.output}-{output}" if output else self.output
+
 
 def posts(number: int) -> list[Any]:
     """Posts of every kind: sure ones, unsure ones with a caption and without."""
-    kinds = [("red", "so blue"), (GREY, "a green place"), (GREY, None), ("blue", None), (GREY, "nothing to see")]
-    return [post(str(each), *kinds[each % len(kinds)]) for each in range(number)]
+    pictures: tuple[Any, ...] = ("red", GREY, GREY, "blue", GREY)
+    captions = ("so blue", "a green place", None, None, "nothing to see")
+    return [post(str(each), pictures[each % 5], captions[each % 5]) for each in range(number)]
 
 
 @pytest.fixture
