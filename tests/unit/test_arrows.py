@@ -30,6 +30,7 @@ WINGS = tuple(
 ROLES: dict[str, tuple[str, ...]] = {
     "consumer.label": (),
     "consumer.relabel": ("consumer.label",),
+    "consumer.diff": ("consumer.evaluate.pages",),
     "consumer.count": (),
     "consumer.export": (),
     "consumer.dead_letters": (),
