@@ -6,6 +6,8 @@ from producer.base.command import run
 
 COMMANDS = {
     "label": ("consumer.label.label:main", "label the posts of the input topic, each exactly once"),
+    "relabel": ("consumer.relabel.relabel:main", "label posts again, from their vectors"),
+    "diff": ("consumer.diff.diff:main", "compare the labels of two topics, or of two exports"),
     "count": ("consumer.count.count:main", "count labelled posts into Redis"),
     "classify": ("consumer.classify.classify:main", "label pictures from the command line, without Kafka"),
     "popularity": ("consumer.count.popularity:main", "print which places a city photographs, when, and in what mood"),

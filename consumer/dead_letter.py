@@ -13,8 +13,11 @@ from producer.base.errors import Wrong
 
 Headers = list[tuple[str, bytes]]
 
+OTHER_ENCODER = "other_encoder"
+"""The reason of vectors that `relabel` cannot use: no other model is in the places' space."""
+
 STAGES = {
-    "read": ("bad_record", "record_too_large"),
+    "read": ("bad_record", "record_too_large", OTHER_ENCODER),
     "decode": ("not_an_image", "truncated_image", "image_too_large", "decode_failed"),
     "encode": ("encode_failed", "poison"),
     "publish": ("output_too_large",),

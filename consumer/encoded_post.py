@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -34,7 +35,8 @@ def _unpack(value: object) -> NDArray[np.floating]:
         vector = np.frombuffer(base64.b64decode(value, validate=True), DTYPE)
     except (binascii.Error, ValueError) as error:  # the latter: an odd number of bytes
         raise ValueError(f"is no base64 of float16 numbers: {error}") from None
-    length = float(np.linalg.norm(vector.astype(np.float32)))
+    numbers = vector.astype(np.float32)
+    length = math.sqrt(numbers @ numbers)  # a third of the time of np.linalg.norm
     if not abs(length - 1) < UNIT:  # NaN too
         raise ValueError(f"is no unit vector: its length is {length:g}")
     return vector

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from consumer.classify.decision import Decision, EnsembleKind
 from consumer.classify.label import Label
+from consumer.encoded_post import EncodedPost
 from consumer.origin import Origin
 from consumer.record import Compound, Instant, Language, Probability, Record, SourceRecord, event_headers
 from producer.base.logs import event
@@ -74,7 +75,7 @@ class LabeledPost(Record):
     @classmethod
     def of(
         cls,
-        post: Post,
+        post: Post | EncodedPost,
         label: Label,
         decision: Decision,
         encoder: str,

@@ -93,6 +93,22 @@ class LabelMetrics:
             self.resyncs.labels(cause)
 
 
+class RelabelMetrics(LabelMetrics):
+    """What `relabel` measures: what `label` does, of labels made of vectors."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register every metric.
+
+        Args:
+            registry: where they are exposed from; the process's own, or a fresh one in tests.
+        """
+        super().__init__(registry)
+        # Labelled posts whose caption would have counted, but was not encoded: their picture decided.
+        self.captions_missing = Counter(
+            "placestream_captions_missing", "Posts decided without their caption's vector", registry=registry
+        )
+
+
 class CountMetrics:
     """What `count` measures."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from producer.base.command import end_at_once
 from producer.base.errors import CommandError
 from producer.base.logs import LogSettings, event, setup
-from producer.base.settings import PREFIX
+from producer.base.settings import PREFIX, name_of
 
 log = logging.getLogger(__name__)
 
@@ -25,14 +25,14 @@ def begin(settings: LogSettings) -> None:
     """
     setup(settings)
     check_checksum()
-    event(log, logging.INFO, "settings", **settings.model_dump(mode="json"))
+    event(log, logging.INFO, "settings", **settings.model_dump(mode="json", by_alias=True))
     _name_mistyped_variables(settings)
     end_on_signals()
 
 
 def _name_mistyped_variables(settings: LogSettings) -> None:
     """Variables of other commands may well be set; one that is almost a setting of this command is surely mistyped."""
-    known = {name.upper() for name in type(settings).model_fields}
+    known = {name_of(type(settings), field) for field in type(settings).model_fields}
     given = {name.removeprefix(PREFIX) for name in os.environ if name.startswith(PREFIX)}
     for name in sorted(given - known):
         if close := get_close_matches(name, known, n=1, cutoff=0.85):

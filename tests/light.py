@@ -21,6 +21,7 @@ from consumer.classify.decision import Decision
 from consumer.classify.encoders.encoder import Images
 from consumer.classify.places import Place, Places
 from consumer.label import label
+from consumer.label import run as running
 from consumer.label.assemble import assemble
 from consumer.label.settings import LabelSettings
 from producer.base.errors import CommandError
@@ -87,7 +88,7 @@ def run(build: Callable[..., Classifier] = light_classifier, **stages: Any) -> N
     """`label` as a program, with a test's own classifier and some stages of its own: see `assemble`."""
     patch = pytest.MonkeyPatch()
     patch.setattr(label, "build_classifier", build)
-    patch.setattr(label, "assemble", partial(assemble, **stages))
+    patch.setattr(running, "assemble", partial(assemble, **stages))
     if "TESTS_ROUNDING" in os.environ:
         from tests.rounding import round_otherwise
 

@@ -19,6 +19,7 @@ from consumer.count.verify import VerifySettings
 from consumer.dead_letters.list import ListSettings
 from consumer.dead_letters.replay import ReplaySettings as DeadLetterReplaySettings
 from consumer.dead_letters.show import ShowSettings
+from consumer.diff.diff import DiffSettings
 from consumer.evaluate.curves.compare import CompareSettings
 from consumer.evaluate.curves.curves import CurvesSettings
 from consumer.evaluate.marks.agreement import AgreementSettings
@@ -31,6 +32,7 @@ from consumer.evaluate.scores.prelabel import PrelabelSettings
 from consumer.evaluate.scores.score import ScoreSettings
 from consumer.export.settings import ExportSettings
 from consumer.label.settings import LabelSettings
+from consumer.relabel.settings import RelabelSettings
 from producer.__main__ import COMMANDS as PRODUCER
 from producer.replay import ReplaySettings
 from producer.sample import SampleSettings
@@ -41,6 +43,8 @@ COMMANDS: dict[str, type[BaseSettings]] = {
     "replay": ReplaySettings,
     "sample": SampleSettings,
     "label": LabelSettings,
+    "relabel": RelabelSettings,
+    "diff": DiffSettings,
     "count": CountSettings,
     "recount": RecountSettings,
     "verify": VerifySettings,

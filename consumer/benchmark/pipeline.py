@@ -14,6 +14,7 @@ from consumer.dead_letter import STAGES
 from consumer.health import Health
 from consumer.label.assemble import assemble
 from consumer.label.batch import Batch, Working
+from consumer.label.encode import PictureLabeler
 from consumer.label.live import Live
 from consumer.label.preflight import check_topics
 from consumer.label.publish import Outgoing, Sink
@@ -98,7 +99,9 @@ def label(
             run.posts += len(batch.records)
 
     registry = CollectorRegistry()
-    parts = settings, classifier, check_topics(settings), LabelMetrics(registry), Health(3600), Live(), stop
+    metrics = LabelMetrics(registry)
+    labeler = PictureLabeler(classifier, settings.decode_threads, metrics, settings.vectors_topic is not None)
+    parts = settings, labeler, check_topics(settings), metrics, Health(3600), Live(), stop
     with assemble(*parts, source_type=TimedSource, sink_type=TimedSink) as worker, watching(run.memory):
         worker.run()
 

@@ -15,7 +15,7 @@ from kafka import KafkaProducer
 from kafka.errors import InvalidProducerEpochError, KafkaError, KafkaTimeoutError
 from pydantic import Field
 
-from consumer.dead_letter import ADDED, ATTEMPTS, LEFT_OUT, Headers
+from consumer.dead_letter import ADDED, ATTEMPTS, LEFT_OUT, OTHER_ENCODER, Headers
 from consumer.dead_letters import receipts
 from consumer.dead_letters.letter import CLIENT_ID, Letter
 from consumer.dead_letters.original import NotThere, Originals
@@ -150,6 +150,8 @@ def why_not(settings: ReplaySettings, back: Returning, limit: int | None, replay
     letter = back.letter
     if replayed:
         return "replayed before"
+    if letter.reason == OTHER_ENCODER:
+        return "vectors of another encoder: they would only die again; `relabel` with that ENCODER takes them"
     if letter.topic is None:
         return "no dead letter of `label`: the error headers are missing"
     if letter.topic != settings.input_topic:

@@ -22,9 +22,10 @@ from consumer.export.settings import ExportSettings
 from consumer.export.table import COLUMNS, Row, to_row
 from consumer.export.write import Unfinished
 from consumer.kafka.bounded_consumer import build_consumer
-from consumer.kafka.offsets import ROUND_TRIP_MS, ends_of, topic_id_of
+from consumer.kafka.offsets import ends_of, starts_at, topic_id_of
 from consumer.kafka.read_to_end import offsets_bar
 from consumer.labeled_post import parse_or_skip
+from consumer.moment import milliseconds
 from consumer.start import check_checksum
 from producer.base.errors import CommandError
 from producer.base.logs import event, setup
@@ -81,11 +82,7 @@ def _look(settings: ExportSettings, admin: Any) -> tuple[About, list[Range], Map
         ends = ends_of(admin, topic)
         starts = dict(ends.earliest)
         if about.since is not None:
-            milliseconds = int(about.since.timestamp() * 1000)
-            found = admin.list_partition_offsets(dict.fromkeys(starts, milliseconds), timeout_ms=ROUND_TRIP_MS)
-            for partition, first in found.items():  # -1: every record is older
-                end = ends.latest[partition]
-                starts[partition] = min(first.offset, end) if first.offset >= 0 else end
+            starts = starts_at(admin, ends, about.since)
     except UnknownTopicOrPartitionError:
         raise CommandError(
             f"topic {topic} does not exist at {settings.bootstrap_servers}; `python -m producer topics` creates it"
@@ -158,7 +155,7 @@ def fill(
 def _rows(records: Sequence[Any], about: About, tally: Tally) -> list[Row]:
     rows = []
     for record in records:
-        if about.since is not None and record.timestamp < about.since.timestamp() * 1000:
+        if about.since is not None and record.timestamp < milliseconds(about.since):
             continue  # times of writing need not grow with the offsets
         if row := parse_or_skip(to_row, record):
             rows.append(row)

@@ -3,6 +3,7 @@
 import logging
 import struct
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import for_code
 
+from consumer.moment import milliseconds
 from producer.base.fetch import fetch_batches
 from producer.base.logs import event
 
@@ -81,6 +83,27 @@ def ends_of(admin: KafkaAdminClient, topic: str) -> Ends:
         {partition: found.offset for partition, found in earliest.items()},
         {partition: found.offset for partition, found in latest.items()},
     )
+
+
+def starts_at(admin: KafkaAdminClient, ends: Ends, moment: datetime) -> dict[TopicPartition, int]:
+    """The first offset of each partition whose record is not older; the end where all are.
+
+    Later ones may be: times of writing need not grow with the offsets. Only for topics that we write ourselves
+    (consumer/kafka/README.md, fact 27).
+
+    Args:
+        admin: asks the broker.
+        ends: of the topic.
+        moment: with an offset.
+
+    Raises:
+        KafkaError: the broker did not answer.
+    """
+    found = admin.list_partition_offsets(dict.fromkeys(ends.latest, milliseconds(moment)), timeout_ms=ROUND_TRIP_MS)
+    return {
+        partition: min(first.offset, end) if (first := found[partition]).offset >= 0 else end
+        for partition, end in ends.latest.items()
+    }
 
 
 HEADER = struct.Struct(">qiibIhiqq")

@@ -10,7 +10,7 @@ from kafka import ConsumerRebalanceListener
 from consumer.kafka.bounded_consumer import Consumer
 from consumer.kafka.offsets import ROUND_TRIP_MS
 from consumer.kafka.unpack import LARGEST
-from consumer.label.settings import LabelSettings
+from consumer.label.settings import WorkerSettings
 from producer.topics import admin_client
 
 
@@ -40,7 +40,7 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyth
         self.assigned = True
 
 
-def build_consumer(settings: LabelSettings, largest: int = LARGEST) -> Consumer:
+def build_consumer(settings: WorkerSettings, largest: int = LARGEST) -> Consumer:
     """A consumer of the group; it joins when it subscribes and polls.
 
     Args:
@@ -62,7 +62,7 @@ def build_consumer(settings: LabelSettings, largest: int = LARGEST) -> Consumer:
     )
 
 
-def build_admin(settings: LabelSettings) -> Any:
+def build_admin(settings: WorkerSettings) -> Any:
     """An admin client that gives up on a question as soon as the worker does.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Any
 from kafka.errors import CommitFailedError, KafkaTimeoutError
 
 from consumer.label.batch import Batch
-from consumer.label.settings import LabelSettings
+from consumer.label.settings import WorkerSettings
 from producer.base.errors import CommandError
 from producer.base.logs import event
 
@@ -29,7 +29,7 @@ Place = tuple[str, int, int]
 class Pace:
     """What past publishes say about the next one. It lives in memory: a restart forgets it."""
 
-    def __init__(self, settings: LabelSettings) -> None:
+    def __init__(self, settings: WorkerSettings) -> None:
         """Begin with full batches.
 
         Args:

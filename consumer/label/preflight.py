@@ -10,7 +10,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import UnsupportedVersionError
 from kafka.protocol.producer import TxnOffsetCommitRequest
 
-from consumer.label.settings import LabelSettings
+from consumer.label.settings import WorkerSettings
 from producer.base.connect import connect
 from producer.base.errors import CommandError
 from producer.base.logs import event
@@ -54,15 +54,15 @@ class Topics:
         return max(self.output_limit, self.dead_letter_limit, self.vectors_limit)
 
 
-def check_topics(settings: LabelSettings) -> Topics:
+def check_topics(settings: WorkerSettings) -> Topics:
     """Make sure that whatever the input holds fits into the outputs.
 
     Raises:
         CommandError: one line: no broker, a topic that does not exist, or topics that do not fit together.
     """
     names = [settings.input_topic, settings.output_topic, settings.dead_letter_topic]
-    if settings.vectors_topic:
-        names.append(settings.vectors_topic)
+    if settings.vectors_output:
+        names.append(settings.vectors_output)
     with admin_client(settings) as admin:
         check_fencing(settings, admin)
         found = describe(admin, names)
@@ -92,7 +92,7 @@ def check_topics(settings: LabelSettings) -> Topics:
     )
 
 
-def check_fencing(settings: LabelSettings, admin: Any) -> None:
+def check_fencing(settings: WorkerSettings, admin: Any) -> None:
     """Make sure that the broker refuses offsets of a worker that has lost its partitions.
 
     Raises:
@@ -107,7 +107,7 @@ def check_fencing(settings: LabelSettings, admin: Any) -> None:
     )
 
 
-def check_replica(settings: LabelSettings) -> None:
+def check_replica(settings: WorkerSettings) -> None:
     """Make sure that no living worker of the group has this one's name.
 
     A dead one is listed until its session times out, so that long is waited for it to go.

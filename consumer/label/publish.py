@@ -20,7 +20,7 @@ from consumer.kafka.transactions import build_producer, record_size, wait_for_al
 from consumer.label.batch import Batch
 from consumer.label.group import build_admin
 from consumer.label.preflight import Topics
-from consumer.label.settings import LabelSettings
+from consumer.label.settings import WorkerSettings
 from consumer.labeled_post import LabeledPost
 from consumer.origin import Origin
 from producer.base.connect import close_at_once, connect
@@ -57,7 +57,7 @@ class Outgoing:
 class Sink:
     """The outputs: labels, dead letters and, where there is a topic, vectors. Owned by the main thread."""
 
-    def __init__(self, settings: LabelSettings, topics: Topics) -> None:
+    def __init__(self, settings: WorkerSettings, topics: Topics) -> None:
         """Connect and end what a predecessor of the same name left open.
 
         Raises:
@@ -85,7 +85,7 @@ class Sink:
             batch: where they come from.
             outcomes: of its records; a label too large for its topic becomes a dead letter.
             is_too_slow: whether the line is, for a record: it becomes a dead letter without its value.
-            encoded: the vectors of labelled posts, by their number in the batch; they are published with the label.
+            encoded: what is published beside the labels of posts, by their number in the batch: their vectors.
         """
         records, final = [], []
         for number, (record, outcome) in enumerate(zip(batch.records, outcomes, strict=True)):
@@ -199,7 +199,7 @@ class Sink:
     @property
     def _outputs(self) -> list[str]:
         outputs = [self._settings.output_topic, self._settings.dead_letter_topic]
-        return [*outputs, self._settings.vectors_topic] if self._settings.vectors_topic else outputs
+        return [*outputs, self._settings.vectors_output] if self._settings.vectors_output else outputs
 
     def _epochs(self) -> dict[tuple[str, int], int]:
         return {
@@ -239,7 +239,7 @@ class Sink:
         return Outgoing(self._settings.dead_letter_topic, record.partition, key, value, headers)
 
     def _made_of(self, record: Any, made: LabeledPost | EncodedPost, topic_id: str) -> Outgoing:
-        topic = self._settings.output_topic if isinstance(made, LabeledPost) else self._settings.vectors_topic
+        topic = self._settings.output_topic if isinstance(made, LabeledPost) else self._settings.vectors_output
         assert topic is not None  # else nobody makes vectors
         traceparent = next((value for name, value in reversed(record.headers or ()) if name == "traceparent"), None)
         headers = made.headers(Origin.of(self._settings.group_id, record), traceparent, topic_id)

@@ -14,7 +14,7 @@ from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 from consumer.dead_letter import SOURCE, short_key
 from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.offsets import ROUND_TRIP_MS, is_same_topic
-from consumer.label.settings import LabelSettings
+from consumer.label.settings import WorkerSettings
 from consumer.origin import SOURCE_TOPIC_ID, Origin
 from producer.serialised import is_key_of
 
@@ -23,6 +23,13 @@ LABELS_BACK = (2, 16, 256, 4096)
 labels of other groups and aborted ones may lie behind it."""
 DEAD_LETTERS_BACK = LABELS_BACK[:3]
 """The same for dead letters, which carry pictures. Where labels follow the last one, it says nothing new."""
+
+
+def origin_of(record: Any) -> Origin | None:
+    """What a record of an output says it was made of, and by whom; None: it does not say."""
+    headers = dict(record.headers)  # the last of a repeated name counts
+    source = headers.get(SOURCE) or headers.get("ce_source", b"") + b"/" + headers.get("ce_id", b"")
+    return Origin.parse(source.decode(errors="replace"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +57,17 @@ class Out:
             group_id: of this worker.
             partition: of the input.
         """
-        headers = dict(record.headers)  # the last of a repeated name counts
-        source = headers.get(SOURCE) or headers.get("ce_source", b"") + b"/" + headers.get("ce_id", b"")
-        origin = Origin.parse(source.decode(errors="replace"))
+        origin = origin_of(record)
         if origin is None or origin != Origin(group_id, partition.topic, partition.partition, origin.offset):
             return None
-        topic_id = headers.get(SOURCE_TOPIC_ID, b"").decode(errors="replace")
+        topic_id = dict(record.headers).get(SOURCE_TOPIC_ID, b"").decode(errors="replace")
         return cls(origin.offset, record.key, record.timestamp, topic_id)
 
 
 class Published:
     """The ends of the two outputs. Owned by the main thread."""
 
-    def __init__(self, settings: LabelSettings) -> None:
+    def __init__(self, settings: WorkerSettings) -> None:
         """Connect.
 
         Raises:

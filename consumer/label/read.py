@@ -6,8 +6,10 @@ The traps of kafka-python that shape this file are listed in `consumer/kafka/REA
 import logging
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from kafka import TopicPartition
 from kafka.errors import CommitFailedError, CorruptRecordError, RebalanceInProgressError, UnsupportedCodecError
@@ -20,7 +22,7 @@ from consumer.label.group import Reassigned, Rebalances, TooSlow, build_admin, b
 from consumer.label.lag import Lag
 from consumer.label.positions import Positions
 from consumer.label.published import Published
-from consumer.label.settings import LabelSettings
+from consumer.label.settings import WorkerSettings
 from consumer.label.trial import Trials
 from consumer.metrics import LabelMetrics
 from producer.base.connect import connect
@@ -50,7 +52,7 @@ class Source:
 
     def __init__(
         self,
-        settings: LabelSettings,
+        settings: WorkerSettings,
         metrics: LabelMetrics,
         watchdog: Watchdog,
         stop: threading.Event,
@@ -174,7 +176,7 @@ class Source:
             self._positions.look_again()
             self._ends = ends_of(self._admin, self._settings.input_topic) if self._ends else None
         seen = self._rebalances.count
-        starts, latest = self._positions.choose_starts(self._consumer)
+        starts, latest = self._choose_starts()
         for partition, offset in starts.items():
             self._seek(partition, offset)
         with suppress(CommitFailedError, RebalanceInProgressError):  # the next poll joins the group again
@@ -263,7 +265,7 @@ class Source:
     def _poll(self, seconds: float, most: int) -> bool:
         try:
             with self._watchdog.limit(POLL_LIMIT, "reading records"):
-                found = self._consumer.poll(
+                polled = self._consumer.poll(
                     timeout_ms=max(0, int(seconds * 1000)), max_records=most - len(self._collected)
                 )
         except (CorruptRecordError, UnsupportedCodecError) as error:
@@ -275,10 +277,18 @@ class Source:
         group = self._consumer.group_metadata()
         # After the metadata is taken (consumer/kafka/README.md, fact 5).
         self._raise_if_reassigned()
-        if not found:
-            return False
-        self._collected.add(found, group)
-        return True
+        found = self._wanted(polled)
+        if found:
+            self._collected.add(found, group)
+        return bool(polled)
+
+    def _choose_starts(self) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
+        """Where each assigned partition goes on, and where it ends now; raises as `Positions.choose_starts` does."""
+        return self._positions.choose_starts(self._consumer)
+
+    def _wanted(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> Mapping[TopicPartition, Sequence[Any]]:
+        """Of what was polled; the rest is passed over as markers of transactions are."""
+        return polled
 
     def _close(self, by: ClosedBy) -> Batch:
         self._metrics.stage_seconds.labels("read").observe(self._collected.waited())

@@ -1,4 +1,4 @@
-"""The settings of `label`."""
+"""The settings of `label`, and of every worker."""
 
 import socket
 from typing import Self
@@ -10,18 +10,18 @@ from consumer.classify.settings import ClassifySettings
 from consumer.health import MetricsSettings
 from consumer.kafka.transactions import PublishTimes
 from producer.base.logs import LogSettings
-from producer.base.settings import Settings, VectorsTopicSettings
+from producer.base.settings import Settings, TopicSettings, VectorsTopicSettings
 
 
 class BatchSettings(Settings):
-    """When a batch is closed: of `label`, and of what the benchmark measures."""
+    """When a batch is closed: of workers, and of what the benchmark measures."""
 
     batch_size: int = Field(32, ge=1, le=10_000, description="most posts in a batch")
     batch_deadline: float = Field(0.2, ge=0, le=60, description="seconds a batch waits for more posts after its first")
 
 
-class LabelSettings(PublishTimes, VectorsTopicSettings, ClassifySettings, BatchSettings, MetricsSettings, LogSettings):
-    """Label the posts of the input topic until SIGTERM or Ctrl-C; each post comes out exactly once."""
+class WorkerSettings(PublishTimes, TopicSettings, BatchSettings, MetricsSettings, LogSettings):
+    """What every worker has."""
 
     group_id: str = Field("placestream", min_length=1, description="consumer group of the workers")
     replica: str = Field(
@@ -29,12 +29,7 @@ class LabelSettings(PublishTimes, VectorsTopicSettings, ClassifySettings, BatchS
         min_length=1,
         description="this worker's name, kept over restarts, unique in its group (default: the host's)",
     )
-    encode_captions: EncodeCaptions = Field(
-        "needed", description="which captions are encoded: needed by the decision, or all, for later decisions"
-    )
     stop_at_end: bool = Field(False, description="end at the offsets that the input had at the start")
-    metrics_port: int = Field(9101, ge=0, le=65535, description="port of the metrics; 0 = any free one, printed")
-    decode_threads: int = Field(2, ge=1, le=64, description="decoder processes")
     drain_timeout: float = Field(20.0, ge=0, description="seconds a stop may take to publish what is in flight")
     session_timeout: float = Field(10.0, ge=1, description="seconds until a dead worker's partitions move")
     max_poll_interval: float = Field(300.0, ge=1, description="seconds a batch may take until its partitions move")
@@ -51,6 +46,11 @@ class LabelSettings(PublishTimes, VectorsTopicSettings, ClassifySettings, BatchS
         """Client id and transactional id; stable, so that a restart ends what its predecessor left open."""
         return f"{self.group_id}-{self.replica}"
 
+    @property
+    def vectors_output(self) -> str | None:
+        """Topic of the vectors that are published beside labels; None: none are."""
+        return None
+
     @model_validator(mode="after")
     def _breaker_is_larger_than_a_batch(self) -> Self:
         if self.breaker_consecutive <= self.batch_size:
@@ -59,3 +59,18 @@ class LabelSettings(PublishTimes, VectorsTopicSettings, ClassifySettings, BatchS
                 "one batch of bad posts must not end the worker"
             )
         return self
+
+
+class LabelSettings(WorkerSettings, VectorsTopicSettings, ClassifySettings):
+    """Label the posts of the input topic until SIGTERM or Ctrl-C; each post comes out exactly once."""
+
+    encode_captions: EncodeCaptions = Field(
+        "needed", description="which captions are encoded: needed by the decision, or all, for later decisions"
+    )
+    metrics_port: int = Field(9101, ge=0, le=65535, description="port of the metrics; 0 = any free one, printed")
+    decode_threads: int = Field(2, ge=1, le=64, description="decoder processes")
+
+    @property
+    def vectors_output(self) -> str | None:
+        """As VECTORS_TOPIC says."""
+        return self.vectors_topic

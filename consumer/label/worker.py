@@ -21,7 +21,6 @@ from kafka.errors import (
     ProducerFencedError,
 )
 
-from consumer.classify.classifier import Classifier
 from consumer.dead_letter import DeadLetter
 from consumer.encoded_post import EncodedPost
 from consumer.health import Health
@@ -29,14 +28,13 @@ from consumer.kafka.orphans import is_fenced
 from consumer.kafka.watchdog import Watchdog
 from consumer.label.batch import Batch
 from consumer.label.breaker import Breaker
-from consumer.label.encode import Inference, InFlight
+from consumer.label.encode import Inference, InFlight, Labeled
 from consumer.label.group import Reassigned, TooSlow
 from consumer.label.live import Live
 from consumer.label.pace import Pace
 from consumer.label.publish import Outcome, Sink
 from consumer.label.read import POLL_SLICE, Source, Stuck
-from consumer.label.settings import LabelSettings
-from consumer.labeled_post import LabeledPost
+from consumer.label.settings import WorkerSettings
 from consumer.metrics import LabelMetrics
 from producer.base.errors import CommandError
 from producer.base.logs import event
@@ -71,11 +69,10 @@ class Worker:
 
     def __init__(
         self,
-        settings: LabelSettings,
-        classifier: Classifier,
+        settings: WorkerSettings,
         source: Source,
         sink: Sink,
-        inference: Inference,
+        inference: Inference[Any],
         metrics: LabelMetrics,
         health: Health,
         live: Live,
@@ -86,7 +83,6 @@ class Worker:
 
         Args:
             settings: the worker's settings.
-            classifier: names the encoder, the label set and the decision in every record.
             source: stage read.
             sink: stage publish.
             inference: stages decode and encode.
@@ -96,7 +92,7 @@ class Worker:
             watchdog: ends the process when a publish hangs.
             stop: set by SIGTERM and SIGINT.
         """
-        self._settings, self._classifier = settings, classifier
+        self._settings = settings
         self._source, self._sink, self._inference = source, sink, inference
         self._metrics, self._health, self._live, self._stop = metrics, health, live, stop
         self._breaker = Breaker(settings.breaker_consecutive, settings.breaker_ratio)
@@ -162,7 +158,8 @@ class Worker:
 
     def _publish(self, flight: InFlight, timeout: float = 0) -> None:
         """Settle a batch and publish it, or nothing of it."""
-        batch, (outcomes, encoded) = flight.batch, self._outcomes(flight, timeout)
+        batch, settled = flight.batch, flight.settle(timeout)
+        outcomes, encoded = _made_of(batch, settled)
         started = time.monotonic()
         records, outcomes = self._sink.outgoing(batch, outcomes, self._pace.is_too_slow, encoded)
         failed = [
@@ -188,7 +185,7 @@ class Worker:
             self._pace.record_failure(batch, sum(each.size for each in records), took, error)
             raise PublishFailed(f"{type(error).__name__}: {error}") from error
         self._breaker.remember(failed)
-        self._record_published(batch, outcomes, time.monotonic() - started)
+        self._record_published(batch, settled, outcomes, time.monotonic() - started)
 
     def _recover(self, cause: Exception) -> None:
         """The one way back: forget what is in flight, end an open transaction, go on from what is committed."""
@@ -250,23 +247,9 @@ class Worker:
         except (TimeoutError, *Recoverable) as error:
             event(log, logging.WARNING, "stopped before everything in flight was published; it comes again", why=error)
 
-    def _outcomes(self, flight: InFlight, timeout: float) -> tuple[list[Outcome], dict[int, EncodedPost]]:
-        """What became of each record, and the vectors of the labelled ones, by their number, if they are published."""
-        now, name = datetime.now(UTC), self._classifier.encoder_name
-        decision, places = self._classifier.decision, self._classifier.places_stamp
-        outcomes: list[Outcome] = []
-        encoded: dict[int, EncodedPost] = {}
-        for number, (record, settled) in enumerate(zip(flight.batch.records, flight.settle(timeout), strict=True)):
-            if isinstance(settled, DeadLetter):
-                outcomes.append(settled)
-                continue
-            post, label = settled.post, settled.label
-            outcomes.append(LabeledPost.of(post, label, decision, name, places, record, now))
-            if self._settings.vectors_topic and label.vectors:
-                encoded[number] = EncodedPost.of(post, label, label.vectors, name, record, now)
-        return outcomes, encoded
-
-    def _record_published(self, batch: Batch, outcomes: Sequence[Outcome], seconds: float) -> None:
+    def _record_published(
+        self, batch: Batch, settled: Sequence[Labeled | DeadLetter], outcomes: Sequence[Outcome], seconds: float
+    ) -> None:
         """Count, log and show a batch that is committed."""
         metrics, now = self._metrics, time.time()
         self._pause = 0.0
@@ -276,7 +259,7 @@ class Worker:
         metrics.transactions.labels("committed").inc()
         metrics.stage_seconds.labels("publish").observe(seconds)
         died: defaultdict[tuple[str, str], list[tuple[Any, DeadLetter]]] = defaultdict(list)  # by reason and kind
-        for record, outcome in zip(batch.records, outcomes, strict=True):
+        for record, labeled, outcome in zip(batch.records, settled, outcomes, strict=True):
             metrics.end_to_end.observe(max(0.0, now - record.timestamp / 1000))
             if isinstance(outcome, DeadLetter):
                 metrics.posts.labels("dead").inc()
@@ -284,6 +267,8 @@ class Worker:
                 died[outcome.reason, outcome.kind].append((record, outcome))
             else:
                 metrics.posts.labels("classified" if outcome.place else "not_classified").inc()
+            if not isinstance(labeled, DeadLetter):
+                labeled.record_published()
         self._source.record_commit(batch)
         dead = sum(map(len, died.values()))
         self.labeled += len(outcomes) - dead
@@ -358,3 +343,18 @@ def _why(cause: Exception) -> str:
     if isinstance(cause, NoOffsetForPartitionError):
         return "nothing is committed yet: from the beginning"
     return str(cause)
+
+
+def _made_of(batch: Batch, settled: Sequence[Labeled | DeadLetter]) -> tuple[list[Outcome], dict[int, EncodedPost]]:
+    """What became of each record, and what is published beside the label of some, by their number."""
+    now = datetime.now(UTC)
+    outcomes: list[Outcome] = []
+    encoded: dict[int, EncodedPost] = {}
+    for number, (record, labeled) in enumerate(zip(batch.records, settled, strict=True)):
+        if isinstance(labeled, DeadLetter):
+            outcomes.append(labeled)
+            continue
+        outcomes.append(labeled.labeled_post(record, now))
+        if beside := labeled.encoded_post(record, now):
+            encoded[number] = beside
+    return outcomes, encoded

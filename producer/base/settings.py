@@ -103,7 +103,7 @@ class TopicSettings(KafkaSettings):
     def _topics_differ(self) -> Self:
         topics = {name: topic for name, topic in self if name.endswith("_topic") and topic is not None}
         if len(set(topics.values())) < len(topics):
-            *names, last = (name.upper() for name in topics)
+            *names, last = (name_of(type(self), field) for field in topics)
             raise ValueError(f"{', '.join(names)} and {last} must be different topics")
         return self
 
@@ -112,6 +112,11 @@ class VectorsTopicSettings(TopicSettings):
     """With that of the vectors, where there is one."""
 
     vectors_topic: str | None = Field(None, min_length=1, description="topic of the posts' vectors (default: none)")
+
+
+def name_of(settings: type[BaseSettings], field: str) -> str:
+    """What a field of theirs is called as a setting: ``INPUT_TOPIC``."""
+    return (settings.model_fields[field].alias or field).upper()
 
 
 def load(cls: type[S], program: str, argv: Sequence[str]) -> S:

@@ -65,7 +65,7 @@ class FaultySource(Source):
         return batch
 
 
-class FaultyInference(Inference):
+class FaultyInference(Inference[Any]):
     def start(self, batch: Batch) -> InFlight:
         flight = super().start(batch)
         flight.labeling.add_done_callback(lambda _: reach("after inference"))

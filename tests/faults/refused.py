@@ -31,7 +31,7 @@ BUSY = 0.2
 failed = threading.Event()
 
 
-class SlowInference(Inference):
+class SlowInference(Inference[Any]):
     """Inference that is still busy with a batch when the one before it is published."""
 
     newest: InFlight | None = None

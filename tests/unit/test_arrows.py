@@ -30,6 +30,8 @@ WINGS = tuple(
 """Of the evaluation, in order: a wing imports those before it."""
 ROLES: dict[str, tuple[str, ...]] = {
     "consumer.label": (),
+    "consumer.relabel": ("consumer.label",),
+    "consumer.diff": ("consumer.evaluate.pages",),
     "consumer.count": (),
     "consumer.export": (),
     "consumer.dead_letters": (),

@@ -16,7 +16,7 @@ from consumer.__main__ import COMMANDS as CONSUMER
 from consumer.dead_letter import STAGES
 from consumer.dead_letters.commands import COMMANDS as DEAD_LETTERS
 from consumer.evaluate.commands import COMMANDS as EVALUATE
-from consumer.metrics import CountMetrics, LabelMetrics
+from consumer.metrics import CountMetrics, RelabelMetrics
 from deploy.board import COMMANDS as BOARD
 from deploy.board import ScreenshotSettings, ShowSettings
 from deploy.local.__main__ import COMMANDS as LOCAL
@@ -253,7 +253,7 @@ def test_the_page_of_settings_is_the_code_s() -> None:
 
 def test_every_metric_is_on_its_page() -> None:
     page = text_of(ROOT / "deploy/prometheus/README.md")
-    for metrics in (LabelMetrics, CountMetrics):
+    for metrics in (RelabelMetrics, CountMetrics):
         registry = CollectorRegistry()
         metrics(registry)
         for family in registry.collect():

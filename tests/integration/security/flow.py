@@ -27,7 +27,7 @@ class Flow:
 
     secured: Secured
     folder: Path
-    names: Mapping[str, str] = field(default_factory=lambda: fresh_names())
+    names: dict[str, str] = field(default_factory=lambda: fresh_names())
 
     def commands(self) -> dict[str, tuple[str, ...]]:
         """Role -> module and arguments; a later one needs what an earlier one has written."""
@@ -35,6 +35,8 @@ class Flow:
             "topics": ("producer", "topics", "--partitions", "1"),
             "replay": ("producer", "replay", str(self.folder / "data")),
             "label": ("tests.light", *ONCE, "--session-timeout", "6", "--group-id", self.names["GROUP_ID"]),
+            "relabel": ("tests.relight", *ONCE, "--session-timeout", "6", "--group-id", self.names["GROUP_ID"]),
+            "diff": ("consumer", "diff", self.names["OUTPUT_TOPIC"], self.names["OUTPUT_TOPIC"]),
             "count": ("consumer", "count", *ONCE),
             "popularity": ("consumer", "popularity"),
             "verify": ("consumer", "verify"),
@@ -61,18 +63,24 @@ class Flow:
 
     def environment(self, role: str) -> dict[str, str]:
         """The variables by which a role reaches the servers as its own user, and those that name its topics."""
-        topics = {f"PLACESTREAM_{name}": topic for name, topic in self.names.items() if name.endswith("TOPIC")}
+        topics = {f"PLACESTREAM_{name}": topic for name, topic in self.names_of(role).items() if name.endswith("TOPIC")}
         more = {"PLACESTREAM_COUNTER_PREFIX": "{" + self.names["GROUP_ID"] + "}", "PLACESTREAM_STARTUP_TIMEOUT": "10"}
         secured = self.secured.kafka(user_of(role)) | self.secured.counters()
         return clean_environment() | topics | more | secured
 
     def allow(self, role: str, *rights: Right) -> None:
         """Let the role's user do just this."""
-        self.secured.allow(user_of(role), rights, self.names)
+        self.secured.allow(user_of(role), rights, self.names_of(role))
 
-    def resolved(self, right: Right) -> str:
-        """The name that a right is about."""
-        return right.resolved(self.names)
+    def resolved(self, role: str, right: Right) -> str:
+        """The name that a right of a role is about."""
+        return right.resolved(self.names_of(role))
+
+    def names_of(self, role: str) -> Mapping[str, str]:
+        """Setting -> name; the outputs of `relabel` are its own."""
+        if role != "relabel":
+            return self.names
+        return self.names | {name: f"{self.names[name]}-again" for name in ("OUTPUT_TOPIC", "DEAD_LETTER_TOPIC")}
 
 
 def write_dataset(folder: Path) -> None:

@@ -22,6 +22,7 @@ Ended = subprocess.CompletedProcess[str]
 LEFT_OUT = {
     "topics": ("OUTPUT_TOPIC", "DEAD_LETTER_TOPIC", "VECTORS_TOPIC"),  # one of the topics is enough
     "label": ("INPUT_TOPIC", "DEAD_LETTER_TOPIC", "GROUP_ID"),  # a run takes seconds
+    "relabel": ("DEAD_LETTER_TOPIC", "GROUP_ID-relabel-"),
 }
 GOES_ON = "board"
 """It does not end when it may not do something, but says so on its pages and tries again."""
@@ -53,6 +54,8 @@ def ran(flow: Flow) -> Mapping[str, Ended]:
         ("topics", "-dlt: created"),
         ("replay", "sent 5, failed 0"),
         ("label", "ended labeled=3 dead=2"),
+        ("relabel", "ended labeled=3 dead=0"),
+        ("diff", "equal places: 3 of 3"),
         ("count", "ended counted=3"),
         ("popularity", "data: 3 posts"),
         ("verify", "the counters equal the 3 labelled posts"),
@@ -130,7 +133,7 @@ def test_without_a_right_the_error_names_what_it_is_of(
     flow, ended = refused[role, right]
 
     line = one_line(ended)
-    assert flow.resolved(right) in line
+    assert flow.resolved(role, right) in line
     assert "uthorization" in line
 
 
@@ -175,7 +178,7 @@ def test_the_board_shows_posts_and_pictures_with_exactly_what_it_needs(flow: Flo
 @pytest.mark.usefixtures("ran")
 @pytest.mark.parametrize("right", rights_of("board"), ids=lambda right: right.name)
 def test_the_board_says_which_topic_it_may_not_read(flow: Flow, tmp_path: Path, right: Right) -> None:
-    topic = flow.resolved(right)
+    topic = flow.resolved("board", right)
     says = re.compile(f"may not read the topic {topic}|no topic {topic}, or the board may not see it")
     with board(flow, tmp_path, *(each for each in rights_of("board") if each != right)) as url:
         if right.name == "INPUT_TOPIC":

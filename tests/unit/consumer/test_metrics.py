@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from consumer.dead_letter import STAGES
-from consumer.metrics import CountMetrics, LabelMetrics
+from consumer.metrics import CountMetrics, LabelMetrics, RelabelMetrics
 
 SHARED = {
     "placestream_expired_records_total",
@@ -31,6 +31,8 @@ LABEL = SHARED | {
     "placestream_topic_partitions",
     "placestream_places_info",
 }
+RELABEL = LABEL | {"placestream_captions_missing_total"}
+
 COUNT = SHARED | {
     "placestream_counted_posts_total",
     "placestream_capped_posts_total",
@@ -65,7 +67,9 @@ def registry() -> CollectorRegistry:
     return CollectorRegistry()
 
 
-@pytest.mark.parametrize(("metrics", "expected"), [(LabelMetrics, LABEL), (CountMetrics, COUNT)])
+@pytest.mark.parametrize(
+    ("metrics", "expected"), [(LabelMetrics, LABEL), (RelabelMetrics, RELABEL), (CountMetrics, COUNT)]
+)
 def test_these_are_the_metrics(
     metrics: Callable[[CollectorRegistry], object], expected: set[str], registry: CollectorRegistry
 ) -> None:

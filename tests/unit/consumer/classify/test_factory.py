@@ -1,8 +1,10 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from consumer.classify.factory import build_classifier
+from consumer.classify.encoders import open_clip
+from consumer.classify.factory import build_classifier, build_head
 from consumer.classify.settings import ClassifySettings
 from producer.base.errors import CommandError
 from producer.base.settings import load
@@ -49,3 +51,30 @@ def test_the_settings_make_the_classifier(tiny_models: tuple[str, ...], tmp_path
     other = build_classifier(settings(*argv, "--templates", "sun397", "--threshold", "0.1", "--weights", "1,2"))
     assert other.places_stamp != made.places_stamp
     assert (other.decision.threshold, other.decision.weights) == (0.1, (1.0, 2.0))
+
+
+def test_a_head_is_the_classifiers_and_needs_the_model_once_for_other_places_and_never_for_its_own(
+    tiny_models: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "two.csv").write_text("category,wording\nbar,a bar\nsky,the sky\n")
+    model = ("--encoder", "open_clip", "--model", "tiny", "--pretrained", "random")
+    other = (*model, "--places", str(tmp_path / "two.csv"))
+    loaded: list[str] = []
+    load_model = open_clip._load
+
+    def load_and_count(model: str, pretrained: str) -> object:
+        loaded.append(model)
+        return load_model(model, pretrained)
+
+    monkeypatch.setattr(open_clip, "_load", load_and_count)
+    made = build_classifier(settings(*model, "--device", "cpu"))
+
+    own = build_head(settings(*model))
+    heads = [build_head(settings(*other)) for _ in range(2)]
+
+    assert len(loaded) == 2, "by the classifier, and for the prompts of other places"
+    assert (own.identity, own.places_stamp) == ("open_clip/tiny/random", made.places_stamp)
+    assert (own.head.image_logit_scale, own.head.decision) == (made.head.image_logit_scale, made.decision)
+    assert np.array_equal(own.head.place_vectors, made.head.place_vectors)
+    assert [head.head.categories for head in heads] == [("bar", "sky")] * 2

@@ -14,7 +14,7 @@ from consumer.classify.label import Label
 from consumer.classify.survive import BrokenModel
 from consumer.dead_letter import DeadLetter
 from consumer.label.batch import Batch
-from consumer.label.encode import Inference, Labeled, label_batch
+from consumer.label.encode import Inference, Labeled, LabeledPicture, PictureLabeler
 from consumer.metrics import LabelMetrics
 from tests.light import PLACES, LightEncoder
 from tests.unit.consumer.classify.failing import OUT_OF_MEMORY, Failing, classifier, decoded, is_green
@@ -27,13 +27,18 @@ def batch_of(*records: Record) -> Batch:
 
 
 def places(outcomes: Sequence[Labeled | DeadLetter]) -> list[str | None]:
-    return [o.label.place if isinstance(o, Labeled) else o.reason for o in outcomes]
+    return [o.label.place if isinstance(o, LabeledPicture) else getattr(o, "reason", None) for o in outcomes]
 
 
-def test_a_post_that_the_model_cannot_take_is_a_dead_letter() -> None:
+def inference_of(model: Classifier, metrics: LabelMetrics, threads: int = 1) -> Inference[Decoded]:
+    return Inference(PictureLabeler(model, threads, metrics, keeps_vectors=False), metrics)
+
+
+def test_a_post_that_the_model_cannot_take_is_a_dead_letter(metrics: LabelMetrics) -> None:
     model = classifier(Failing(lambda batch: any(map(is_green, batch)), OUT_OF_MEMORY))
 
-    red, green, blue = label_batch(model, decoded(model, "red", "lime", "blue"))
+    labeler = PictureLabeler(model, 1, metrics, keeps_vectors=False)
+    red, green, blue = labeler.label(decoded(model, "red", "lime", "blue"))
 
     assert places([red, green, blue]) == ["red", "encode_failed", "blue"]
     assert isinstance(green, DeadLetter)
@@ -42,7 +47,7 @@ def test_a_post_that_the_model_cannot_take_is_a_dead_letter() -> None:
 
 
 def test_a_condemned_record_is_a_dead_letter_that_nobody_tries(metrics: LabelMetrics) -> None:
-    inference = Inference(classifier(Failing(lambda _: True, OUT_OF_MEMORY)), 1, metrics)
+    inference = inference_of(classifier(Failing(lambda _: True, OUT_OF_MEMORY)), metrics)
     flight = inference.start(replace(batch_of(record(0, picture("red"))), condemned=True))
 
     (dead,) = flight.settle(0)
@@ -64,36 +69,44 @@ def test_outcomes_keep_the_order_of_the_records(metrics: LabelMetrics) -> None:
         record(2, picture("blue"), headers=[]),
         record(3, picture("lime")),
     ]
-    inference = Inference(classifier(LightEncoder()), 2, metrics)
+    inference = inference_of(classifier(LightEncoder()), metrics, 2)
 
     flight = inference.start(batch_of(*records))
     outcomes = flight.settle(30)
     inference.close()
 
     assert places(outcomes) == ["red", "not_an_image", "bad_record", "green"]
-    assert [o.post.post_id for o in outcomes if isinstance(o, Labeled)] == ["0", "3"]
+    assert [o.post.post_id for o in outcomes if isinstance(o, LabeledPicture)] == ["0", "3"]
 
 
-def test_text_encodings_are_counted_by_what_became_of_the_caption(metrics: LabelMetrics) -> None:
+def test_text_encodings_are_counted_by_what_became_of_the_caption_once_they_are_published(
+    metrics: LabelMetrics,
+) -> None:
     encoder = LightEncoder()
     records = [
         record(0, picture("red"), caption="so sure that nobody asks"),
         record(1, picture((90, 100, 90)), caption="is it green?"),
         record(2, picture((90, 100, 90))),
     ]
-    inference = Inference(classifier(encoder), 1, metrics)
+    inference = inference_of(classifier(encoder), metrics)
 
-    inference.start(batch_of(*records)).settle(30)
+    settled = inference.start(batch_of(*records)).settle(30)
     inference.close()
 
-    counted = {o: metrics.text_encodings.labels(o)._value.get() for o in ("done", "skipped", "no_caption")}
-    assert counted == {"done": 1, "skipped": 1, "no_caption": 1}
+    def counted() -> list[float]:
+        return [metrics.text_encodings.labels(o)._value.get() for o in ("done", "skipped", "no_caption")]
+
+    assert counted() == [0, 0, 0], "a batch that is not committed comes again"
+    for labeled in settled:
+        assert not isinstance(labeled, DeadLetter)
+        labeled.record_published()
+    assert counted() == [1, 1, 1]
     assert encoder.captions == ["is it green?"]
 
 
 def test_a_batch_of_bad_records_only_never_reaches_the_encoder(metrics: LabelMetrics) -> None:
     encoder = Failing(lambda _: True, AssertionError("it was asked"))
-    inference = Inference(classifier(encoder), 1, metrics)
+    inference = inference_of(classifier(encoder), metrics)
 
     flight = inference.start(batch_of(record(0, b""), record(1, None)))
 
@@ -107,7 +120,7 @@ def test_a_model_thread_that_dies_is_a_broken_model_whatever_code_it_ends_with(m
         def encode_images(self, prepared: Sequence[torch.Tensor]) -> Images:
             raise SystemExit(0)
 
-    inference = Inference(classifier(Dying()), 1, metrics)
+    inference = inference_of(classifier(Dying()), metrics)
 
     flight = inference.start(batch_of(record(0, picture("red"))))
 
@@ -130,7 +143,7 @@ class Blocking(Classifier):
 
 def test_a_batch_is_decoded_while_the_one_before_it_is_in_the_model(metrics: LabelMetrics) -> None:
     model = Blocking(LightEncoder())
-    inference = Inference(model, 1, metrics)
+    inference = inference_of(model, metrics)
     first = inference.start(batch_of(record(0, picture("red"))))
 
     second = inference.start(batch_of(record(1, picture("blue"))))
@@ -147,7 +160,7 @@ def test_a_batch_is_decoded_while_the_one_before_it_is_in_the_model(metrics: Lab
 def test_a_cancelled_batch_is_never_begun(metrics: LabelMetrics) -> None:
     encoder = Failing(lambda _: False, OUT_OF_MEMORY)
     model = Blocking(encoder)
-    inference = Inference(model, 1, metrics)
+    inference = inference_of(model, metrics)
     first = inference.start(batch_of(record(0, picture("red"))))
     second = inference.start(batch_of(record(1, picture("red")), record(2, picture("red"))))
 

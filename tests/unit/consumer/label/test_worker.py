@@ -26,7 +26,7 @@ from consumer.dead_letter import DeadLetter
 from consumer.encoded_post import EncodedPost
 from consumer.health import Health
 from consumer.label.batch import Batch, Working
-from consumer.label.encode import Inference
+from consumer.label.encode import Inference, PictureLabeler
 from consumer.label.group import Reassigned
 from consumer.label.live import Live
 from consumer.label.pace import LARGE, MOST_FAILURES, MOST_TIMEOUTS
@@ -165,14 +165,14 @@ class Line:
         self.metrics = LabelMetrics(CollectorRegistry())
         self.encoder = LightEncoder()
         self.classifier = Classifier(self.encoder, PLACES, Decision(threshold=0.4))
-        self.inference = Inference(self.classifier, 1, self.metrics)
+        labeler = PictureLabeler(self.classifier, 1, self.metrics, keeps_vectors=False)
+        self.inference = Inference(labeler, self.metrics)
         self.limits = Limits()
 
     def run(self) -> None:
         source: Any = self.source
         self.worker = Worker(
             self.settings,
-            self.classifier,
             source,
             self.sink,
             self.inference,

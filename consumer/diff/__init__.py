@@ -1,0 +1,1 @@
+"""Two sets of labels of the same posts, compared."""

@@ -1,0 +1,48 @@
+"""`relabel` as a program with the light encoder's head: `python -m tests.relight FLAGS…`."""
+
+import sys
+from typing import Any, NoReturn
+
+import pytest
+
+from consumer.classify.decision import Decision
+from consumer.classify.factory import HeadOf
+from consumer.classify.head import Head
+from consumer.classify.places import Places
+from consumer.classify.settings import DecideSettings
+from consumer.label import run as running
+from consumer.label.assemble import assemble
+from consumer.relabel import relabel
+from producer.base.errors import CommandError
+from tests.light import PLACES, LightEncoder
+
+
+def light_head(settings: DecideSettings) -> HeadOf:
+    """The head of the light encoder, with the settings' decision and places."""
+    encoder, places = LightEncoder(), Places.load(settings.places) if settings.places else PLACES
+    threshold = encoder.default_threshold if settings.threshold is None else settings.threshold
+    decision = Decision(ensemble=settings.ensemble, weights=settings.weights, gate=settings.gate, threshold=threshold)
+    scales = encoder.image_logit_scale, encoder.text_logit_scale
+    vectors = places.vectors(encoder, encoder.default_templates)
+    head = Head(places.categories, vectors, *scales, decision)
+    return HeadOf(head, encoder.identity, places.stamp(encoder.default_templates))
+
+
+def run(**stages: Any) -> NoReturn:
+    """`relabel` as a program, with some stages of a test's own: see `assemble`."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(relabel, "build_head", light_head)
+
+    def assembled(*parts: Any, **own: Any) -> Any:
+        return assemble(*parts, **(own | stages))
+
+    patch.setattr(running, "assemble", assembled)
+    try:
+        sys.exit(relabel.main(sys.argv[1:]))
+    except CommandError as error:
+        print(f"relight: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    run()
