@@ -92,7 +92,8 @@ def test_what_is_optional_is_missed_with_a_warning_and_not_when_it_is_there(
 @pytest.fixture(scope="module")
 def refused(flow: Flow, ran: Mapping[str, Ended]) -> Mapping[tuple[str, Right], tuple[Flow, Ended]]:
     """How each role ended without one right at a time: one role beside the other, for each has a user of its own."""
-    assert flow.run("replay").returncode == 0  # something to label
+    for role in ("replay", "label", "replay"):  # something to relabel, and something to label
+        assert flow.run(role).returncode == 0
 
     def run_all(role: str) -> dict[tuple[str, Right], tuple[Flow, Ended]]:
         return {(role, right): run_without(flow, role, right) for of, right in CASES if of == role}

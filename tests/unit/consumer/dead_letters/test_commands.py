@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("as_before")
             "setting REASON: there is no reason 'bad'; there are bad_record, record_too_large",
         ),
         (["replay", "--ids", " , "], "setting IDS"),
-        (["replay", "--input-topic", "posts-dlt"], "must be three different topics"),
+        (["replay", "--input-topic", "posts-dlt"], "must be different topics"),
         (["list", "--limit", "0"], "setting LIMIT"),
         (["list", "--nonsense"], "--nonsense"),
         (["show"], "required: ID"),
