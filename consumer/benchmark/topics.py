@@ -30,8 +30,12 @@ def own_topics(settings: BenchmarkSettings, vectors: bool = False) -> Iterator[L
         CommandError: the broker cannot be reached, or refuses.
     """
     name = f"placestream-benchmark-{uuid.uuid4().hex[:8]}"
-    names = {"input_topic": name, "output_topic": f"{name}-labeled", "dead_letter_topic": f"{name}-dlt"}
-    names |= {"vectors_topic": f"{name}-vectors"} if vectors else {}
+    names: dict[str, str | None] = {
+        "input_topic": name,
+        "output_topic": f"{name}-labeled",
+        "dead_letter_topic": f"{name}-dlt",
+    }
+    names |= {"vectors_topic": f"{name}-vectors" if vectors else None}  # whatever a variable says
     shared = settings.model_dump(exclude_unset=True)
     create_topics(CreateSettings.model_validate(shared | names | {"partitions": settings.partitions}))
     worker = LabelSettings.model_validate(
@@ -49,7 +53,7 @@ def own_topics(settings: BenchmarkSettings, vectors: bool = False) -> Iterator[L
         yield worker
     finally:
         with suppress(KafkaError), admin_client(settings) as admin:
-            admin.delete_topics(list(names.values()))
+            admin.delete_topics([each for each in names.values() if each])
 
 
 def producer(settings: LabelSettings) -> KafkaProducer:

@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from consumer.classify.decision import Decision
 from consumer.kafka.read_to_end import read_whole
-from consumer.labeled_post import DecisionRecord, LabeledPost, parse_or_skip
+from consumer.labeled_post import DecisionRecord, parse_or_skip
+from consumer.record import Record
 from producer.base.errors import CommandError
 from producer.base.settings import KafkaSettings
 from producer.topics import admin_client
@@ -29,16 +30,14 @@ NOT_CLASSIFIED = 0
 COLUMNS = ["post_id", "city", "place", "decided_by", "image", "decision", "encoder", "places"]
 
 
-class Part(BaseModel):
+class Part(Record):
     """What is read of a picture's own winner."""
 
     confidence: float
 
 
-class Labelled(BaseModel):
+class Labelled(Record):
     """What is read of a labelled post, whether it comes of a topic or of a file."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     post_id: str
     city: str
@@ -48,6 +47,15 @@ class Labelled(BaseModel):
     decision: DecisionRecord
     encoder: str
     places: str
+
+    @classmethod
+    def from_record(cls, record: Any) -> "Labelled":
+        """Read a record as kafka-python's consumer returned it.
+
+        Raises:
+            ValidationError: it is no labelled post.
+        """
+        return cls.model_validate_json(record.value or b"")
 
     @property
     def stamp(self) -> str:
@@ -144,8 +152,8 @@ def _of_topic(settings: KafkaSettings, topic: str) -> Iterator[Labelled]:
     try:
         with admin_client(settings) as admin:
             for record in read_whole(settings, "placestream-diff", admin, topic, f"reading {topic}"):
-                if label := parse_or_skip(LabeledPost.from_record, record):
-                    yield Labelled.model_validate(label)
+                if label := parse_or_skip(Labelled.from_record, record):
+                    yield label
     except UnknownTopicOrPartitionError:
         raise CommandError(
             f"{topic} is no folder, and no topic at {settings.bootstrap_servers}; give two topics of labels, or two "

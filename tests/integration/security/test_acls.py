@@ -103,7 +103,9 @@ def test_a_replay_that_may_not_read_the_topic_says_what_it_does_not_know_and_sen
 @pytest.fixture(scope="module")
 def refused(flow: Flow, ran: Mapping[str, Ended]) -> Mapping[tuple[str, Right], tuple[Flow, Ended]]:
     """How each role ended without one right at a time: one role beside the other, for each has a user of its own."""
-    assert flow.run("replay", "--again").returncode == 0  # something to label
+    again = ("--again",)
+    for role, flags in (("replay", again), ("label", ()), ("replay", again)):  # something to relabel, and to label
+        assert flow.run(role, *flags).returncode == 0
 
     def run_all(role: str) -> dict[tuple[str, Right], tuple[Flow, Ended]]:
         return {(role, right): run_without(flow, role, right) for of, right in CASES if of == role}

@@ -221,7 +221,7 @@ def test_attempts_that_nobody_can_read_count_as_one(text: bytes | None) -> None:
 
 def test_stages_and_reasons_are_closed_and_every_stage_is_a_file() -> None:
     assert STAGES == {
-        "read": ("bad_record", "record_too_large"),
+        "read": ("bad_record", "record_too_large", "other_encoder"),
         "decode": ("not_an_image", "truncated_image", "image_too_large", "decode_failed"),
         "encode": ("encode_failed", "poison"),
         "publish": ("output_too_large",),

@@ -13,7 +13,7 @@ def test_a_challenger_is_compared_with_the_live_labels(stack: Stack, make_topics
     write(stack, topics.input, [post(str(number), ("red", (90, 100, 90))[number % 2]) for number in range(20)])
     label(run_cli, topics)
     challenger = f"{topics.output}-again"
-    flags = ("--output-topic", challenger, "--dead-letter-topic", f"{challenger}-dlt", "--threshold", "0")
+    flags = ("--output-topic", challenger, "--dead-letter-topic", f"{challenger}-dlt", "--threshold", "0.9")
     assert run_cli("tests.relight", *ONCE, *flags, env=topics.environment).returncode == 0
 
     found = run_cli("consumer", "diff", topics.output, challenger, "--json")
@@ -22,6 +22,6 @@ def test_a_challenger_is_compared_with_the_live_labels(stack: Stack, make_topics
     assert found.returncode == 0, found.stderr
     said = json.loads(found.stdout)
     assert said["both"] == {"posts": 20, "equal": 10, "share": 0.5}
-    assert [(each["before"], each["posts"]) for each in said["changes"]] == [(None, 10)]
+    assert [(each["before"], each["after"], each["posts"]) for each in said["changes"]] == [("green", None, 10)]
     assert nowhere.returncode == 1
     assert "nowhere is no folder, and no topic at" in nowhere.stderr
