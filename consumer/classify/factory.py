@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 
@@ -11,10 +12,11 @@ from consumer.classify.compute.engine import Engine
 from consumer.classify.compute.quota import cpu_quota
 from consumer.classify.decision import Decision
 from consumer.classify.encoders.encoder import Encoder
+from consumer.classify.head import Head
 from consumer.classify.pictures import profile
 from consumer.classify.place_vectors import place_vectors
 from consumer.classify.places import TEMPLATES, Places
-from consumer.classify.settings import ClassifySettings
+from consumer.classify.settings import ClassifySettings, DecideSettings
 from producer.base.errors import CommandError
 
 
@@ -42,11 +44,51 @@ def build_classifier(
     except RuntimeError as error:  # what could be explained already was: this is torch, refusing the device
         raise CommandError(f"DEVICE {device}: {str(error).splitlines()[0]}") from error
     encoder.name += profile.SUFFIX + (nvjpeg.SUFFIX if decode_jpeg else "")
-    threshold = encoder.default_threshold if settings.threshold is None else settings.threshold
-    decision = Decision(ensemble=settings.ensemble, weights=settings.weights, gate=settings.gate, threshold=threshold)
-    templates = TEMPLATES[settings.templates] if settings.templates else encoder.default_templates
-    vectors = place_vectors(encoder.identity, places, templates, lambda: encoder)
+    decision, templates = _decision(settings, encoder), _templates(settings, encoder)
+    vectors = place_vectors(encoder.identity, places, templates, lambda: encoder).vectors
     return Classifier(encoder, places, decision, settings.limits(), templates, top, observe, decode_jpeg, vectors)
+
+
+class HeadOf(NamedTuple):
+    """A head without its encoder.
+
+    Attributes:
+        head: decides.
+        identity: of the encoder whose vectors it takes.
+        places_stamp: the label set's name and the hash of its prompts.
+    """
+
+    head: Head
+    identity: str
+    places_stamp: str
+
+
+def build_head(settings: DecideSettings) -> HeadOf:
+    """What decides, from the places' vectors on disk; without them the model is loaded once, on the CPU.
+
+    Args:
+        settings: as given by flags and environment.
+
+    Raises:
+        CommandError: as `build_classifier` does.
+    """
+    fit_threads("cpu")
+    kind, identity = _kind(settings)
+    places, templates = Places.load(settings.places), _templates(settings, kind)
+    own = ClassifySettings.model_construct(**dict(settings), device="cpu")  # variables of `label` do not count
+    of_places = place_vectors(identity, places, templates, lambda: _encoder(own, "cpu"))
+    scales = of_places.image_logit_scale, of_places.text_logit_scale
+    head = Head(places.categories, of_places.vectors, *scales, _decision(settings, kind))
+    return HeadOf(head, identity, places.stamp(templates))
+
+
+def _decision(settings: DecideSettings, encoder: Encoder | type[Encoder]) -> Decision:
+    threshold = encoder.default_threshold if settings.threshold is None else settings.threshold
+    return Decision(ensemble=settings.ensemble, weights=settings.weights, gate=settings.gate, threshold=threshold)
+
+
+def _templates(settings: DecideSettings, encoder: Encoder | type[Encoder]) -> tuple[str, ...]:
+    return TEMPLATES[settings.templates] if settings.templates else encoder.default_templates
 
 
 def fit_threads(device: str) -> None:
@@ -74,6 +116,17 @@ def chosen_device(wanted: str, engine: Engine) -> str:
         if int(wanted.partition(":")[2] or 0) >= there:
             raise CommandError(f"DEVICE {wanted}: this PyTorch sees {there or 'no'} CUDA device{'s' * (there > 1)}")
     return wanted
+
+
+def _kind(settings: DecideSettings) -> tuple[type[Encoder], str]:
+    """The chosen encoder's class and its identity; nothing is loaded."""
+    if settings.encoder == "conse":
+        from consumer.classify.encoders.conse import NAME, Conse
+
+        return Conse, NAME
+    from consumer.classify.encoders.open_clip import OpenClip, identity_of
+
+    return OpenClip, identity_of(settings.model, settings.pretrained)
 
 
 def _encoder(settings: ClassifySettings, device: str) -> Encoder:

@@ -6,6 +6,7 @@ import logging
 import tempfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,10 +28,25 @@ PACKAGES = ("torch", "open_clip_torch", "transformers")
 """Another version of them may round, or choose random weights, otherwise."""
 
 
+@dataclass(frozen=True, slots=True)
+class PlaceVectors:
+    """What of an encoder decides, once pictures and captions are vectors.
+
+    Attributes:
+        vectors: of the places, of unit length, ``[p, d]``.
+        image_logit_scale: see `Encoder`.
+        text_logit_scale: likewise.
+    """
+
+    vectors: NDArray[np.float32]
+    image_logit_scale: float
+    text_logit_scale: float
+
+
 def place_vectors(
     identity: str, places: Places, templates: tuple[str, ...], load: Callable[[], Encoder]
-) -> NDArray[np.float32]:
-    """Of the places with these templates, ``[p, d]``: from disk, or by an encoder.
+) -> PlaceVectors:
+    """Of the places with these templates: from disk, or by an encoder.
 
     Args:
         identity: the encoder's model and weights by name. How it computes pictures and captions is all the same:
@@ -43,30 +59,37 @@ def place_vectors(
         CommandError: the encoder cannot be loaded.
     """
     try:
-        path = cache_folder("places") / f"{_key(identity, places, templates)}.npy"
+        path = cache_folder("places") / f"{_key(identity, places, templates)}.npz"
     except CommandError as error:
         event(log, logging.WARNING, "the places' vectors are not kept", why=error)
-        return places.vectors(load(), templates)
+        return _compute(places, templates, load())
     found = _read(path, len(places.places))
     if found is not None:
         return found
-    vectors = places.vectors(load(), templates)
+    made = _compute(places, templates, load())
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            np.save(file, vectors)
+            np.savez(file, vectors=made.vectors, logit_scales=[made.image_logit_scale, made.text_logit_scale])
             put_in_place(file, path)
     except OSError as error:  # a full disk costs seconds at the next start, no more
         event(log, logging.WARNING, "the places' vectors are not kept", why=error)
-    return vectors
+    return made
 
 
-def _read(path: Path, rows: int) -> NDArray[np.float32] | None:
+def _compute(places: Places, templates: tuple[str, ...], encoder: Encoder) -> PlaceVectors:
+    return PlaceVectors(places.vectors(encoder, templates), encoder.image_logit_scale, encoder.text_logit_scale)
+
+
+def _read(path: Path, rows: int) -> PlaceVectors | None:
     try:
-        vectors = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # not there, or damaged
-        return None
+        with np.load(path, allow_pickle=False) as file:
+            vectors, (of_images, of_texts) = file["vectors"], map(float, file["logit_scales"])
+    except (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile):
+        return None  # not there, or damaged
     is_whole = vectors.dtype == np.float32 and vectors.ndim == 2 and len(vectors) == rows
-    return vectors if is_whole and np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3) else None
+    if not is_whole or not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
+        return None
+    return PlaceVectors(vectors, of_images, of_texts)
 
 
 def _key(identity: str, places: Places, templates: tuple[str, ...]) -> str:

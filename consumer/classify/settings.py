@@ -32,8 +32,8 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class ClassifySettings(Settings):
-    """Which model, which places, and how picture and caption decide."""
+class DecideSettings(Settings):
+    """Whose vectors, which places, and how picture and caption decide."""
 
     encoder: Literal["open_clip", "conse"] = Field(
         "open_clip", description="open_clip downloads weights, conse does not"
@@ -44,15 +44,6 @@ class ClassifySettings(Settings):
         min_length=1,
         description="weights (open_clip): a tag, a checkpoint's path, or random for benchmarks",
     )
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N or mps")
-    engine: Engine = Field("torch", description="torch, or openvino for CPUs (an extra)")
-    precision: Precision = Field(
-        "fp32",
-        description="fp32; open_clip also bf16 or fp16 on cuda, bf16 or int8 with openvino",
-    )
-    calibration: Path | None = Field(None, description="dataset whose first 300 pictures int8 is fitted to")
-    compile: bool = Field(False, description="let torch compile the model (open_clip): minutes at the start, for GPUs")
-    jpeg_decoder: Literal["pillow", "nvjpeg"] = Field("pillow", description="pillow, or nvjpeg on the GPU (an extra)")
     ensemble: EnsembleKind = Field(
         "conditional", description="what decides: only-image, ensemble of both, or conditional"
     )
@@ -66,6 +57,20 @@ class ClassifySettings(Settings):
     )
     places: Path | None = Field(None, description="label set, CSV category,wording (default: Places205)")
     templates: Templates | None = Field(None, description="prompts of the places (default: the encoder's own)")
+
+
+class ClassifySettings(DecideSettings):
+    """What computes the vectors, and from which pictures."""
+
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N or mps")
+    engine: Engine = Field("torch", description="torch, or openvino for CPUs (an extra)")
+    precision: Precision = Field(
+        "fp32",
+        description="fp32; open_clip also bf16 or fp16 on cuda, bf16 or int8 with openvino",
+    )
+    calibration: Path | None = Field(None, description="dataset whose first 300 pictures int8 is fitted to")
+    compile: bool = Field(False, description="let torch compile the model (open_clip): minutes at the start, for GPUs")
+    jpeg_decoder: Literal["pillow", "nvjpeg"] = Field("pillow", description="pillow, or nvjpeg on the GPU (an extra)")
     max_image_bytes: int = Field(15 * 2**20, gt=0, description="larger pictures are dead letters")
     max_image_pixels: int = Field(50_000_000, gt=0, le=MAX_PIXELS, description="larger pictures are dead letters")
     max_image_side: int = Field(30_000, gt=0, description="wider or higher pictures are dead letters")

@@ -1,0 +1,95 @@
+"""Posts' vectors as columns of Parquet: what an export of the vectors and a score folder have in common.
+
+The columns are a contract; they are only ever added.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from consumer.classify.label import Vectors
+
+Row = Mapping[str, Any]
+INSTANT = pa.timestamp("ms", tz="UTC")
+NUMBER = pa.float16()
+"""As in the topic: see `consumer.encoded_post.DTYPE`."""
+
+
+def post_row(post: Any, vectors: Vectors) -> dict[str, Any]:
+    """The columns of `schema` for one post.
+
+    Args:
+        post: has ``post_id``, ``city``, ``created_at``, ``sentiment``, ``caption`` (whether there is one) and
+            ``encoder``.
+        vectors: its vectors.
+    """
+    return {
+        "post_id": post.post_id,
+        "city": post.city,
+        "created_at": post.created_at,
+        "sentiment": post.sentiment,
+        "caption": post.caption,
+        "encoder": post.encoder,
+        "dimensions": len(vectors.image),
+        "image": vectors.image,
+        "text": vectors.text,
+        "descriptor": vectors.descriptor,
+    }
+
+
+def shape(row: Row) -> tuple[int, int]:
+    """How long a row's vectors and descriptor are; without a descriptor its column is as long as the vectors."""
+    descriptor = row["descriptor"]
+    return row["dimensions"], row["dimensions"] if descriptor is None else len(descriptor)
+
+
+def schema(dimensions: int, of_descriptor: int) -> Any:
+    """The pyarrow schema of rows of this `shape`: vectors are lists of a fixed size."""
+    vector = pa.list_(NUMBER, dimensions)
+    return pa.schema(
+        [
+            pa.field("post_id", pa.string(), nullable=False),
+            pa.field("city", pa.string(), nullable=False),
+            ("created_at", INSTANT),
+            ("sentiment", pa.float64()),
+            pa.field("caption", pa.bool_(), nullable=False),
+            pa.field("encoder", pa.string(), nullable=False),
+            pa.field("dimensions", pa.int32(), nullable=False),
+            pa.field("image", vector, nullable=False),
+            ("text", vector),
+            ("descriptor", pa.list_(NUMBER, of_descriptor)),
+        ]
+    )
+
+
+def to_batch(rows: Sequence[Row], columns: Any) -> Any:
+    """Rows as a pyarrow record batch.
+
+    Args:
+        rows: at least one, all of the columns' `shape`; vectors are arrays, or None.
+        columns: a pyarrow schema.
+    """
+    arrays = [_array([row[field.name] for row in rows], field.type) for field in columns]
+    return pa.RecordBatch.from_arrays(arrays, schema=columns)
+
+
+def _array(values: list[Any], kind: Any) -> Any:
+    if not pa.types.is_fixed_size_list(kind):
+        return pa.array(values, kind)
+    nothing = np.zeros(kind.list_size, np.float16)
+    numbers = np.stack([nothing if value is None else value for value in values]).astype(np.float16)
+    missing = pa.array([value is None for value in values])
+    return pa.FixedSizeListArray.from_arrays(pa.array(numbers.ravel()), type=kind, mask=missing)
+
+
+def vectors_of(column: Any) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The vectors of a pyarrow column, ``[n, d]``, and which of them are there, ``[n]``; the others are NaN."""
+    size = column.type.list_size
+    lists = column.combine_chunks()
+    there = np.asarray(lists.is_valid().to_numpy(zero_copy_only=False), np.bool_)
+    vectors = np.full((len(there), size), np.nan, np.float32)
+    vectors[there] = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, size)  # only those that are there
+    return vectors, there
