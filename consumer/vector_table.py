@@ -3,7 +3,11 @@
 The columns are a contract; they are only ever added.
 """
 
+import glob
+import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,28 +15,33 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from consumer.classify.label import Vectors
+from producer.base.errors import CommandError
 
 Row = Mapping[str, Any]
+ABOUT = "_export.json"
+"""What the files of an export are of; pandas and pyarrow pass over names that begin with ``_``."""
 INSTANT = pa.timestamp("ms", tz="UTC")
 NUMBER = pa.float16()
 """As in the topic: see `consumer.encoded_post.DTYPE`."""
 
 
-def post_row(post: Any, vectors: Vectors) -> dict[str, Any]:
-    """The columns of `schema` for one post.
-
-    Args:
-        post: has ``post_id``, ``city``, ``created_at``, ``sentiment``, ``caption`` (whether there is one) and
-            ``encoder``.
-        vectors: its vectors.
-    """
+def post_row(
+    post_id: str,
+    city: str,
+    created_at: datetime | None,
+    sentiment: float | None,
+    caption: bool,
+    encoder: str,
+    vectors: Vectors,
+) -> dict[str, Any]:
+    """One post by the columns of `schema`; the arguments are as in `consumer.encoded_post.EncodedPost`."""
     return {
-        "post_id": post.post_id,
-        "city": post.city,
-        "created_at": post.created_at,
-        "sentiment": post.sentiment,
-        "caption": post.caption,
-        "encoder": post.encoder,
+        "post_id": post_id,
+        "city": city,
+        "created_at": created_at,
+        "sentiment": sentiment,
+        "caption": caption,
+        "encoder": encoder,
         "dimensions": len(vectors.image),
         "image": vectors.image,
         "text": vectors.text,
@@ -93,3 +102,21 @@ def vectors_of(column: Any) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     vectors = np.full((len(there), size), np.nan, np.float32)
     vectors[there] = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, size)  # only those that are there
     return vectors, there
+
+
+def exported_files(folder: Path) -> list[Path] | None:
+    """The files of an export of vectors, in the order of their names; None where the folder is no export.
+
+    Raises:
+        CommandError: it is one of labels, or what it is of cannot be read.
+    """
+    try:
+        about = json.loads((folder / ABOUT).read_text("utf-8"))
+        contents = about.get("contents")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, AttributeError) as error:
+        raise CommandError(f"{folder / ABOUT} cannot be read: {error}") from None
+    if contents != "vectors":
+        raise CommandError(f"{folder} holds labels: `python -m consumer export --vectors-topic TOPIC` exports vectors")
+    return sorted(folder.glob(f"{glob.escape(about['topic'])}-*.parquet"))

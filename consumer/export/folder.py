@@ -11,13 +11,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from consumer.export.settings import ExportSettings
 from consumer.export.table import CONTENTS, Contents
 from consumer.export.write import UNFINISHED
+from consumer.vector_table import ABOUT
 from producer.base import disk
 from producer.base.disk import put_in_place
 from producer.base.errors import CommandError, UsageError
 from producer.post import format_time
-
-ABOUT = "_export.json"
-"""Says what the files are of; pandas and pyarrow pass over names that begin with ``_``."""
 
 
 class About(BaseModel):

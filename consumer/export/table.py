@@ -103,7 +103,9 @@ def to_vectors_row(record: Any) -> Row:
     _check_source(post.source)
     return {
         **_coordinates(record),
-        **vector_table.post_row(post, post.vectors),
+        **vector_table.post_row(
+            post.post_id, post.city, post.created_at, post.sentiment, post.caption, post.encoder, post.vectors
+        ),
         "source_topic": post.source.topic,
         "source_partition": post.source.partition,
         "source_offset": post.source.offset,

@@ -7,7 +7,7 @@ of each place given what was seen: the confidences are calibrated.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,10 +19,10 @@ from consumer.evaluate.marks.truth import Judged, Truth, truth_of
 from consumer.evaluate.samples.folder import Kind, Sample, SampledPost, Stratum, write_sample
 from consumer.evaluate.scores.decide import ENSEMBLES, IMAGE, Ensemble, decide
 from consumer.evaluate.scores.folder import Scores
-from consumer.evaluate.scores.parts import ScorePart, from_table, to_table
+from consumer.evaluate.scores.parts import ScorePart
 from consumer.evaluate.stats.intervals import Bootstrap, Strata
 from consumer.evaluate.stats.measure import Measure
-from tests.unit.consumer.evaluate.made_up import write_folder
+from tests.unit.consumer.evaluate.made_up import made_up, write_folder
 
 CATEGORIES = (
     "bridge",
@@ -106,20 +106,18 @@ def write_scores(
     """A score folder of a model with these skills, in two parts; posts are numbered as ``true`` is."""
     posts = len(true)
     has_text = chance.random(posts) < captioned
-    part = ScorePart(
-        [str(1_400_000_000_000_000_000 + number) for number in range(posts)],
-        [CITIES[number % len(CITIES)] for number in range(posts)],
-        [datetime(2017, 3, 1, tzinfo=UTC) + timedelta(hours=number) for number in range(posts)],
-        np.where(has_text, 20, 0).astype(np.int32),
-        _cosines(true, image_skill, chance),
-        np.where(has_text[:, None], _cosines(true, text_skill, chance), np.float32(np.nan)),
-        has_text,
+    image = _cosines(true, image_skill, chance)
+    ids = [str(1_400_000_000_000_000_000 + number) for number in range(posts)]
+    text = np.where(has_text[:, None], _cosines(true, text_skill, chance), np.nan)
+    part = replace(
+        made_up(image, text, ids),
+        cities=[CITIES[number % len(CITIES)] for number in range(posts)],
+        created_at=[datetime(2017, 3, 1, tzinfo=UTC) + timedelta(hours=number) for number in range(posts)],
     )
-    ids, half = part.post_ids, (posts + 1) // 2
-    table = to_table(part)
+    half = (posts + 1) // 2
     write_folder(
         folder,
-        (from_table(table[:half]), from_table(table[half:])),
+        (rows_of(part, slice(half)), rows_of(part, slice(half, None))),
         CATEGORIES,
         posts,
         encoder=encoder,
@@ -132,6 +130,11 @@ def write_scores(
         ids_sha256=hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest(),
     )
     return Scores.open(folder)
+
+
+def rows_of(part: ScorePart, rows: slice) -> ScorePart:
+    """Some posts of a part."""
+    return ScorePart(*(getattr(part, field.name)[rows] for field in fields(part)))
 
 
 def write_sheet(path: Path, sample: Sample, pooled: list[Scores], truth: dict[str, str | None]) -> None:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from consumer.export.folder import ABOUT, go_on, locked
+from consumer.export.folder import go_on, locked
 from consumer.export.settings import ExportSettings
 from consumer.export.write import UNFINISHED
+from consumer.vector_table import ABOUT
 from producer.base.errors import CommandError, UsageError
 from producer.base.settings import load
 

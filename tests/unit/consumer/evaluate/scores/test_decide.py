@@ -20,7 +20,7 @@ from consumer.evaluate.scores.parts import ScorePart
 from tests.unit.consumer.evaluate.made_up import made_up
 
 CATEGORIES = tuple(f"place_{number}" for number in range(12))
-INFO = ScoreInfo("made up", "p@0", CATEGORIES, (), 12.0, 9.0, 0.3, Path("/data"), 400, "ab")
+INFO = ScoreInfo("p@0", CATEGORIES, (), 12.0, 9.0, "made up", {}, 0.3, Path("/data"), 400, "ab")
 
 
 def from_probabilities(image: list[float], text: list[float] | None) -> ScorePart:
