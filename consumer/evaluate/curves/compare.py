@@ -138,7 +138,7 @@ def _check_pooled(scores: Scores, sample: Sample, ensemble: Ensemble, truth: Tru
     if not was_pooled(scores.info, truth):
         own = sample.encoder == scores.info.encoder  # then it is the label set that is another
         by = f"--places {settings.places}" if own and settings.places else f"--scores {scores.folder}"
-        unseen, flag = model_name(scores.info.encoder, scores.info.places), by
+        unseen, flag = f"{scores.folder} with {scores.info.places}", by
     elif not proposed_by(ensemble, truth.ensembles):
         unseen, flag = ensemble.name, f"--ensemble {settings.ensemble}"
     else:

@@ -213,7 +213,7 @@ def read_places(folder: Path, info: ScoreInfo) -> NDArray[np.float32]:
         raise CommandError(f"{path} cannot be read: {one_line(error)}; restore it, or score again") from None
     if tuple(table.column("category").to_pylist()) != info.categories:
         raise CommandError(f"{path} has other places than {folder / INFO}: restore it, or score again")
-    return np.asarray(numbers, np.float32)
+    return np.array(numbers, np.float32)  # a copy: what pyarrow gives cannot be written to, which torch minds
 
 
 def read_info(folder: Path) -> dict[str, Any] | None:
