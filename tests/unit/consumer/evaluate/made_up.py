@@ -60,8 +60,12 @@ def table_of(part: ScorePart, stamp: dict[str, str]) -> Any:
     """The part as it lies on the disk: a pyarrow table."""
     numbers = range(len(part))
     vectors = [Vectors(part.image[each], part.text[each] if part.has_text[each] else None, None) for each in numbers]
-    of_posts = part.post_ids, part.cities, part.created_at, [None] * len(part), part.has_caption.tolist()
-    rows = [post_row(*each, "made up", of_post) for *each, of_post in zip(*of_posts, vectors, strict=True)]
+    rows = [
+        post_row(post_id, city, created_at, None, caption, "made up", of_post)
+        for post_id, city, created_at, caption, of_post in zip(
+            part.post_ids, part.cities, part.created_at, part.has_caption.tolist(), vectors, strict=True
+        )
+    ]
     places = part.image.shape[1]
     return pa.Table.from_batches([to_batch(rows, stamped(schema(places, places), stamp))])
 
