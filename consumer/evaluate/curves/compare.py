@@ -56,9 +56,9 @@ of none among the effective number of posts: with few discordant posts the boots
 class CompareSettings(Settings):
     """Test whether one model is more often right than another on the same marked posts, for every pair of models.
 
-    Reads two or more score folders of the same posts (models, wordings or precisions), a sample and its filled sheet,
-    on which the labels of all of them were proposed (evaluate sheet --scores). Prints exact McNemar tests, without a
-    threshold and at equal coverage; -o writes them as CSV.
+    Reads two or more score folders of the same posts (models, wordings or precisions; one with --places), a sample and
+    its filled sheet, on which the labels of all of them were proposed (evaluate sheet --scores, --places). Prints exact
+    McNemar tests, without a threshold and at equal coverage; -o writes them as CSV.
     """
 
     folders: CliPositionalArg[list[Path]] = Field(description="score folders, and the sample folder as the last")
@@ -84,17 +84,17 @@ def main(argv: list[str]) -> int:
         CommandError: scores, sample and marks do not fit together, or not all models' labels were proposed.
     """
     settings = load(CompareSettings, "python -m consumer evaluate compare", argv)
-    if len(settings.folders) < (3 if settings.places is None else 2):
-        raise UsageError(
-            "two score folders and a sample folder are needed: compare A B [C…] SAMPLE --marks SHEET.csv (one score "
-            "folder with --places)"
-        )
     *paths, of_sample = settings.folders
-    sample = Sample.open(of_sample)
     every = dict(zip(names_of(paths), map(Scores.open, paths), strict=True))
-    if settings.places is not None:
-        first = every[next(iter(every))]
-        every[f"{next(iter(every))} with {settings.places.stem}"] = first.with_places(settings.places)
+    for name, first in list(every.items())[:1]:
+        if (other := first.with_places(settings.places)) is not first:
+            every[f"{name} with {other.info.places}"] = other
+    if len(every) < 2:
+        raise UsageError(
+            "two score folders and a sample folder are needed: compare A B [C…] SAMPLE --marks SHEET.csv (or one score "
+            "folder, and --places with another label set)"
+        )
+    sample = Sample.open(of_sample)
     for scores in every.values():
         check_fit(scores.folder, scores.info, sample)
     judged, truth = judge(every, sample, settings)

@@ -46,8 +46,8 @@ def shown(dataset: Path, post_ids: Collection[str], side: int, quality: int = 85
     """
     if exported_files(dataset) is not None:
         raise CommandError(
-            f"{dataset} is an export, which has no pictures: `python -m consumer pictures {dataset} SAMPLE/posts.csv -o "
-            "FOLDER` fetches them from the input topic; then --dataset FOLDER/posts.csv, or any dataset that has them"
+            f"{dataset} is an export, which has no pictures: `python -m consumer pictures {dataset} SAMPLE/posts.csv "
+            "-o FOLDER` fetches them from the input topic; then --dataset FOLDER/posts.csv, or any that has them"
         )
     wanted = set(post_ids)
     # a table without cities needs one to be opened; which it is does not matter here

@@ -36,10 +36,11 @@ LONGEST_HINT = 90
 class SheetSettings(FurtherEnsembles):
     """Write the page on which a person marks the labels of a sample, right or wrong, without knowing whose they are.
 
-    Reads the sample folder, its score folder and further ones (--scores), and the pictures of the dataset. The labels
-    are those of the talk's ensembles, and of further ones (--ensemble, as for `evaluate curves`). Writes
-    index.html with pictures/, which open without a server, and sheet.csv: the same, empty. Marks stay in the browser;
-    the page saves them as CSV for `evaluate curves --marks`. A sheet.csv with marks in it is never overwritten.
+    Reads the sample folder, its score folder and further ones (--scores) or a label set (--places), and the pictures of
+    the dataset. The labels are those of the talk's ensembles, and of further ones (--ensemble, as for `evaluate
+    curves`). Writes index.html with pictures/, which open without a server, and sheet.csv: the same, empty. Marks stay
+    in the browser; the page saves them as CSV for `evaluate curves --marks`. A sheet.csv with marks in it is never
+    overwritten.
     """
 
     sample: CliPositionalArg[Path] = Field(description="sample folder (of evaluate sample-a, sample-b or sample-c)")
@@ -78,8 +79,8 @@ def main(argv: list[str]) -> int:
         sheet = empty_sheet(sample, questions, confirm=True)
     else:
         own = sample.scores(settings.sample_scores)
-        others = [own.with_places(settings.places)] if settings.places else []
-        folders = [own, *others, *map(Scores.open, settings.scores)]
+        other = own.with_places(settings.places)
+        folders = [own, *([other] if other is not own else []), *map(Scores.open, settings.scores)]
         proposing = _proposing(sample, folders, settings.with_further(*ENSEMBLES))
         questions = pool(sample, folders, proposing)
         sheet = empty_sheet(sample, questions, tuple(dict.fromkeys(map(_model, folders))), proposing)

@@ -139,9 +139,12 @@ class Scores:
         return scores
 
     def with_places(self, path: Path | None) -> Self:
-        """The same posts, scored with a label set of the user's and the folder's own prompts; None: as they are.
+        """The same posts, scored with a label set of the user's and the folder's own prompts.
 
         Its vectors come from the disk, or once by the model that the folder names: no picture is encoded again.
+
+        Args:
+            path: of the label set; None, or the folder's own: the scores are these.
 
         Raises:
             CommandError: the label set or the model cannot be loaded.
@@ -150,6 +153,8 @@ class Scores:
             return self
         model: dict[str, Any] = {name: value for name, value in self.info.model.items() if value is not None}
         built = build_head(DecideSettings.model_construct(**model, places=path))  # variables do not count
+        if built.places_stamp == self.info.places:
+            return self
         label_set = LabelSet.of(Places.load(path), built.places_stamp, built.head)
         return replace(self, info=replace(self.info, **asdict(label_set)), head=built.head)
 

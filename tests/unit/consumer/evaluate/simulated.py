@@ -12,17 +12,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+from pyarrow import parquet
 
+from consumer.classify.decision import GATE, Decision, is_sure
+from consumer.classify.factory import HeadOf
+from consumer.classify.head import Head
 from consumer.evaluate.marks.marks import PostMarks, Sheet, model_name
 from consumer.evaluate.marks.truth import Judged, Truth, truth_of
 from consumer.evaluate.samples.folder import Kind, Sample, SampledPost, Stratum, write_sample
-from consumer.evaluate.scores.decide import ENSEMBLES, IMAGE, Ensemble, decide
+from consumer.evaluate.scores import folder as of_folder
+from consumer.evaluate.scores.decide import ENSEMBLES, IMAGE, Ensemble, decide, image_probabilities
 from consumer.evaluate.scores.folder import Scores
-from consumer.evaluate.scores.parts import ScorePart
+from consumer.evaluate.scores.parts import ScorePart, part_paths
 from consumer.evaluate.stats.intervals import Bootstrap, Strata
 from consumer.evaluate.stats.measure import Measure
-from tests.unit.consumer.evaluate.made_up import made_up, write_folder
+from tests.unit.consumer.evaluate.made_up import made_up, table_of, write_folder
 
 CATEGORIES = (
     "bridge",
@@ -135,6 +141,24 @@ def write_scores(
 def rows_of(part: ScorePart, rows: slice) -> ScorePart:
     """Some posts of a part."""
     return ScorePart(*(getattr(part, field.name)[rows] for field in fields(part)))
+
+
+def as_a_worker_leaves_it(folder: Path, gate: float = GATE) -> None:
+    """Take away the captions' vectors of pictures that are sure: ENCODE_CAPTIONS=needed encodes no such caption."""
+    scores = Scores.open(folder)
+    for path, part in zip(part_paths(folder), list(scores.parts()), strict=True):
+        has_text = part.has_text & ~is_sure(image_probabilities(part, scores.info).max(axis=1), gate)
+        parquet.write_table(table_of(replace(part, has_text=has_text), scores.info.stamp), path)
+
+
+def other_places(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
+    """A label set of the same categories in other words, whose vectors are there without a model."""
+    path = folder / "reworded.csv"
+    path.write_text("category,wording\n" + "".join(f"{each},such a {each}\n" for each in CATEGORIES), "utf-8")
+    vectors = np.roll(np.eye(len(CATEGORIES), dtype=np.float32), 1, axis=0)  # each place takes another's pictures
+    head = Head(CATEGORIES, vectors, SCALE, SCALE, Decision(threshold=0.5))
+    monkeypatch.setattr(of_folder, "build_head", lambda settings: HeadOf(head, "simulated", "reworded@89abcdef"))
+    return path
 
 
 def write_sheet(path: Path, sample: Sample, pooled: list[Scores], truth: dict[str, str | None]) -> None:
