@@ -16,7 +16,8 @@ COMMANDS = {
     "verify": ("consumer.count.verify:main", "compare the counters with the labelled topic"),
     "evaluate": ("consumer.evaluate.commands:main", "repeat the talk's experiments on your own dataset"),
     "benchmark": ("consumer.benchmark.benchmark:main", "measure the pipeline beside the bare model"),
-    "export": ("consumer.export.export:main", "write the labelled topic as files for analysts"),
+    "export": ("consumer.export.export:main", "write labels, or vectors, as files for analysts"),
+    "pictures": ("consumer.export.pictures:main", "fetch the pictures of exported posts, for evaluate"),
     "dead-letters": ("consumer.dead_letters.commands:main", "list, show and replay what could not be labelled"),
 }
 

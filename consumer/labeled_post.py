@@ -133,12 +133,13 @@ class LabeledPost(Record):
         return event_headers(EVENT_TYPE, self.labeled_at, origin, traceparent, topic_id)
 
 
-def parse_or_skip(parse: Callable[[Any], T], record: Any) -> T | None:
+def parse_or_skip(parse: Callable[[Any], T], record: Any, noun: str = "labelled post") -> T | None:
     """What `parse` makes of a record of the output topic; None, after a warning, of one that is no labelled post.
 
     Args:
         parse: raises ValueError (pydantic's `ValidationError` is one) for such a record.
         record: as kafka-python's consumer returned it.
+        noun: what it should be.
     """
     try:
         return parse(record)
@@ -146,7 +147,7 @@ def parse_or_skip(parse: Callable[[Any], T], record: Any) -> T | None:
         event(
             log,
             logging.WARNING,
-            "no labelled post; passed over",
+            f"no {noun}; passed over",
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,

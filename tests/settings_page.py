@@ -30,6 +30,7 @@ from consumer.evaluate.samples.sample_b import SampleBSettings
 from consumer.evaluate.samples.sample_c import SampleCSettings
 from consumer.evaluate.scores.prelabel import PrelabelSettings
 from consumer.evaluate.scores.score import ScoreSettings
+from consumer.export.pictures import PicturesSettings
 from consumer.export.settings import ExportSettings
 from consumer.label.settings import LabelSettings
 from consumer.relabel.settings import RelabelSettings
@@ -52,6 +53,7 @@ COMMANDS: dict[str, type[BaseSettings]] = {
     "classify": ClassifyCommand,
     "benchmark": BenchmarkSettings,
     "export": ExportSettings,
+    "pictures": PicturesSettings,
     "board": BoardSettings,
     "evaluate score": ScoreSettings,
     "evaluate prelabel": PrelabelSettings,

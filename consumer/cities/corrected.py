@@ -11,7 +11,7 @@ from consumer.classify.decision import Decision
 from consumer.count.figures import Share
 from consumer.evaluate.marks.truth import RIGHT, UNJUDGED, check_fit, truth_of
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores.decide import Ensemble, decide
+from consumer.evaluate.scores.decide import Ensemble, decidable, decide
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, percentiles, share, share_interval
 from producer.base.errors import CommandError
 
@@ -90,7 +90,10 @@ def judge(sample: Sample, marks: Path, stamp: str, moved: Path | None = None) ->
     check_fit(scores.folder, scores.info, sample)
     truth = truth_of(sample, marks, allow_unmarked=True, categories=scores.info.categories)
     counted = _decision(decision)
-    decided = decide(Ensemble.of(counted), scores.of([post.post_id for post in sample.posts]), scores.info)
+    part = scores.of([post.post_id for post in sample.posts])
+    if left_out := decidable([Ensemble.of(counted)], part, scores.info)[1]:
+        raise CommandError(f"{scores.folder}: {left_out}")
+    decided = decide(Ensemble.of(counted), part, scores.info)
     labels = np.where(counted.classifies(decided.confidence), decided.label, -1)
     verdicts = truth.of(labels)
     unjudged = int(((verdicts == UNJUDGED) & (labels >= 0)).sum())

@@ -194,22 +194,6 @@ class Classifier:
         images = self._encoder.encode_images([decoded.prepared for decoded in batch]).vectors
         return images, self._encoder.encode_texts([readable(decoded.post.caption) or "" for decoded in batch])
 
-    def similarities(self, batch: Sequence[Decoded]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Cosines of the pictures and of the captions with every place, ``[n, p]`` each: what labels follow from.
-
-        Every caption is encoded; a post without one has a row of NaN.
-
-        Raises:
-            EncoderBug, NotFinite, RuntimeError: as `label`.
-        """
-        images = self._images(batch).vectors
-        captions = [readable(decoded.post.caption) for decoded in batch]
-        of_captions = np.full((len(batch), len(self.head.categories)), np.nan, np.float32)
-        if any(captions):
-            texts = self._texts([caption for caption in captions if caption is not None])
-            of_captions[[caption is not None for caption in captions]] = self.head.cosines(texts)
-        return self.head.cosines(images).astype(np.float32), of_captions
-
     def check(self) -> None:
         """Encode a grey picture and a caption of our own: does the model work at all?
 
@@ -217,7 +201,7 @@ class Classifier:
             EncoderBug, NotFinite, RuntimeError: as `label`; it does not.
         """
         grey = self._encoder.prepare(torch.full((3, 300, 300), 64, dtype=torch.uint8))
-        self.similarities([Decoded(Post("check", "nowhere", b"check", "a street"), grey)])
+        self.with_captions("all").label([Decoded(Post("check", "nowhere", b"check", "a street"), grey)])
 
     def classify(self, posts: Sequence[Post]) -> list[Label]:
         """Decode and label posts.

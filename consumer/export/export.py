@@ -5,6 +5,7 @@ its name when it is whole. A file is never changed: the last one of a run ends w
 and the next run begins there.
 """
 
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -19,7 +20,7 @@ from consumer.export.folder import About, go_on, locked
 from consumer.export.ranges import Range, file_name, files_of, missing
 from consumer.export.read import Stream, read, split
 from consumer.export.settings import ExportSettings
-from consumer.export.table import COLUMNS, Row, to_row
+from consumer.export.table import COLUMNS, Row
 from consumer.export.write import Unfinished
 from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.offsets import ends_of, starts_at, topic_id_of
@@ -66,17 +67,18 @@ def main(argv: list[str]) -> int:
                 f"{settings.folder} cannot be written: {error.strerror}; what has its name is whole, and the next run "
                 "goes on after it"
             ) from None
+    noun = about.of.noun
     print(
-        f"{tally.rows:,} labelled post{'' if tally.rows == 1 else 's'} of {settings.output_topic} "
+        f"{tally.rows:,} {noun}{'' if tally.rows == 1 else 's'} of {settings.topic} "
         f"in {tally.files:,} new file{'' if tally.files == 1 else 's'} in {settings.folder}"
-        + (f"; {tally.unreadable:,} records that are no labelled post were passed over" if tally.unreadable else "")
+        + (f"; {tally.unreadable:,} records that are no {noun} were passed over" if tally.unreadable else "")
     )
     return 0
 
 
 def _look(settings: ExportSettings, admin: Any) -> tuple[About, list[Range], Mapping[int, int]]:
     """What the folder is an export of, the offsets that its files are to cover, and where each partition begins now."""
-    topic = settings.output_topic
+    topic = settings.topic
     try:
         about = go_on(settings, topic_id_of(admin, topic))
         ends = ends_of(admin, topic)
@@ -116,7 +118,9 @@ def say_of_columns(folder: Path, about: About) -> None:
         folder: of the export.
         about: what the files are of.
     """
-    if about.format == "parquet" and (files := sorted(folder.glob(f"{about.topic}-*.parquet"))):
+    if (about.format, about.contents) == ("parquet", "labels") and (
+        files := sorted(folder.glob(f"{about.topic}-*.parquet"))
+    ):
         there = pq.read_schema(files[0]).names
         if lacking := [name for name in COLUMNS.names if name not in there]:
             event(
@@ -134,18 +138,28 @@ def fill(
 ) -> None:
     """Cover a gap with files that end at the multiples of OFFSETS_PER_FILE, the last one at the gap's end.
 
-    Where no label lies in a file's range, the range is joined with the next one: there are no empty files.
+    Where nothing lies in a file's range, the range is joined with the next one: there are no empty files. A file ends
+    earlier where the columns change: the vectors of another model may be of another length.
     """
     first = done = gap.first
-    file = Unfinished(settings.folder, about.format)
+    file = Unfinished(settings.folder, about.format, about.of)
+
+    def finish(end: int) -> None:
+        nonlocal first, file
+        file.finish(file_name(about.topic, Range(gap.partition, first, end), about.format))
+        tally.files += 1
+        tally.rows += file.rows
+        first, file = end, Unfinished(settings.folder, about.format, about.of)
+
     try:
         for records, position in split(stream, gap.first, settings.offsets_per_file):
-            file.add(_rows(records, about, tally))
+            for _, rows in itertools.groupby(_rows(records, about, tally), about.of.columns):
+                alike = list(rows)
+                if not file.takes(alike[0]):
+                    finish(alike[0]["offset"])
+                file.add(alike)
             if file.rows and (position == gap.end or position % settings.offsets_per_file == 0):
-                file.finish(file_name(about.topic, Range(gap.partition, first, position), about.format))
-                tally.files += 1
-                tally.rows += file.rows
-                first, file = position, Unfinished(settings.folder, about.format)
+                finish(position)
             advance(position - done)
             done = position
     finally:
@@ -157,7 +171,7 @@ def _rows(records: Sequence[Any], about: About, tally: Tally) -> list[Row]:
     for record in records:
         if about.since is not None and record.timestamp < milliseconds(about.since):
             continue  # times of writing need not grow with the offsets
-        if row := parse_or_skip(to_row, record):
+        if row := parse_or_skip(about.of.to_row, record, about.of.noun):
             rows.append(row)
         else:
             tally.unreadable += 1
@@ -186,7 +200,7 @@ def check_reach(about: About, wanted: Range, earliest: int, files: Iterable[Rang
         event(
             log,
             logging.WARNING,
-            f"labelled posts expired before they were exported{perhaps}",
+            f"{about.of.noun}s expired before they were exported{perhaps}",
             topic=about.topic,
             partition=wanted.partition,
             exported_to=reach,

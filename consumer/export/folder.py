@@ -9,14 +9,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from consumer.export.settings import ExportSettings
+from consumer.export.table import CONTENTS, Contents
 from consumer.export.write import UNFINISHED
+from consumer.vector_table import ABOUT
 from producer.base import disk
 from producer.base.disk import put_in_place
 from producer.base.errors import CommandError, UsageError
 from producer.post import format_time
-
-ABOUT = "_export.json"
-"""Says what the files are of; pandas and pyarrow pass over names that begin with ``_``."""
 
 
 class About(BaseModel):
@@ -26,7 +25,8 @@ class About(BaseModel):
         topic: its name.
         topic_id: a recreated topic has other records at the same offsets.
         format: of the files.
-        since: labels written before are not in them; None: all are.
+        since: records written before are not in them; None: all are.
+        contents: what the records are.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,6 +35,12 @@ class About(BaseModel):
     topic_id: str
     format: Literal["parquet", "jsonl"]
     since: datetime | None
+    contents: Literal["labels", "vectors"] = "labels"
+
+    @property
+    def of(self) -> Contents:
+        """How the records become rows."""
+        return CONTENTS[self.contents]
 
 
 @contextmanager
@@ -61,12 +67,18 @@ def go_on(settings: ExportSettings, topic_id: str) -> About:
     Raises:
         UsageError: the folder is of something else than is asked for.
     """
-    asked = About(topic=settings.output_topic, topic_id=topic_id, format=settings.format, since=settings.since)
+    asked = About(
+        topic=settings.topic,
+        topic_id=topic_id,
+        format=settings.format,
+        since=settings.since,
+        contents=settings.contents,
+    )
     file = settings.folder / ABOUT
     try:
         before = About.model_validate_json(file.read_bytes())
     except FileNotFoundError:
-        if any(settings.folder.glob(f"{settings.output_topic}-*.{settings.format}")):
+        if any(settings.folder.glob(f"{settings.topic}-*.{settings.format}")):
             raise UsageError(
                 f"{settings.folder} has files of an export but no {ABOUT}, which says of what: take another folder"
             ) from None
@@ -76,8 +88,10 @@ def go_on(settings: ExportSettings, topic_id: str) -> About:
         return asked
     except ValidationError:
         raise UsageError(f"{file} cannot be read: take another folder") from None
-    if (before.topic, before.format) != (asked.topic, asked.format):
-        raise UsageError(f"{settings.folder} holds {before.topic} as {before.format}: take another folder")
+    if (before.topic, before.contents, before.format) != (asked.topic, asked.contents, asked.format):
+        raise UsageError(
+            f"{settings.folder} holds the {before.contents} of {before.topic} as {before.format}: take another folder"
+        )
     if before.topic_id != asked.topic_id:
         raise UsageError(
             f"{settings.folder} is of an earlier topic {before.topic}, which was recreated since: take another folder"

@@ -3,8 +3,9 @@
 Layouts of folders are read in `folders.py`, tables in `manifest.py`; both yield what is defined in `entry.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Protocol
 
 from producer.base.errors import CommandError, UsageError
 from producer.city import city_name, other_spellings
@@ -48,7 +49,13 @@ def entries_after(entries: Iterator[Entry | Refused], post_id: str) -> Iterator[
     raise CommandError(f"--start-after {post_id}: the dataset (as chosen) has no post of this id")
 
 
-def chosen_cities(cities: str | None, path: Path, dataset: Dataset) -> tuple[str, ...] | None:
+class HasCities(Protocol):
+    """A dataset, or what else has posts of cities."""
+
+    def cities(self) -> Collection[str]: ...  # noqa: D102 # their names, sorted
+
+
+def chosen_cities(cities: str | None, path: Path, dataset: HasCities) -> tuple[str, ...] | None:
     """The cities that the flag CITIES names, sorted; None for all.
 
     Raises:

@@ -18,7 +18,7 @@ from consumer.evaluate.marks.marks import model_name
 from consumer.evaluate.marks.truth import RIGHT, UNJUDGED, Judged, Truth, check_fit, truth_of, was_pooled
 from consumer.evaluate.pages.files import names_of, write
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores.decide import CONDITIONAL, Ensemble, EnsembleFlag, parse, proposed_by
+from consumer.evaluate.scores.decide import CONDITIONAL, Ensemble, EnsembleFlag, decidable, parse, proposed_by
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.stats.intervals import Bootstrap, Strata, effective_number, paired_interval, share
 from producer.base.errors import CommandError, UsageError
@@ -56,12 +56,13 @@ of none among the effective number of posts: with few discordant posts the boots
 class CompareSettings(Settings):
     """Test whether one model is more often right than another on the same marked posts, for every pair of models.
 
-    Reads two or more score folders of the same posts (models, wordings or precisions), a sample and its filled sheet,
-    on which the labels of all of them were proposed (evaluate sheet --scores). Prints exact McNemar tests, without a
-    threshold and at equal coverage; -o writes them as CSV.
+    Reads two or more score folders of the same posts (models, wordings or precisions; one with --places), a sample and
+    its filled sheet, on which the labels of all of them were proposed (evaluate sheet --scores, --places). Prints exact
+    McNemar tests, without a threshold and at equal coverage; -o writes them as CSV.
     """
 
     folders: CliPositionalArg[list[Path]] = Field(description="score folders, and the sample folder as the last")
+    places: Path | None = Field(None, description="label set with which the first folder is scored as well")
     marks: Path | None = Field(None, description="the filled sheet (default: a sample-a's pre-labels)")
     allow_unmarked: bool = Field(False, description="accept posts that nobody marked")
     ensemble: EnsembleFlag = Field(
@@ -83,12 +84,18 @@ def main(argv: list[str]) -> int:
         CommandError: scores, sample and marks do not fit together, or not all models' labels were proposed.
     """
     settings = load(CompareSettings, "python -m consumer evaluate compare", argv)
-    if len(settings.folders) < 3:
-        raise UsageError("two score folders and a sample folder are needed: compare A B [C…] SAMPLE --marks SHEET.csv")
     *paths, of_sample = settings.folders
+    every = dict(zip(names_of(paths), map(Scores.open, paths), strict=True))
+    for name, first in list(every.items())[:1]:
+        if (other := first.with_places(settings.places)) is not first:
+            every[f"{name} with {other.info.places}"] = other
+    if len(every) < 2:
+        raise UsageError(
+            "two score folders and a sample folder are needed: compare A B [C…] SAMPLE --marks SHEET.csv (or one score "
+            "folder, and --places with another label set)"
+        )
     sample = Sample.open(of_sample)
-    every = [Scores.open(path) for path in paths]
-    for scores in every:
+    for scores in every.values():
         check_fit(scores.folder, scores.info, sample)
     judged, truth = judge(every, sample, settings)
     strata = Strata.from_sample(sample)
@@ -104,29 +111,34 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def judge(every: Sequence[Scores], sample: Sample, settings: CompareSettings) -> tuple[dict[str, Judged], Truth]:
-    """Hold each model's labels against the truth; models bear their folders' names.
+def judge(every: Mapping[str, Scores], sample: Sample, settings: CompareSettings) -> tuple[dict[str, Judged], Truth]:
+    """Hold each model's labels, by its name, against the truth.
 
     Raises:
         CommandError: the sample was drawn from the predictions of only one of them, and the sheet did not pool all,
-            or not with this ensemble.
+            or not with this ensemble; or this ensemble cannot decide every post.
     """
     ensemble = parse(settings.ensemble)
     post_ids = [post.post_id for post in sample.posts]
     models = {}
-    for name, scores in zip(names_of([scores.folder for scores in every]), every, strict=True):
+    for name, scores in every.items():
         # Each folder has its own order of the places, so its own columns of verdicts.
         truth = truth_of(sample, settings.marks, settings.allow_unmarked, scores.info.categories)
         if sample.kind == "b":
             _check_pooled(scores, sample, ensemble, truth, settings)
-        models[name] = Judged.of(ensemble, scores.of(post_ids), scores.info, truth)
+        part = scores.of(post_ids)
+        if left_out := decidable([ensemble], part, scores.info)[1]:
+            raise CommandError(f"{scores.folder}: {left_out}")
+        models[name] = Judged.of(ensemble, part, scores.info, truth)
     return models, truth
 
 
 def _check_pooled(scores: Scores, sample: Sample, ensemble: Ensemble, truth: Truth, settings: CompareSettings) -> None:
     """Labels that nobody was shown were judged only where they happen to be those of others."""
     if not was_pooled(scores.info, truth):
-        unseen, flag = f"{scores.folder}", f"--scores {scores.folder}"
+        own = sample.encoder == scores.info.encoder  # then it is the label set that is another
+        by = f"--places {settings.places}" if own and settings.places else f"--scores {scores.folder}"
+        unseen, flag = f"{scores.folder} with {scores.info.places}", by
     elif not proposed_by(ensemble, truth.ensembles):
         unseen, flag = ensemble.name, f"--ensemble {settings.ensemble}"
     else:

@@ -31,7 +31,7 @@ from consumer.evaluate.curves.thresholds import Wish
 from consumer.evaluate.marks.truth import Judged, Scale, Truth, check_fit, truth_of, was_pooled
 from consumer.evaluate.pages.files import write
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores.decide import BOTH, ENSEMBLES, Ensemble, FurtherEnsembles, proposed_by
+from consumer.evaluate.scores.decide import BOTH, ENSEMBLES, Ensemble, FurtherEnsembles, decidable, proposed_by
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.scores.parts import ScorePart
 from consumer.evaluate.scores.progress import progress
@@ -58,6 +58,7 @@ class CurvesSettings(FurtherEnsembles):
     scores: CliPositionalArg[Path] = Field(description="score folder (of evaluate score)")
     sample: CliPositionalArg[Path] = Field(description="sample folder (of evaluate sample-a, sample-b or sample-c)")
     marks: Path | None = Field(None, description="the filled sheet (default: a sample-a's pre-labels)")
+    places: Path | None = Field(None, description="score with this label set (default: the folder's)")
     allow_unmarked: bool = Field(False, description="accept posts that nobody marked")
     text_threshold: float = Field(
         0.3, ge=0, le=1, description="confidence a caption needs, in the ensemble that asks for one"
@@ -122,34 +123,53 @@ def main(argv: list[str]) -> int:
         CommandError: scores, sample and marks do not fit together, or the folder cannot be written.
     """
     settings = load(CurvesSettings, "python -m consumer evaluate curves", argv)
-    scores, sample = Scores.open(settings.scores), Sample.open(settings.sample)
+    scores = Scores.open(settings.scores).with_places(settings.places)
+    sample = Sample.open(settings.sample)
     check_fit(settings.scores, scores.info, sample)
     truth = truth_of(sample, settings.marks, settings.allow_unmarked, scores.info.categories)
     _check_free(settings.output)
-    if (warning := not_proposed(scores, truth, settings.all_ensembles())) is not None:
+    part = scores.of([post.post_id for post in sample.posts])
+    chosen, left_out = decidable(settings.all_ensembles(), part, scores.info)
+    if left_out:
+        print(f"warning: {left_out}", file=sys.stderr)
+    if (warning := not_proposed(scores, truth, chosen)) is not None:
         print(f"warning: {warning}", file=sys.stderr)
     if (warning := Strata.from_sample(sample).too_few) is not None:
         print(f"warning: {warning}", file=sys.stderr)
-    curves = compute(settings, scores, sample, truth)
+    curves = compute(settings, scores, sample, truth, part, chosen)
     for name, table in curves.tables.items():
         write(settings.output / f"{name}.csv", as_written(table, truth.measure).round(6).to_csv(index=False))
-    described = summary(settings, scores, sample, truth, curves)
+    described = summary(settings, scores, sample, truth, curves, chosen, left_out)
     write(settings.output / SUMMARY, to_json(described, indent=1, inf_nan_mode="null") + b"\n")
     print(
         f"{settings.output}: {truth.measure} of {len(curves.tables['risk']['ensemble'].unique())} ensembles on "
         f"{len(sample.posts):,} posts"
     )
-    print(headline(curves.tables["curves"], truth.measure, settings.threshold_of(scores), sample.kind == "c"))
+    if said := headline(curves.tables["curves"], truth.measure, settings.threshold_of(scores), sample.kind == "c"):
+        print(said)
     for finding in curves.findings:
         print(f"on your data, by {truth.measure}, '{finding.claim}': {finding.verdict}")
     return 0
 
 
-def compute(settings: CurvesSettings, scores: Scores, sample: Sample, truth: Truth) -> Curves:
-    """Every table; nothing is written."""
-    chosen = settings.all_ensembles()
-    post_ids = [post.post_id for post in sample.posts]
-    part = scores.of(post_ids)
+def compute(
+    settings: CurvesSettings,
+    scores: Scores,
+    sample: Sample,
+    truth: Truth,
+    part: ScorePart,
+    chosen: tuple[Ensemble, ...],
+) -> Curves:
+    """Every table; nothing is written.
+
+    Args:
+        settings: as given.
+        scores: of all posts.
+        sample: of them.
+        truth: about the sample.
+        part: the scores of the sample.
+        chosen: the ensembles, all of which can decide it.
+    """
     strata = Strata.from_sample(sample)
     bootstrap = Bootstrap.within(strata, settings.rounds, settings.seed)
     answers = [Judged.of(ensemble, part, scores.info, truth) for ensemble in chosen]
@@ -169,7 +189,7 @@ def compute(settings: CurvesSettings, scores: Scores, sample: Sample, truth: Tru
         "denoising": denoised,
         "dilution": dilution(_watched(scores), scores.info, chosen, least),
         "threshold_choice": thresholds.choices(
-            answers, strata, post_ids, bootstrap, measure, settings.wishes(), settings.seed
+            answers, strata, part.post_ids, bootstrap, measure, settings.wishes(), settings.seed
         ),
     }
     return Curves(tables, errors, separation, findings.findings(answers, strata, bootstrap, measure))
@@ -190,15 +210,23 @@ def not_proposed(scores: Scores, truth: Truth, chosen: Sequence[Ensemble]) -> st
 def groups_of(part: ScorePart) -> dict[str, NDArray[np.bool_]]:
     """All posts, those with a caption and those without; a group without posts is left out."""
     every = np.ones(len(part), np.bool_)
-    groups = {"all": every, "with_caption": part.has_text, "without_caption": ~part.has_text}
+    groups = {"all": every, "with_caption": part.has_caption, "without_caption": ~part.has_caption}
     return {name: inside for name, inside in groups.items() if inside.any()}
 
 
-def summary(settings: CurvesSettings, scores: Scores, sample: Sample, truth: Truth, curves: Curves) -> dict[str, Any]:
+def summary(
+    settings: CurvesSettings,
+    scores: Scores,
+    sample: Sample,
+    truth: Truth,
+    curves: Curves,
+    chosen: Sequence[Ensemble],
+    left_out: str,
+) -> dict[str, Any]:
     """What stands in curves.json: all that one must know to repeat and to read the tables.
 
     ``ece`` and ``auroc`` are lists of `Calibration` and `Separation`, ``findings`` of `Finding`; ``weightings`` names
-    those in the tables, the one to show first first.
+    those in the tables, the one to show first first. ``left_out`` says which ensembles cannot decide the sample.
     """
     info = scores.info
     return {
@@ -232,7 +260,8 @@ def summary(settings: CurvesSettings, scores: Scores, sample: Sample, truth: Tru
             "no_place": sum(post.no_place for post in truth.posts),
             "cannot_tell": sum(post.cannot_tell for post in truth.posts),
         },
-        "ensembles": [{"name": each.name} | asdict(each) for each in settings.all_ensembles()],
+        "ensembles": [{"name": each.name} | asdict(each) for each in chosen],
+        "left_out": left_out,
         "groups": list(curves.tables["risk"]["group"].unique()),
         "weightings": Strata.from_sample(sample).weightings,
         "ece": curves.calibration,
@@ -250,7 +279,8 @@ def packages() -> dict[str, str]:
 
 def _places_of(settings: CurvesSettings) -> dict[str, str | None]:
     """Where everything is, so that it is found from any folder."""
-    paths = {"scores": settings.scores, "sample": settings.sample, "marks": settings.marks, "output": settings.output}
+    names = ("scores", "sample", "marks", "places", "output")
+    paths: dict[str, Path | None] = {name: getattr(settings, name) for name in names}
     return {name: None if path is None else str(path.resolve()) for name, path in paths.items()}
 
 

@@ -72,12 +72,14 @@ def findings(answers: Sequence[Judged], strata: Strata, bootstrap: Bootstrap, me
     """The three verdicts, with every class counting the same as in the talk (in a sample without classes: every post).
 
     Args:
-        answers: `IMAGE`, `BOTH` (the talk's ensemble 2) and `CONDITIONAL` among them.
+        answers: `IMAGE`, `BOTH` (the talk's ensemble 2) and `CONDITIONAL` among them; else there is no verdict.
         strata: how the posts were drawn.
         bootstrap: the rounds; the same for all ensembles, so that differences are paired.
         measure: what a right label is called.
     """
     by_name = {judged.ensemble.name: judged for judged in answers}
+    if not {each.name for each in (IMAGE, BOTH, CONDITIONAL)} <= by_name.keys():
+        return []
     image, both, conditional = (by_name[each.name] for each in (IMAGE, BOTH, CONDITIONAL))
     weights = strata.weights(strata.weightings[0])
     recovered = min(float(_recovered(judged, weights, np.array([FROM]))[0]) for judged in (both, image))

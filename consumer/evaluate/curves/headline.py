@@ -6,8 +6,8 @@ from consumer.evaluate.scores.decide import CONDITIONAL
 from consumer.evaluate.stats.measure import Measure
 
 
-def headline(curves: pd.DataFrame, measure: Measure, threshold: float, whole: bool) -> str:
-    """The sentence, for the worker's own ensemble; every class counts as often as it is in the dataset.
+def headline(curves: pd.DataFrame, measure: Measure, threshold: float, whole: bool) -> str | None:
+    """The sentence, for the worker's default ensemble; every class counts as often as it is in the dataset.
 
     A picture that shows no place and gets no label is not wrong here, as it is without a threshold.
 
@@ -16,9 +16,14 @@ def headline(curves: pd.DataFrame, measure: Measure, threshold: float, whole: bo
         measure: what a right label is called.
         threshold: normalised; the nearest of the curves' is taken.
         whole: whether the sample is of the whole dataset, not of some classes.
+
+    Returns:
+        None where the ensemble is left out, since it cannot decide every post.
     """
     rows = curves[(curves["ensemble"] == CONDITIONAL.name) & (curves["scale"] == "normalised")]
     rows = rows[(rows["group"] == "all") & (rows["stratum"] == "") & (rows["weighting"] == "frequency")]
+    if rows.empty:
+        return None
     row = rows.loc[(rows["threshold"] - threshold).abs().idxmin()]
     if row["judged"]:
         right = "were right" if measure == "accuracy" else "are as the pre-label"

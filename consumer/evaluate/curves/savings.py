@@ -34,7 +34,7 @@ def savings(parts: Iterable[ScorePart], info: ScoreInfo, gates: tuple[float, ...
     posts = captions = 0
     saved = np.zeros(len(gates), np.int64)
     for part in parts:
-        sure = image_probabilities(part, info).max(axis=1)[part.has_text]
+        sure = image_probabilities(part, info).max(axis=1)[part.has_caption]
         posts += len(part)
         captions += len(sure)
         saved += is_sure(sure[:, None], np.array(gates)).sum(axis=0)

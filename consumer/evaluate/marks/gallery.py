@@ -10,6 +10,7 @@ from PIL import Image
 from consumer.classify.captions import readable
 from consumer.classify.pictures.decode import LABELLED, PictureError
 from consumer.classify.pictures.pool import decoders
+from consumer.vector_table import exported_files
 from producer.base.errors import CommandError
 from producer.dataset.entry import Entry, Refused
 from producer.dataset.open import open_dataset
@@ -65,6 +66,11 @@ def captions(dataset: Path, post_ids: Collection[str]) -> dict[str, str | None]:
 
 
 def _read(dataset: Path, post_ids: Collection[str]) -> Iterator[Post]:
+    if exported_files(dataset) is not None:
+        raise CommandError(
+            f"{dataset} is an export, which has no pictures: `python -m consumer pictures {dataset} SAMPLE/posts.csv "
+            "-o FOLDER` fetches them from the input topic; then --dataset FOLDER/posts.csv, or any that has them"
+        )
     wanted = set(post_ids)
     # a table without cities needs one to be opened; which it is does not matter here
     for entry in open_dataset(dataset, city="unknown" if dataset.is_file() else None).entries():

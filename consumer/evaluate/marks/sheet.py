@@ -5,6 +5,7 @@ Which labels are shown is decided here; what the page does with them is in `temp
 
 import hashlib
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from consumer.evaluate.marks.truth import check_fit
 from consumer.evaluate.pages import page
 from consumer.evaluate.pages.files import write
 from consumer.evaluate.samples.folder import Sample, SampledPost
-from consumer.evaluate.scores.decide import ENSEMBLES, Ensemble, FurtherEnsembles, decide
+from consumer.evaluate.scores.decide import ENSEMBLES, Ensemble, FurtherEnsembles, decidable, decide
 from consumer.evaluate.scores.folder import Scores
 from producer.base.errors import CommandError
 from producer.base.settings import load
@@ -37,14 +38,16 @@ LONGEST_HINT = 90
 class SheetSettings(FurtherEnsembles):
     """Write the page on which a person marks the labels of a sample, right or wrong, without knowing whose they are.
 
-    Reads the sample folder, its score folder and further ones (--scores), and the pictures of the dataset. The labels
-    are those of the talk's ensembles, and of further ones (--ensemble, as for `evaluate curves`). Writes
-    index.html with pictures/, which open without a server, and sheet.csv: the same, empty. Marks stay in the browser;
-    the page saves them as CSV for `evaluate curves --marks`. A sheet.csv with marks in it is never overwritten.
+    Reads the sample folder, its score folder and further ones (--scores) or a label set (--places), and the pictures of
+    the dataset. The labels are those of the talk's ensembles, and of further ones (--ensemble, as for `evaluate
+    curves`). Writes index.html with pictures/, which open without a server, and sheet.csv: the same, empty. Marks stay
+    in the browser; the page saves them as CSV for `evaluate curves --marks`. A sheet.csv with marks in it is never
+    overwritten.
     """
 
     sample: CliPositionalArg[Path] = Field(description="sample folder (of evaluate sample-a, sample-b or sample-c)")
     scores: list[Path] = Field([], description="score folder whose labels are shown as well; may be repeated")
+    places: Path | None = Field(None, description="label set whose labels are shown as well, on the sample's scores")
     sample_scores: Path | None = Field(None, description="the sample's score folder, if moved")
     dataset: Path | None = Field(None, description="the pictures, if moved")
     confirm_prelabels: bool = Field(False, description="ask only whether the pre-label is right (sample-a)")
@@ -78,14 +81,26 @@ def main(argv: list[str]) -> int:
         questions = prelabels(sample)
         sheet = empty_sheet(sample, questions, confirm=True)
     else:
-        folders = [sample.scores(settings.sample_scores), *map(Scores.open, settings.scores)]
-        proposing = settings.with_further(*ENSEMBLES)
+        own = sample.scores(settings.sample_scores)
+        other = own.with_places(settings.places)
+        folders = [own, *([other] if other is not own else []), *map(Scores.open, settings.scores)]
+        proposing = _proposing(sample, folders, settings.with_further(*ENSEMBLES))
         questions = pool(sample, folders, proposing)
         sheet = empty_sheet(sample, questions, tuple(dict.fromkeys(map(_model, folders))), proposing)
     _write(settings, sample, sheet)
     labels = sum(len(each.labels) for each in questions)
     print(f"{settings.output / 'index.html'}: {len(questions)} posts, {labels} labels to judge")
     return 0
+
+
+def _proposing(sample: Sample, folders: Sequence[Scores], ensembles: tuple[Ensemble, ...]) -> tuple[Ensemble, ...]:
+    """Those that can decide every post in all folders: the sheet says of an ensemble that it proposed."""
+    for scores in folders:
+        part = scores.of([post.post_id for post in sample.posts])
+        ensembles, left_out = decidable(ensembles, part, scores.info)
+        if left_out:
+            print(f"warning: {scores.folder}: {left_out}", file=sys.stderr)
+    return ensembles
 
 
 def pool(sample: Sample, folders: Sequence[Scores], ensembles: Sequence[Ensemble] = ENSEMBLES) -> list[Question]:

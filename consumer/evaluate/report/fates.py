@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from consumer.classify.decision import classifies
 from consumer.evaluate.marks.truth import RIGHT, WRONG, Truth
 from consumer.evaluate.samples.folder import Sample
-from consumer.evaluate.scores.decide import Ensemble, decide
+from consumer.evaluate.scores.decide import Ensemble, decidable, decide
 from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.scores.selection import rank
+from producer.base.errors import CommandError
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,14 @@ def fates(
         threshold: on the normalised confidence.
         most: posts of a column.
         classes: how many are shown at most.
+
+    Raises:
+        CommandError: the ensemble cannot decide every post.
     """
-    decided = decide(ensemble, scores.of([post.post_id for post in sample.posts]), scores.info)
+    part = scores.of([post.post_id for post in sample.posts])
+    if left_out := decidable([ensemble], part, scores.info)[1]:
+        raise CommandError(f"--ensemble: {left_out}")
+    decided = decide(ensemble, part, scores.info)
     verdicts = truth.of(decided.label)
     of_class: dict[str, dict[str, list[Labelled]]] = {}
     for post, label, confidence, verdict in zip(sample.posts, decided.label, decided.confidence, verdicts, strict=True):

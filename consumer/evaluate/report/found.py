@@ -52,7 +52,9 @@ class Found:
         sample = Sample.open(sample_folder)
         if summary["sample"]["sha256"] != sample.sha256:
             raise CommandError(f"{curves} are the curves of another sample than {sample_folder}")
+        places = summary["settings"]["places"]
         scores = Scores.open(scores_folder or Path(summary["settings"]["scores"]))
+        scores = scores.with_places(Path(places) if places else None)
         info = scores.info
         if (info.encoder, info.places) != (summary["encoder"], summary["places"]):
             raise CommandError(

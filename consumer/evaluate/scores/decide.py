@@ -1,7 +1,7 @@
 """From cosines to labels and confidences, for every way in which picture and caption may decide."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self, cast, get_args
 
@@ -84,7 +84,8 @@ class Decided:
     """What an ensemble makes of n posts.
 
     Attributes:
-        label: index of the winning category, ``[n]``; -1 where nothing can be decided (only-text without a caption).
+        label: index of the winning category, ``[n]``; -1 where nothing can be decided: only-text without a caption, or
+            an `undecidable` post.
         confidence: of the winner in [0, 1], what the worker publishes; NaN where nothing can be decided.
         raw: the talk's weighted sum, up to the sum of the weights; the confidence where one of the two decides alone.
         by_image: whether the picture alone decided.
@@ -170,32 +171,66 @@ def decide(ensemble: Ensemble, part: ScorePart, info: ScoreInfo) -> Decided:
     return Decided(np.where(np.isnan(confidence), -1, label), confidence, raw, by_image)
 
 
+def undecidable(ensemble: Ensemble, part: ScorePart, info: ScoreInfo) -> NDArray[np.bool_]:
+    """Which posts have a caption that the ensemble needs and that was not encoded, ``[n]``.
+
+    A worker with ENCODE_CAPTIONS=needed encodes no caption of a picture that is sure.
+    """
+    image = image_probabilities(part, info)
+    return part.has_caption & ~part.has_text & _needs_caption(ensemble, image)
+
+
+def decidable(ensembles: Sequence[Ensemble], part: ScorePart, info: ScoreInfo) -> tuple[tuple[Ensemble, ...], str]:
+    """The ensembles that can decide all these posts, and what to say of the others: nothing where there are none."""
+    lacking = {each: int(undecidable(each, part, info).sum()) for each in ensembles}
+    left_out = [f"{each.name} ({posts:,})" for each, posts in lacking.items() if posts]
+    said = (
+        f"left out, for these posts' captions were not encoded where the picture was sure: {', '.join(left_out)}; "
+        "ENCODE_CAPTIONS=all of the workers encodes them"
+    )
+    return tuple(each for each, posts in lacking.items() if not posts), said if left_out else ""
+
+
 def distributions(
     ensemble: Ensemble, part: ScorePart, info: ScoreInfo
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """The distribution over places by which each post is decided, ``[n, P]``, and whether it is the picture's, ``[n]``.
 
     A caption that counts is weighed by `Decision`; where there is none the picture decides alone. Under only-text
-    nothing does: the row is NaN.
+    nothing does: the row is NaN. So is that of a post which is `undecidable`.
     """
     image = image_probabilities(part, info)
     text = text_probabilities(part, info)
+    needs = _needs_caption(ensemble, image)
+    unknown = part.has_caption & ~part.has_text & needs
     counts = part.has_text.copy()
     if ensemble.text_threshold is not None:
         counts[counts] = reaches(text[counts].max(axis=1), ensemble.text_threshold)
     if ensemble.kind == "only-text":
         return np.where(counts[:, None], text, np.nan), np.zeros(len(part), np.bool_)
-    decision = Decision(ensemble=ensemble.kind, weights=ensemble.weights, gate=ensemble.gate, threshold=0.0)
-    counts &= ~decision.needs_no_caption(image.max(axis=1))
-    image[counts] = decision.combine(image[counts], text[counts])
-    return image, ~counts
+    counts &= needs
+    image[counts] = _decision(ensemble).combine(image[counts], text[counts])
+    image[unknown] = np.nan
+    return image, ~counts & ~unknown
+
+
+def _needs_caption(ensemble: Ensemble, image: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether a caption would count, for the pictures' probabilities ``[n, P]``."""
+    if ensemble.kind == "only-text":
+        return np.ones(len(image), np.bool_)
+    return ~_decision(ensemble).needs_no_caption(image.max(axis=1))
+
+
+def _decision(ensemble: Ensemble) -> Decision:
+    assert ensemble.kind != "only-text"
+    return Decision(ensemble=ensemble.kind, weights=ensemble.weights, gate=ensemble.gate, threshold=0.0)
 
 
 def image_probabilities(part: ScorePart, info: ScoreInfo) -> NDArray[np.float64]:
     """The pictures' distributions over places, ``[n, P]``."""
-    return softmax(part.image.astype(np.float64) * info.image_logit_scale)
+    return softmax(part.image * info.image_logit_scale)
 
 
 def text_probabilities(part: ScorePart, info: ScoreInfo) -> NDArray[np.float64]:
-    """The captions' distributions over places, ``[n, P]``; NaN without a caption."""
-    return softmax(part.text.astype(np.float64) * info.text_logit_scale)
+    """The captions' distributions over places, ``[n, P]``; NaN where none was encoded."""
+    return softmax(part.text * info.text_logit_scale)

@@ -11,10 +11,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import parquet
 
+from consumer.classify.head import Head
+from consumer.vector_table import schema, vectors_of
 from producer.base.errors import CommandError
 
-STAMPED = {"encoder": "model", "places": "label set", "ids_sha256": "dataset or choice of posts"}
+STAMPED = {"encoder": "model", "ids_sha256": "dataset or choice of posts"}
 """What a part says of itself, in its schema's metadata as ``placestream.encoder`` …, and what that is called."""
+READ = ["post_id", "city", "created_at", "caption", "image", "text"]
+"""The columns that the evaluation reads."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,18 +29,18 @@ class ScorePart:
         post_ids: of the n posts.
         cities: theirs.
         created_at: when each was made, UTC; None when unknown.
-        caption_lengths: characters of each caption as the model reads it; 0 without a caption.
         image: cosines of the pictures with the places, ``[n, P]``.
-        text: cosines of the captions, ``[n, P]``; a row of NaN without a caption.
-        has_text: whether there is a caption, ``[n]``.
+        text: cosines of the captions, ``[n, P]``; a row of NaN where none was encoded.
+        has_caption: whether there is a caption, ``[n]``.
+        has_text: whether it was encoded, ``[n]``.
     """
 
     post_ids: list[str]
     cities: list[str]
     created_at: list[datetime | None]
-    caption_lengths: NDArray[np.int32]
-    image: NDArray[np.float32]
-    text: NDArray[np.float32]
+    image: NDArray[np.float64]
+    text: NDArray[np.float64]
+    has_caption: NDArray[np.bool_]
     has_text: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -71,75 +75,45 @@ def read_post_ids(path: Path) -> list[str]:
     return ids
 
 
-def schema(places: int) -> Any:
-    """The columns of a part: a pyarrow schema."""
-    cosines = pa.list_(pa.float32(), places)
-    return pa.schema(
-        [
-            pa.field("post_id", pa.string(), nullable=False),
-            pa.field("city", pa.string(), nullable=False),
-            pa.field("created_at", pa.timestamp("ms", "UTC")),
-            pa.field("caption_length", pa.int32(), nullable=False),
-            pa.field("image", cosines, nullable=False),
-            pa.field("text", cosines),
-        ]
-    )
+def empty(dimensions: int) -> Any:
+    """What `read_part` gives of no posts."""
+    return schema(dimensions, dimensions).empty_table().select(READ)
 
 
-def to_table(part: ScorePart, stamp: Mapping[str, str] | None = None) -> Any:
-    """A part as a pyarrow table, with what `STAMPED` names in its metadata."""
-    places = part.image.shape[1]
-    has_text = np.asarray(part.has_text)
-    text = pa.FixedSizeListArray.from_arrays(
-        pa.array(np.where(has_text[:, None], part.text, np.float32(0)).ravel(), pa.float32()),
-        places,
-        mask=pa.array(~has_text),
-    )
-    columns = [
-        pa.array(part.post_ids, pa.string()),
-        pa.array(part.cities, pa.string()),
-        pa.array(part.created_at, pa.timestamp("ms", "UTC")),
-        pa.array(part.caption_lengths, pa.int32()),
-        pa.FixedSizeListArray.from_arrays(pa.array(part.image.ravel(), pa.float32()), places),
-        text,
-    ]
-    stamped = {f"placestream.{name}": value for name, value in (stamp or {}).items()}
-    return pa.Table.from_arrays(columns, schema=schema(places).with_metadata(stamped))
+def stamped(columns: Any, stamp: Mapping[str, str]) -> Any:
+    """A pyarrow schema with what `STAMPED` names in its metadata."""
+    return columns.with_metadata({f"placestream.{name}": value for name, value in stamp.items()})
 
 
-def from_table(table: Any) -> ScorePart:
-    """The part that a table is."""
-    places = table.schema.field("image").type.list_size
-    image = table.column("image").combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    of_captions = table.column("text").combine_chunks()
-    has_text = of_captions.is_valid().to_numpy(zero_copy_only=False)
-    text = np.full((len(table), places), np.nan, np.float32)
-    text[has_text] = of_captions.flatten().to_numpy(zero_copy_only=False).reshape(-1, places)  # only valid rows
-    created_at = [moment and moment.astimezone(UTC) for moment in table.column("created_at").to_pylist()]
+def scored(table: Any, head: Head) -> ScorePart:
+    """The scores of a table's posts, as `read_part` gives it."""
+    (image, _), (text, has_text) = vectors_of(table.column("image")), vectors_of(table.column("text"))
+    of_captions = np.full((len(table), len(head.categories)), np.nan)
+    of_captions[has_text] = head.cosines(text[has_text])
     return ScorePart(
         table.column("post_id").to_pylist(),
         table.column("city").to_pylist(),
-        created_at,
-        table.column("caption_length").to_numpy(),
-        image.reshape(-1, places),
-        text,
+        [moment and moment.astimezone(UTC) for moment in table.column("created_at").to_pylist()],
+        head.cosines(image),
+        of_captions,
+        np.asarray(table.column("caption").to_numpy(), np.bool_),
         has_text,
     )
 
 
-def read_part(path: Path, places: int) -> Any:
-    """A part as a pyarrow table.
+def read_part(path: Path, dimensions: int) -> Any:
+    """A part's columns `READ` as a pyarrow table.
 
     Raises:
         CommandError: the part is broken, or its columns are others.
     """
-    table = _read(path)
-    if not table.schema.equals(schema(places)):
-        raise CommandError(f"{path}: its columns are not those of {places} places' scores")
+    table = _read(path, READ)
+    if not table.schema.equals(empty(dimensions).schema):
+        raise CommandError(f"{path}: its columns are not those of vectors of {dimensions} numbers")
     return table
 
 
-def _read(path: Path, columns: list[str] | None = None) -> Any:
+def _read(path: Path, columns: list[str]) -> Any:
     try:
         with parquet.ParquetFile(path) as file:
             return file.read(columns)
@@ -148,23 +122,23 @@ def _read(path: Path, columns: list[str] | None = None) -> Any:
 
 
 def check_part(path: Path, stamp: Mapping[str, str]) -> int:
-    """Hold a part's stamp against its folder's; a part of an earlier version has none.
+    """Hold a part's stamp against its folder's.
 
     Returns:
         How many posts are in it.
 
     Raises:
-        CommandError: the part is broken, or of another model, label set or dataset.
+        CommandError: the part is broken, or of another model or dataset.
     """
     try:
         metadata = parquet.read_metadata(path)
     except (OSError, pa.ArrowException) as error:
         raise _broken(path, error) from None
     for name, what in STAMPED.items():
-        found = (metadata.metadata or {}).get(f"placestream.{name}".encode())
-        if found is not None and found.decode() != stamp[name]:
+        found = (metadata.metadata or {}).get(f"placestream.{name}".encode(), b"none").decode()
+        if found != stamp[name]:
             raise CommandError(
-                f"{path} is of another {what} ({found.decode()}) than its folder ({stamp[name]}): restore the part, or "
+                f"{path} is of another {what} ({found}) than its folder ({stamp[name]}): restore the part, or "
                 "score again"
             )
     return int(metadata.num_rows)

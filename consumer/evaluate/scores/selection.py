@@ -5,17 +5,17 @@ import heapq
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from producer.base.errors import CommandError
 from producer.base.settings import Settings
-from producer.dataset.entry import Entry, Refused
-from producer.dataset.open import Dataset
+from producer.dataset.entry import Refused
 
 T = TypeVar("T")
+E = TypeVar("E", bound="Named")
 
 
 class SelectionSettings(Settings):
@@ -70,7 +70,20 @@ class Smallest(Generic[T]):
         return [item for _, _, item in sorted(self._heap, key=lambda entry: -entry[0])]
 
 
-def choose(dataset: Dataset, cities: Collection[str] | None, posts: int | None, seed: int) -> Chosen:
+class Named(Protocol):
+    """An entry of a dataset or of an export."""
+
+    @property
+    def post_id(self) -> str | None: ...  # noqa: D102 # of the post
+
+
+class Posts(Protocol):
+    """What posts are chosen from: `entries` gives the same each time."""
+
+    def entries(self, cities: Collection[str] | None = None) -> Iterator[Named]: ...  # noqa: D102
+
+
+def choose(dataset: Posts, cities: Collection[str] | None, posts: int | None, seed: int) -> Chosen:
     """Go through a dataset's names and choose.
 
     Args:
@@ -104,7 +117,7 @@ def choose(dataset: Dataset, cities: Collection[str] | None, posts: int | None, 
     return Chosen(frozenset(ids), hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest(), repeated, tuple(unnamed))
 
 
-def take(entries: Iterator[Entry | Refused], left: set[str]) -> Iterator[Entry | Refused]:
+def take(entries: Iterator[E], left: set[str]) -> Iterator[E]:
     """The entries with these ids, each once; they are taken out of the set."""
     for entry in entries:
         if entry.post_id in left:

@@ -6,58 +6,35 @@ A part is written beside and renamed: whole or absent. What was done is what the
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 from pyarrow import parquet
 
-from consumer.classify.captions import readable
+from consumer.classify.head import Head
 from consumer.evaluate.scores.ahead import Failure
-from consumer.evaluate.scores.folder import FAILED, FAILED_COLUMNS, INFO, VERSION, ScoreInfo, read_failed, read_info
-from consumer.evaluate.scores.parts import ScorePart, check_part, part_name, part_paths, read_post_ids, to_table
+from consumer.evaluate.scores.folder import (
+    FAILED,
+    FAILED_COLUMNS,
+    INFO,
+    PLACES,
+    VERSION,
+    ScoreInfo,
+    places_table,
+    read_failed,
+    read_info,
+)
+from consumer.evaluate.scores.parts import check_part, part_name, part_paths, read_post_ids, stamped
+from consumer.vector_table import Row, schema, shape, to_batch
 from producer.base.disk import locked, put_in_place, to_disk
 from producer.base.errors import CommandError
-from producer.post import Post
 
 PART_POSTS = 4096
 """Rows of a part: what a killed process may have to score again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One post's scores, without its picture: a part of them waits in memory.
-
-    Attributes:
-        caption_length: characters that the model reads; None without a caption.
-        image: cosines of the picture, ``[P]``.
-        text: cosines of the caption, ``[P]``; NaN without one.
-    """
-
-    post_id: str
-    city: str
-    created_at: datetime | None
-    caption_length: int | None
-    image: NDArray[np.float32]
-    text: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, post: Post, image: NDArray[np.float32], text: NDArray[np.float32]) -> "Row":
-        """What is kept of a post."""
-        caption = readable(post.caption)
-        return cls(
-            post.post_id,
-            post.city,
-            post.created_at,
-            None if caption is None else len(caption),
-            image.copy(),
-            text.copy(),
-        )
 
 
 @dataclass(slots=True)
@@ -72,7 +49,7 @@ class ScoreWriter:
 
     folder: Path
     described: dict[str, Any]
-    stamp: dict[str, str]
+    stamp: Mapping[str, str]
     part_posts: int
     done: frozenset[str]
     scored: int
@@ -104,8 +81,9 @@ class ScoreWriter:
         if self._rows:
             beside = self.folder / f".{part_name(self._parts)}.tmp"
             with beside.open("wb") as file:
-                table = to_table(_part(self._rows), self.stamp)
-                parquet.write_table(table, file, compression="zstd", use_dictionary=["city"])
+                columns = stamped(schema(*shape(self._rows[0])), self.stamp)
+                table = pa.Table.from_batches([to_batch(self._rows, columns)])
+                parquet.write_table(table, file, compression="zstd", use_dictionary=["city", "encoder"])
                 put_in_place(file, self.folder / part_name(self._parts))
             self._parts += 1
         self.scored += len(self._rows)
@@ -115,13 +93,14 @@ class ScoreWriter:
 
 @contextmanager
 def writing(
-    folder: Path, info: ScoreInfo, choice: dict[str, Any], part_posts: int = PART_POSTS
+    folder: Path, info: ScoreInfo, head: Head, choice: dict[str, Any], part_posts: int = PART_POSTS
 ) -> Iterator[ScoreWriter]:
     """Begin a score folder, or go on with one.
 
     Args:
         folder: new, empty, or begun with the same model, places, dataset and choice.
         info: what its scores have in common.
+        head: has the places' vectors.
         choice: how posts were chosen and which pictures are refused: more that must not change when going on.
         part_posts: rows of a part.
 
@@ -132,15 +111,17 @@ def writing(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder, "evaluate score"):
-            yield _open(folder, described, info.stamp, part_posts)
+            yield _open(folder, described, info.stamp, head, part_posts)
     except OSError as error:
         raise CommandError(f"{folder} cannot be written: {error.strerror or error}") from None
 
 
-def _open(folder: Path, described: dict[str, Any], stamp: dict[str, str], part_posts: int) -> ScoreWriter:
+def _open(
+    folder: Path, described: dict[str, Any], stamp: Mapping[str, str], head: Head, part_posts: int
+) -> ScoreWriter:
     found = read_info(folder)
     if found is None:
-        _begin(folder, described)
+        _begin(folder, described, head)
     else:
         _check_same(folder, found, described)
         _cut_torn_line(folder / FAILED)
@@ -154,11 +135,15 @@ def _open(folder: Path, described: dict[str, Any], stamp: dict[str, str], part_p
     )
 
 
-def _begin(folder: Path, described: dict[str, Any]) -> None:
-    """The failed file first: the folder is one of scores only when ``scores.json`` is there."""
-    if strange := [path.name for path in folder.iterdir() if path.name not in (FAILED, f".{INFO}.tmp")]:
+def _begin(folder: Path, described: dict[str, Any], head: Head) -> None:
+    """The other files first: the folder is one of scores only when ``scores.json`` is there."""
+    ours = (FAILED, PLACES, f".{PLACES}.tmp", f".{INFO}.tmp")
+    if strange := [path.name for path in folder.iterdir() if path.name not in ours]:
         raise CommandError(f"{folder} holds {strange[0]} and no scores: choose a new or empty folder")
     (folder / FAILED).write_text(",".join(FAILED_COLUMNS) + "\n", "utf-8")
+    with (folder / f".{PLACES}.tmp").open("wb") as file:
+        parquet.write_table(places_table(head), file, compression="zstd", use_dictionary=False)
+        put_in_place(file, folder / PLACES)
     _write_info(folder, described | {"complete": False})
 
 
@@ -203,15 +188,3 @@ def _failed_rows(failures: Sequence[Failure]) -> str:
     rows = ([each.post_id, each.reason, " ".join(each.message.split())] for each in failures)
     csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue()
-
-
-def _part(rows: Sequence[Row]) -> ScorePart:
-    return ScorePart(
-        [row.post_id for row in rows],
-        [row.city for row in rows],
-        [row.created_at for row in rows],
-        np.array([row.caption_length or 0 for row in rows], np.int32),
-        np.stack([row.image for row in rows]),
-        np.stack([row.text for row in rows]),
-        np.array([row.caption_length is not None for row in rows]),
-    )

@@ -1,5 +1,7 @@
 """A labelled topic to export: transactions as workers write them, and the command, held or not."""
 
+import base64
+import json
 import logging
 import subprocess
 import uuid
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 from kafka import KafkaProducer
 
@@ -17,8 +20,8 @@ from consumer.__main__ import COMMANDS
 from consumer.labeled_post import LabeledPost
 from deploy.local.stack import Stack
 from producer.base.command import run
-from tests.conftest import Background, StartCli, Topics
-from tests.labels import labeled
+from tests.conftest import Background, MakeTopics, StartCli, Topics
+from tests.labels import golden, labeled
 
 
 def posts(*numbers: int) -> list[LabeledPost]:
@@ -28,7 +31,7 @@ def posts(*numbers: int) -> list[LabeledPost]:
 
 @dataclass(frozen=True, slots=True)
 class Exporting:
-    """A fresh labelled topic of two partitions, and a folder."""
+    """Fresh topics of two partitions, and a folder."""
 
     stack: Stack
     topics: Topics
@@ -42,6 +45,16 @@ class Exporting:
         self.worker.begin_transaction()
         self.send(self.worker, posts(*numbers), partition, timestamp)
         self.worker.commit_transaction() if commit else self.worker.abort_transaction()
+
+    def write_vectors(self, *numbers: int) -> None:
+        """The vectors of posts with these ids, in a transaction of the vectors topic."""
+        self.worker.begin_transaction()
+        for number in numbers:
+            post_id, angle = str(number), number / 10
+            image = np.array([np.cos(angle), np.sin(angle)], "<f2").tobytes()
+            value = golden("encoded_post")["value"] | {"post_id": post_id, "image": base64.b64encode(image).decode()}
+            self.worker.send(self.topics.vectors, json.dumps(value).encode(), post_id.encode(), partition=0)
+        self.worker.commit_transaction()
 
     def send(
         self, producer: Any, labels: Sequence[LabeledPost], partition: int = 0, timestamp: int | None = None
@@ -105,11 +118,16 @@ def worker(stack: Stack) -> Iterator[Any]:
 
 @pytest.fixture
 def exporting(
-    stack: Stack, topics: Topics, tmp_path: Path, worker: Any, start_cli: StartCli, capsys: pytest.CaptureFixture[str]
+    stack: Stack,
+    make_topics: MakeTopics,
+    tmp_path: Path,
+    worker: Any,
+    start_cli: StartCli,
+    capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Exporting]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    yield Exporting(stack, topics, tmp_path / "labels", worker, start_cli, capsys)
+    yield Exporting(stack, make_topics(vectors=True), tmp_path / "labels", worker, start_cli, capsys)
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.getLogger("kafka").setLevel(logging.NOTSET)

@@ -141,6 +141,27 @@ def test_both_kinds_of_files_have_the_same_rows(exporting: Exporting) -> None:
     assert list(parquet.columns) == list(found[0])
 
 
+def test_vectors_are_exported_as_labels_are(exporting: Exporting) -> None:
+    topic = exporting.topics.vectors
+    exporting.write_vectors(*range(12))
+
+    first = exporting.run("--vectors-topic", str(topic))
+    exporting.write_vectors(12)
+    write(exporting.stack, str(topic), [(b"x", b"no vectors", [])])
+    second = exporting.run("--vectors-topic", str(topic))
+
+    assert first.stdout == f"12 encoded posts of {topic} in 2 new files in {exporting.folder}\n"
+    assert second.stdout.startswith(f"1 encoded post of {topic} in 1 new file")
+    assert second.stdout.endswith("; 1 records that are no encoded post were passed over\n")
+    assert "no encoded post; passed over" in second.stderr
+    assert exporting.ids() == list(range(13))
+    found = pd.read_parquet(exporting.folder).set_index("post_id")
+    assert len({len(vector) for vector in found["image"]}) == 1
+    assert found["image"]["3"].tolist() == pytest.approx([0.955, 0.296], abs=1e-3)
+    refused = exporting.run()
+    assert (refused.returncode, "holds the vectors of" in refused.stderr) == (2, True)
+
+
 def test_a_topic_that_was_recreated_needs_another_folder(exporting: Exporting, admin: KafkaAdminClient) -> None:
     exporting.write(0)
     assert exporting.run().returncode == 0
@@ -227,15 +248,20 @@ def test_the_examples_run(
     exporting: Exporting, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     exporting.write(*range(7))
+    exporting.write_vectors(*range(7))
     assert exporting.run().returncode == 0
-    monkeypatch.chdir(exporting.folder.parent)  # the folder's name is the examples'
+    of_vectors = replace(exporting, folder=exporting.folder.with_name("vectors"))
+    assert of_vectors.run("--vectors-topic", str(exporting.topics.vectors)).returncode == 0
+    monkeypatch.chdir(exporting.folder.parent)  # the folders' names are the examples'
 
     said = {}
     for example in sorted((ROOT / "deploy" / "contracts" / "examples").glob("*.py")):
         runpy.run_path(str(example))
         said[example.stem] = capsys.readouterr().out
 
-    assert set(said) == {"with_duckdb", "with_pandas"}
+    assert set(said) == {"nearest_in_duckdb", "with_duckdb", "with_pandas"}
+    likest = [line.split("│")[1].strip() for line in said["nearest_in_duckdb"].splitlines() if "newyork" in line]
+    assert likest == ["0", "1", "2", "3", "4"]
     assert all(line in said["with_pandas"] for line in ("newyork  bridge    1.0", "sydney   bridge    1.0"))
     assert "newyork │ bridge" in said["with_duckdb"]
     assert "viaduct" in said["with_duckdb"]

@@ -7,22 +7,28 @@ of each place given what was seen: the confidences are calibrated.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+from pyarrow import parquet
 
+from consumer.classify.decision import GATE, Decision, is_sure
+from consumer.classify.factory import HeadOf
+from consumer.classify.head import Head
 from consumer.evaluate.marks.marks import PostMarks, Sheet, model_name
 from consumer.evaluate.marks.truth import Judged, Truth, truth_of
 from consumer.evaluate.samples.folder import Kind, Sample, SampledPost, Stratum, write_sample
-from consumer.evaluate.scores.decide import ENSEMBLES, IMAGE, Ensemble, decide
+from consumer.evaluate.scores import folder as of_folder
+from consumer.evaluate.scores.decide import ENSEMBLES, IMAGE, Ensemble, decide, image_probabilities
 from consumer.evaluate.scores.folder import Scores
-from consumer.evaluate.scores.parts import ScorePart, from_table, to_table
+from consumer.evaluate.scores.parts import ScorePart, part_paths
 from consumer.evaluate.stats.intervals import Bootstrap, Strata
 from consumer.evaluate.stats.measure import Measure
-from tests.unit.consumer.evaluate.made_up import write_folder
+from tests.unit.consumer.evaluate.made_up import made_up, table_of, write_folder
 
 CATEGORIES = (
     "bridge",
@@ -106,20 +112,18 @@ def write_scores(
     """A score folder of a model with these skills, in two parts; posts are numbered as ``true`` is."""
     posts = len(true)
     has_text = chance.random(posts) < captioned
-    part = ScorePart(
-        [str(1_400_000_000_000_000_000 + number) for number in range(posts)],
-        [CITIES[number % len(CITIES)] for number in range(posts)],
-        [datetime(2017, 3, 1, tzinfo=UTC) + timedelta(hours=number) for number in range(posts)],
-        np.where(has_text, 20, 0).astype(np.int32),
-        _cosines(true, image_skill, chance),
-        np.where(has_text[:, None], _cosines(true, text_skill, chance), np.float32(np.nan)),
-        has_text,
+    image = _cosines(true, image_skill, chance)
+    ids = [str(1_400_000_000_000_000_000 + number) for number in range(posts)]
+    text = np.where(has_text[:, None], _cosines(true, text_skill, chance), np.nan)
+    part = replace(
+        made_up(image, text, ids),
+        cities=[CITIES[number % len(CITIES)] for number in range(posts)],
+        created_at=[datetime(2017, 3, 1, tzinfo=UTC) + timedelta(hours=number) for number in range(posts)],
     )
-    ids, half = part.post_ids, (posts + 1) // 2
-    table = to_table(part)
+    half = (posts + 1) // 2
     write_folder(
         folder,
-        (from_table(table[:half]), from_table(table[half:])),
+        (rows_of(part, slice(half)), rows_of(part, slice(half, None))),
         CATEGORIES,
         posts,
         encoder=encoder,
@@ -132,6 +136,29 @@ def write_scores(
         ids_sha256=hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest(),
     )
     return Scores.open(folder)
+
+
+def rows_of(part: ScorePart, rows: slice) -> ScorePart:
+    """Some posts of a part."""
+    return ScorePart(*(getattr(part, field.name)[rows] for field in fields(part)))
+
+
+def as_a_worker_leaves_it(folder: Path, gate: float = GATE) -> None:
+    """Take away the captions' vectors of pictures that are sure: ENCODE_CAPTIONS=needed encodes no such caption."""
+    scores = Scores.open(folder)
+    for path, part in zip(part_paths(folder), list(scores.parts()), strict=True):
+        has_text = part.has_text & ~is_sure(image_probabilities(part, scores.info).max(axis=1), gate)
+        parquet.write_table(table_of(replace(part, has_text=has_text), scores.info.stamp), path)
+
+
+def other_places(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
+    """A label set of the same categories in other words, whose vectors are there without a model."""
+    path = folder / "reworded.csv"
+    path.write_text("category,wording\n" + "".join(f"{each},such a {each}\n" for each in CATEGORIES), "utf-8")
+    vectors = np.roll(np.eye(len(CATEGORIES), dtype=np.float32), 1, axis=0)  # each place takes another's pictures
+    head = Head(CATEGORIES, vectors, SCALE, SCALE, Decision(threshold=0.5))
+    monkeypatch.setattr(of_folder, "build_head", lambda settings: HeadOf(head, "simulated", "reworded@89abcdef"))
+    return path
 
 
 def write_sheet(path: Path, sample: Sample, pooled: list[Scores], truth: dict[str, str | None]) -> None:

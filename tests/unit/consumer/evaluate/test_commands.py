@@ -6,7 +6,7 @@ from consumer.evaluate import commands as command
 from producer.base.errors import CommandError
 
 FILES = {
-    "score": ("dataset", "scores.json, part-00000.parquet …, and failed.csv"),
+    "score": ("dataset", "scores.json, places.parquet, part-00000.parquet …, and failed.csv"),
     "prelabel": ("dataset and a checkpoint", "CSV post_id,place,probability"),
     "sample-a": ("score folder, and pre-labels", "sample.json, posts.csv, counts.csv and counts.png"),
     "sample-b": ("score folder", "sample.json, posts.csv, counts.csv and counts.png"),

@@ -1,20 +1,23 @@
+import base64
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
 from consumer.export.export import Tally, check_reach, fill, say_of_columns
 from consumer.export.folder import About
-from consumer.export.ranges import Range
+from consumer.export.ranges import Range, files_of, missing
 from consumer.export.settings import ExportSettings
 from consumer.export.table import COLUMNS
 from producer.base.settings import load
 from producer.post import parse_time
-from tests.labels import labeled
+from tests.labels import golden, labeled
 
 Polled = tuple[Sequence[int], int]  # offsets of the records, and the offset below which no more come
 
@@ -146,3 +149,31 @@ def test_columns_that_readers_do_not_see_because_the_first_file_lacks_them_are_n
 
     assert [entry.__dict__["fields"]["columns"] for entry in caplog.records] == ([lacking] if lacking else [])
     assert ("language" in pd.read_parquet(tmp_path)) == (lacking is None)
+
+
+def of_vectors(offset: int, dimensions: int) -> Any:
+    value = golden("encoded_post")["value"] | {"text": None, "descriptor": None, "dimensions": dimensions}
+    vector = base64.b64encode(np.full(dimensions, dimensions**-0.5, "<f2").tobytes()).decode()
+    return SimpleNamespace(
+        topic="v", partition=1, offset=offset, timestamp=0, value=json.dumps(value | {"image": vector}).encode()
+    )
+
+
+def test_a_file_ends_where_vectors_of_another_length_begin(tmp_path: Path) -> None:
+    """The offsets of the files cover the range all the same: the next run has nothing to do."""
+    settings = load(ExportSettings, "x", ["-o", str(tmp_path), "--offsets-per-file", "100", "--vectors-topic", "v"])
+    about = About(topic="v", topic_id="i", format="parquet", since=None, contents="vectors")
+    polled = [of_vectors(5, 4), of_vectors(6, 4), of_vectors(7, 9)], [of_vectors(8, 9), of_vectors(9, 4)]
+    stream = iter([(polled[0], 8), (polled[1], 12)])
+    tally = Tally()
+
+    fill(settings, about, Range(1, 3, 12), stream, tally, lambda offsets: None)
+
+    files = files_of(tmp_path, "v", "parquet")
+    assert sorted(files) == [Range(1, 3, 7), Range(1, 7, 9), Range(1, 9, 12)]
+    assert [pq.read_table(files[each]).column("dimensions").to_pylist() for each in sorted(files)] == [
+        [4, 4],
+        [9, 9],
+        [4],
+    ]
+    assert (tally.rows, tally.files, list(missing(Range(1, 3, 12), files))) == (5, 3, [])

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from consumer.export.folder import ABOUT, go_on, locked
+from consumer.export.folder import go_on, locked
 from consumer.export.settings import ExportSettings
 from consumer.export.write import UNFINISHED
+from consumer.vector_table import ABOUT
 from producer.base.errors import CommandError, UsageError
 from producer.base.settings import load
 
@@ -31,8 +32,9 @@ def test_a_folder_goes_on_as_what_it_was_begun(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "topic_id", "why"),
     [
-        (["--output-topic", "other"], "id", "holds labeled-posts as parquet"),
-        (["--format", "jsonl"], "id", "holds labeled-posts as parquet"),
+        (["--output-topic", "other"], "id", "holds the labels of labeled-posts as parquet"),
+        (["--format", "jsonl"], "id", "holds the labels of labeled-posts as parquet"),
+        (["--vectors-topic", "v"], "id", "holds the labels of labeled-posts"),
         ([], "another", "of an earlier topic labeled-posts"),
         (["--since", "2026-11-25"], "id", "was begun without --since"),
     ],
@@ -101,11 +103,26 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("flags", "named"),
-    [(["--since", "yesterday"], "SINCE"), (["--format", "csv"], "FORMAT"), (["--offsets-per-file", "0"], "OFFSETS")],
+    [
+        (["--since", "yesterday"], "SINCE"),
+        (["--format", "csv"], "FORMAT"),
+        (["--offsets-per-file", "0"], "OFFSETS"),
+        (["--vectors-topic", "v", "--format", "jsonl"], "--format jsonl: vectors are written as parquet only"),
+    ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, flags: list[str], named: str) -> None:
     with pytest.raises(UsageError, match=named):
         settings(tmp_path, *flags)
+
+
+def test_the_workers_variable_makes_no_export_of_labels_one_of_vectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLACESTREAM_VECTORS_TOPIC", "post-vectors")
+
+    assert (settings(tmp_path).contents, settings(tmp_path).topic) == ("labels", "labeled-posts")
+    asked = settings(tmp_path, "--vectors-topic", "v")
+    assert (asked.contents, asked.topic) == ("vectors", "v")
 
 
 def test_a_folder_is_needed() -> None:

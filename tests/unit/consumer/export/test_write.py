@@ -2,6 +2,7 @@ import errno
 import gc
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,8 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from consumer.export import write
-from consumer.export.table import COLUMNS, to_row
+from consumer.export.table import COLUMNS, CONTENTS, to_row
 from consumer.export.write import UNFINISHED, Unfinished
 from tests.labels import labeled, labeled_value
 
@@ -22,6 +22,10 @@ def rows(number: int) -> list[dict[str, Any]]:
     ]
 
 
+def unfinished(folder: Path, format: str = "parquet", **changes: Any) -> Unfinished:
+    return Unfinished(folder, format, replace(CONTENTS["labels"], **changes))
+
+
 def write_all(file: Unfinished) -> None:
     for _ in range(9):
         file.add(rows(100))
@@ -29,7 +33,7 @@ def write_all(file: Unfinished) -> None:
 
 
 def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
-    file = Unfinished(tmp_path, "parquet")
+    file = unfinished(tmp_path)
     file.add(rows(3))
 
     assert [path.name for path in tmp_path.iterdir()] == [UNFINISHED]
@@ -39,9 +43,8 @@ def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "whole.parquet").column("post_id").to_pylist() == ["0", "1", "2"]
 
 
-def test_rows_of_many_calls_go_into_few_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write, "GROUP", 4)
-    file = Unfinished(tmp_path, "parquet")
+def test_rows_of_many_calls_go_into_few_row_groups(tmp_path: Path) -> None:
+    file = unfinished(tmp_path, group=4)
     for _ in range(5):
         file.add(rows(2))
     file.finish("p")
@@ -52,7 +55,7 @@ def test_rows_of_many_calls_go_into_few_row_groups(tmp_path: Path, monkeypatch: 
 
 
 def test_a_line_of_json_has_the_columns_and_instants_as_on_the_wire(tmp_path: Path) -> None:
-    file = Unfinished(tmp_path, "jsonl")
+    file = unfinished(tmp_path, "jsonl")
     file.add(rows(2))
     file.finish("j")
 
@@ -76,7 +79,7 @@ def test_a_line_of_json_has_the_columns_and_instants_as_on_the_wire(tmp_path: Pa
 
 @pytest.mark.parametrize("format", ["parquet", "jsonl"])
 def test_a_file_that_is_given_up_leaves_nothing_behind(tmp_path: Path, format: str) -> None:
-    file = Unfinished(tmp_path, format)
+    file = unfinished(tmp_path, format)
     file.add(rows(2))
     file.discard()
 
@@ -86,12 +89,9 @@ def test_a_file_that_is_given_up_leaves_nothing_behind(tmp_path: Path, format: s
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("group", [1, 20_000], ids=["while it is written", "at its end"])
 @pytest.mark.parametrize("format", ["parquet", "jsonl"])
-def test_a_full_disk_is_the_error_and_leaves_nothing_behind(
-    tmp_path: Path, format: str, group: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(write, "GROUP", group)
+def test_a_full_disk_is_the_error_and_leaves_nothing_behind(tmp_path: Path, format: str, group: int) -> None:
     (tmp_path / UNFINISHED).symlink_to("/dev/full")
-    file = Unfinished(tmp_path, format)
+    file = unfinished(tmp_path, format, group=group)
     with pytest.raises(OSError, match="No space left on device"):
         write_all(file)
     file.discard()
@@ -109,7 +109,7 @@ def test_a_file_that_cannot_be_brought_to_the_disk_is_given_up(
     def failing(*_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    file = Unfinished(tmp_path, format)
+    file = unfinished(tmp_path, format)
     file.add(rows(2))
     monkeypatch.setattr(os, step, failing)
     with pytest.raises(OSError, match="Input/output error"):

@@ -8,6 +8,7 @@ from scipy.stats import binomtest
 
 from consumer.evaluate.curves import compare
 from consumer.evaluate.curves.compare import COMPARED
+from consumer.evaluate.marks import sheet
 from consumer.evaluate.marks.marks import Sheet
 from consumer.evaluate.marks.truth import Judged, truth_of
 from consumer.evaluate.samples.folder import Sample
@@ -16,11 +17,14 @@ from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.stats.intervals import Bootstrap
 from producer.base.command import run
 from producer.base.errors import CommandError, UsageError
+from tests.unit.consumer.evaluate.pictures import write_pictures
 from tests.unit.consumer.evaluate.simulated import (
     CATEGORIES,
     Simulated,
+    as_a_worker_leaves_it,
     everyone,
     judged,
+    other_places,
     simulate,
     write_scores,
     write_sheet,
@@ -182,3 +186,34 @@ def test_two_folders_at_least_and_a_known_ensemble(experiment: Simulated) -> Non
         compare.main(arguments(experiment, "scores"))
     with pytest.raises(UsageError, match="ENSEMBLE"):
         compare.main([*arguments(experiment, "scores", "better"), "--ensemble", "majority"])
+
+
+def test_a_label_set_is_compared_with_the_folder_s_own_once_a_sheet_proposed_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment = simulate(tmp_path / "x", posts=100, per_class=5)
+    places = ("--places", str(other_places(monkeypatch, tmp_path)))
+    folders = [str(experiment.scores), str(experiment.sample)]
+    with pytest.raises(UsageError, match="two score folders"):
+        compare.main([*folders, "--marks", str(experiment.sheet)])
+    with pytest.raises(
+        CommandError, match=r"did not propose the labels of .*scores with reworded@.*: .* --places .*csv"
+    ):
+        compare.main([*folders, "--marks", str(experiment.sheet), *places])
+    write_pictures(experiment.sample)
+    assert sheet.main([folders[1], *places, "-o", str(tmp_path / "sheet")]) == 0
+    both = tmp_path / "sheet" / "sheet.csv"
+    assert len(Sheet.read(both).pooled) == 2
+
+    assert compare.main([*folders, "--marks", str(both), *places, "--allow-unmarked", "--rounds", "100"]) == 0
+
+    assert "scores, scores with reworded@89abcdef, without a threshold" in capsys.readouterr().out
+
+
+def test_an_ensemble_that_cannot_decide_every_post_is_refused(tmp_path: Path) -> None:
+    experiment = simulate(tmp_path / "x", "c", 100)
+    as_a_worker_leaves_it(experiment.scores)
+    twice = [str(experiment.scores), str(experiment.scores), str(experiment.sample), "--marks", str(experiment.sheet)]
+
+    with pytest.raises(CommandError, match="left out, .* captions were not encoded .* Img x 0.8"):
+        compare.main([*twice, "--ensemble", "ensemble:0.8,0.8"])

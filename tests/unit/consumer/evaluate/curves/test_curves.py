@@ -17,7 +17,7 @@ from consumer.evaluate.scores.folder import Scores
 from producer.base.command import run
 from producer.base.errors import UsageError
 from producer.base.settings import load
-from tests.unit.consumer.evaluate.simulated import Simulated, simulate
+from tests.unit.consumer.evaluate.simulated import Simulated, as_a_worker_leaves_it, other_places, simulate
 
 COLUMNS = {
     "curves": thresholds.CURVES,
@@ -281,3 +281,39 @@ def test_ensembles_may_be_given_together_or_one_by_one() -> None:
 def test_the_workers_own_ensemble_in_the_environment_is_one_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLACESTREAM_ENSEMBLE", "conditional")
     assert len(settings().all_ensembles()) == len(ENSEMBLES) + 1  # it is among the talk's
+
+
+def test_ensembles_that_need_captions_nobody_encoded_are_left_out_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Never as if these posts had no caption: of what is decided without them no figure changes."""
+    experiment = simulate(tmp_path / "x", "c", 200)
+    whole, live = tmp_path / "whole", tmp_path / "live"
+    assert curves.main(arguments(experiment, whole)) == 0
+    as_a_worker_leaves_it(experiment.scores)
+    capsys.readouterr()
+
+    assert curves.main(arguments(experiment, live)) == 0
+
+    left = ["OnlyImg", "conditional 0.8/0.8", "conditional 0.8/0.2"]
+    said = capsys.readouterr()
+    assert "warning: left out, for these posts' captions were not encoded" in said.err
+    assert "Img x 0.8 + Text x 0.8 (" in said.err
+    assert "Of the labels given by conditional 0.8/0.8" in said.out
+    assert [each["name"] for each in summary(live)["ensembles"]] == left
+    assert (summary(live)["findings"], summary(live)["left_out"] in said.err) == ([], True)
+    for name in ("curves", "risk"):
+        before, after = (pd.read_csv(folder / f"{name}.csv") for folder in (whole, live))
+        before = before[before["ensemble"].isin(left)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(after, before)
+
+
+def test_another_label_set_needs_no_new_scores(
+    experiment: Simulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = other_places(monkeypatch, tmp_path)
+
+    assert curves.main(arguments(experiment, tmp_path / "out", "--places", str(places), "--allow-unmarked")) == 0
+
+    assert summary(tmp_path / "out")["places"] == "reworded@89abcdef"
+    assert "the sheet did not propose the labels of simulated with reworded@89abcdef" in capsys.readouterr().err

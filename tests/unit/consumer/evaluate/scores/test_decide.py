@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,25 +9,31 @@ from scipy.special import softmax
 from consumer.classify.decision import Decision
 from consumer.classify.head import Head
 from consumer.evaluate.scores.decide import (
+    BOTH,
+    CONDITIONAL,
     ENSEMBLES,
+    IMAGE,
     Ensemble,
+    decidable,
     decide,
     image_probabilities,
     parse,
     text_probabilities,
+    undecidable,
 )
 from consumer.evaluate.scores.folder import ScoreInfo
 from consumer.evaluate.scores.parts import ScorePart
 from tests.unit.consumer.evaluate.made_up import made_up
 
 CATEGORIES = tuple(f"place_{number}" for number in range(12))
-INFO = ScoreInfo("made up", "p@0", CATEGORIES, (), 12.0, 9.0, 0.3, Path("/data"), 400, "ab")
+INFO = ScoreInfo("p@0", CATEGORIES, (), 12.0, 9.0, "made up", {}, 0.3, Path("/data"), 400, "ab")
 
 
 def from_probabilities(image: list[float], text: list[float] | None) -> ScorePart:
     """One post whose probabilities, with these scales, are as given."""
     of_text = np.full(len(image), np.nan) if text is None else np.log(text) / INFO.text_logit_scale
-    return made_up(np.log([image]) / INFO.image_logit_scale, [of_text])
+    cosines = np.log([image]) / INFO.image_logit_scale, np.array([of_text])
+    return replace(made_up(*cosines), image=cosines[0], text=cosines[1])
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +93,31 @@ def test_by_hand() -> None:
     assert (label, by_image) == (-1, False)
     assert math.isnan(confidence)
     assert math.isnan(raw)
+
+
+def test_a_caption_that_is_needed_and_was_not_encoded_is_no_missing_caption() -> None:
+    """As a worker with ENCODE_CAPTIONS=needed leaves it: the second post's picture was sure, the third has none."""
+    part = made_up(np.log([[0.5, 0.3, 0.2], [0.9, 0.06, 0.04], [0.5, 0.3, 0.2]]) / 12, captions=[True, True, False])
+    none, first, both = [False, False, False], [True, False, False], [True, True, False]
+
+    for ensemble, expected in (
+        (Ensemble("only-image"), none),
+        (CONDITIONAL, first),
+        (Ensemble("conditional", gate=0.4), none),
+        (Ensemble("conditional", gate=0.95), both),
+        (BOTH, both),
+        (Ensemble("only-text"), both),
+        (replace(BOTH, text_threshold=0.3), both),
+    ):
+        decided = decide(ensemble, part, INFO)
+        assert undecidable(ensemble, part, INFO).tolist() == expected, ensemble
+        assert [label < 0 for label in decided.label[:2]] == expected[:2], ensemble
+        assert not (decided.by_image & expected).any(), ensemble
+        assert decided.label[2] == (-1 if ensemble.kind == "only-text" else 0), "it has no caption"
+    kept, said = decidable([IMAGE, CONDITIONAL, BOTH], part, INFO)
+    assert kept == (IMAGE,)
+    assert f"{CONDITIONAL.name} (1), {BOTH.name} (2); ENCODE_CAPTIONS=all" in said
+    assert decidable([IMAGE], part, INFO) == ((IMAGE,), "")
 
 
 def test_a_caption_below_its_threshold_does_not_speak_alone_either() -> None:

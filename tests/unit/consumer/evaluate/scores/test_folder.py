@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -5,29 +7,26 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from consumer.evaluate.scores.folder import Scores
-from consumer.evaluate.scores.parts import ScorePart, part_name, to_table
+from consumer.evaluate.scores.folder import PLACES, Scores, places_table
+from consumer.evaluate.scores.parts import ScorePart, part_name
 from producer.base.errors import CommandError
-from tests.unit.consumer.evaluate.made_up import write_folder
+from tests.unit.consumer.evaluate.made_up import head, made_up, table_of, write_folder
 
 CATEGORIES = ("abbey", "bridge", "coast")
 
 
 def some_posts(first: int, posts: int) -> ScorePart:
+    """Every second with a caption; that of the second post was not encoded."""
     chance = np.random.default_rng(first)
-    has_text = chance.random(posts) < 0.5
-    has_text[0] = True
-    text = chance.uniform(-1, 1, (posts, 3)).astype(np.float32)
-    text[~has_text] = np.nan
-    return ScorePart(
-        [f"p{first + number}" for number in range(posts)],
-        ["zürich"] * posts,
-        [datetime(2017, 3, 29, 2, 30, 13, 147_000, UTC) if number % 2 else None for number in range(posts)],
-        np.where(has_text, 7, 0).astype(np.int32),
-        chance.uniform(-1, 1, (posts, 3)).astype(np.float32),
-        text,
-        has_text,
+    has_caption = chance.random(posts) < 0.5
+    has_caption[:2] = True
+    text = chance.uniform(-1, 1, (posts, 3))
+    text[~has_caption] = text[1] = np.nan
+    part = made_up(
+        chance.uniform(-1, 1, (posts, 3)), text, [f"p{first + number}" for number in range(posts)], has_caption
     )
+    moments = [datetime(2017, 3, 29, 2, 30, 13, 147_000, UTC) if number % 2 else None for number in range(posts)]
+    return replace(part, cities=["zürich"] * posts, created_at=moments)
 
 
 @pytest.fixture
@@ -43,23 +42,27 @@ def test_parts_come_as_they_were_written(folder: Path) -> None:
         assert found.post_ids == written.post_ids
         assert found.cities == written.cities
         assert found.created_at == written.created_at
-        assert found.caption_lengths.tolist() == written.caption_lengths.tolist()
+        assert found.has_caption.tolist() == written.has_caption.tolist()
         assert found.has_text.tolist() == written.has_text.tolist()
         np.testing.assert_array_equal(found.image, written.image)
         np.testing.assert_array_equal(found.text, written.text)
-        assert found.image.dtype == found.text.dtype == np.float32
 
 
 def test_a_part_is_a_table_as_the_contract_says(folder: Path) -> None:
+    """The columns of an export of vectors, but those of records."""
     schema = parquet.read_schema(folder / part_name(0))
 
     assert {field.name: str(field.type).replace("element", "item") for field in schema} == {
         "post_id": "string",
         "city": "string",
         "created_at": "timestamp[ms, tz=UTC]",
-        "caption_length": "int32",
-        "image": "fixed_size_list<item: float>[3]",
-        "text": "fixed_size_list<item: float>[3]",
+        "sentiment": "double",
+        "caption": "bool",
+        "encoder": "string",
+        "dimensions": "int32",
+        "image": "fixed_size_list<item: halffloat>[3]",
+        "text": "fixed_size_list<item: halffloat>[3]",
+        "descriptor": "fixed_size_list<item: halffloat>[3]",
     }
     text = parquet.read_table(folder / part_name(0)).column("text").to_pylist()
     assert [row is None for row in text] == [not there for there in some_posts(0, 6).has_text]
@@ -87,12 +90,12 @@ def test_failed_posts_count_as_posts(folder: Path) -> None:
     assert Scores.open(folder).info.posts == 12
 
 
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
 def other_columns(path: Path) -> None:
     parquet.write_table(parquet.read_table(path).drop_columns("image"), path)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
 
 
 def test_what_is_no_whole_score_folder_is_one_clear_line(folder: Path) -> None:
@@ -100,15 +103,38 @@ def test_what_is_no_whole_score_folder_is_one_clear_line(folder: Path) -> None:
         Scores.open(folder / "nowhere")
     for changes, what in (
         ({"complete": False}, "is not complete: run evaluate score again"),
-        ({"version": 2}, "is of version 2; this program reads version 1"),
         ({"categories": None}, "scores.json is not whole"),
         ({"dataset": {"path": "/data"}}, "scores.json is not whole: .*posts Field required"),
     ):
         write_folder(folder, (), CATEGORIES, 10, **changes)
         with pytest.raises(CommandError, match=what):
             Scores.open(folder)
-    (folder / "scores.json").write_text('{"version": 1, "enc')
-    with pytest.raises(CommandError, match="scores.json cannot be read"):
+    for text in ('{"version": 2, "enc', '{"version": 1}'):
+        (folder / "scores.json").write_text(text)
+        with pytest.raises(CommandError, match="scores.json cannot be read"):
+            Scores.open(folder)
+
+
+def test_a_folder_of_cosines_is_refused_with_the_command_that_renews_it(folder: Path) -> None:
+    choice = {"posts": 500, "seed": 7, "cities": ["rome", "new york"]}
+    write_folder(folder, (), CATEGORIES, 10, version=1, choice=choice, path="/my data")
+
+    with pytest.raises(CommandError) as refused:
+        Scores.open(folder)
+
+    command = f"python -m consumer evaluate score '/my data' -o {folder} --posts 500 --seed 7 --cities 'rome,new york'"
+    assert (
+        f"is of version 1, this program reads 2: delete the folder, and score its posts again: {command} with the"
+        in str(refused.value)
+    )
+
+
+@pytest.mark.parametrize("damage", [cut, Path.unlink, lambda path: None], ids=["cut", "gone", "others"])
+def test_places_that_are_not_the_folder_s_are_one_clear_line(folder: Path, damage: Callable[[Path], None]) -> None:
+    parquet.write_table(places_table(head(("abbey", "bridge", "desert"))), folder / PLACES)
+    damage(folder / PLACES)
+
+    with pytest.raises(CommandError, match=r"places.parquet (cannot be read|has other places than)"):
         Scores.open(folder)
 
 
@@ -130,21 +156,20 @@ def test_a_missing_or_broken_part_is_one_clear_line(folder: Path) -> None:
     ("changed", "what"),
     [
         ({"encoder": "clip"}, r"another model \(clip\) than its folder \(made up\): restore the part, or score again$"),
-        ({"places": "places@11111111"}, r"another label set \(places@11111111\) than its folder \(places@00000000\)"),
         ({"ids_sha256": "cd"}, r"another dataset or choice of posts \(cd\) than its folder \(ab\)"),
     ],
 )
 def test_a_part_of_another_folder_is_one_clear_line(folder: Path, changed: dict[str, str], what: str) -> None:
     """As many posts, of the same shape: nothing but its stamp tells it apart."""
-    stamp = {"encoder": "made up", "places": "places@00000000", "ids_sha256": "ab"}
-    parquet.write_table(to_table(some_posts(6, 4), stamp), folder / part_name(1))
+    stamp = {"encoder": "made up", "ids_sha256": "ab"}
+    parquet.write_table(table_of(some_posts(6, 4), stamp), folder / part_name(1))
     Scores.open(folder)
-    parquet.write_table(to_table(some_posts(6, 4), stamp | changed), folder / part_name(1))
+    parquet.write_table(table_of(some_posts(6, 4), stamp | changed), folder / part_name(1))
     with pytest.raises(CommandError, match=rf"part-00001.parquet is of {what}"):
         Scores.open(folder)
 
 
 def test_a_part_of_another_shape_is_one_clear_line(folder: Path) -> None:
     other_columns(folder / part_name(0))
-    with pytest.raises(CommandError, match="part-00000.parquet: its columns are not those of 3 places' scores"):
+    with pytest.raises(CommandError, match="part-00000.parquet: its columns are not those of vectors of 3 numbers"):
         list(Scores.open(folder).parts())

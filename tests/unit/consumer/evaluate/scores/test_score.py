@@ -56,9 +56,9 @@ def assert_the_same(one: ScorePart, other: ScorePart) -> None:
     assert one.post_ids == other.post_ids
     assert one.cities == other.cities
     assert one.created_at == other.created_at
-    assert one.caption_lengths.tolist() == other.caption_lengths.tolist()
-    np.testing.assert_allclose(one.image, other.image, atol=1e-6)  # another batch may be rounded otherwise
-    np.testing.assert_allclose(one.text, other.text, atol=1e-6)
+    assert one.has_caption.tolist() == other.has_caption.tolist()
+    np.testing.assert_allclose(one.image, other.image, atol=1e-3)  # another batch may be rounded otherwise
+    np.testing.assert_allclose(one.text, other.text, atol=1e-3)
 
 
 def test_every_usable_post_has_its_scores_once_in_the_dataset_s_order(scored: Scores, dataset: Path) -> None:
@@ -94,18 +94,9 @@ def test_what_follows_from_the_scores_is_what_label_says(scored: Scores, dataset
     decided = decide(ENSEMBLES[4], part, scored.info)
 
     assert [COLOURS[label] for label in decided.label] == [label.top[0][0] for label in labels]
-    assert decided.confidence == pytest.approx([label.confidence for label in labels], abs=1e-6)
+    assert decided.confidence == pytest.approx([label.confidence for label in labels], abs=1e-3)  # of half precision
     assert decided.by_image.tolist() == [label.decided_by == "image" for label in labels]
-    assert part.caption_lengths.tolist() == [len(post.caption or "") for post in posts]
-
-
-def test_captions_are_read_as_label_reads_them(tmp_path: Path) -> None:
-    dataset = write_dataset(tmp_path / "dataset", posts=1)
-    (tmp_path / "dataset/captions/london/p00.txt").write_text("x" * 3000, "utf-8")
-
-    score(dataset, "-o", tmp_path / "scores")
-
-    assert whole(tmp_path / "scores").caption_lengths.tolist() == [2200]
+    assert part.has_caption.tolist() == part.has_text.tolist() == [post.caption is not None for post in posts]
 
 
 def test_a_killed_run_goes_on_without_a_doubled_or_missing_post(dataset: Path, scored: Scores, tmp_path: Path) -> None:
