@@ -131,7 +131,7 @@ def main(argv: list[str]) -> int:
     part = scores.of([post.post_id for post in sample.posts])
     chosen, left_out = decidable(settings.all_ensembles(), part, scores.info)
     if left_out:
-        print(f"warning: {left_out}", file=sys.stderr)
+        print(f"warning: ensembles are left out: {left_out}", file=sys.stderr)
     if (warning := not_proposed(scores, truth, chosen)) is not None:
         print(f"warning: {warning}", file=sys.stderr)
     if (warning := Strata.from_sample(sample).too_few) is not None:

@@ -99,7 +99,7 @@ def _proposing(sample: Sample, folders: Sequence[Scores], ensembles: tuple[Ensem
         part = scores.of([post.post_id for post in sample.posts])
         ensembles, left_out = decidable(ensembles, part, scores.info)
         if left_out:
-            print(f"warning: {scores.folder}: {left_out}", file=sys.stderr)
+            print(f"warning: ensembles are left out, {scores.folder}: {left_out}", file=sys.stderr)
     return ensembles
 
 

@@ -181,12 +181,12 @@ def undecidable(ensemble: Ensemble, part: ScorePart, info: ScoreInfo) -> NDArray
 
 
 def decidable(ensembles: Sequence[Ensemble], part: ScorePart, info: ScoreInfo) -> tuple[tuple[Ensemble, ...], str]:
-    """The ensembles that can decide all these posts, and what to say of the others: nothing where there are none."""
+    """The ensembles that can decide all these posts, and what to say of the others; nothing where there are none."""
     lacking = {each: int(undecidable(each, part, info).sum()) for each in ensembles}
-    left_out = [f"{each.name} ({posts:,})" for each, posts in lacking.items() if posts]
+    left_out = [f"{each.name} ({posts:,} posts)" for each, posts in lacking.items() if posts]
     said = (
-        f"left out, for these posts' captions were not encoded where the picture was sure: {', '.join(left_out)}; "
-        "ENCODE_CAPTIONS=all of the workers encodes them"
+        f"not every caption was encoded that is needed by {', '.join(left_out)}; ENCODE_CAPTIONS=all of the workers "
+        "encodes them"
     )
     return tuple(each for each, posts in lacking.items() if not posts), said if left_out else ""
 

@@ -31,6 +31,7 @@ class Flow:
 
     def commands(self) -> dict[str, tuple[str, ...]]:
         """Role -> module and arguments; a later one needs what an earlier one has written."""
+        vectors = str(self.folder / "vectors")
         return {
             "topics": ("producer", "topics", "--partitions", "1"),
             "replay": ("producer", "replay", str(self.folder / "data")),
@@ -42,6 +43,15 @@ class Flow:
             "verify": ("consumer", "verify"),
             "recount": ("consumer", "recount"),
             "export": ("consumer", "export", "-o", str(self.folder / "labels")),
+            "export vectors": ("consumer", "export", "-o", vectors, "--vectors-topic", self.names["VECTORS_TOPIC"]),
+            "pictures": (
+                "consumer",
+                "pictures",
+                vectors,
+                str(self.folder / "some.csv"),
+                "-o",
+                str(self.folder / "new"),
+            ),
             "evaluate popularity": (
                 *("consumer", "evaluate", "popularity", "--from-topic", "--heat-maps", "0"),
                 *("-o", str(self.folder / "popularity.html")),
@@ -87,6 +97,7 @@ def write_dataset(folder: Path) -> None:
     """Three pictures and two that are none, for every command of a flow."""
     data = folder / "data"
     data.mkdir()
+    (folder / "some.csv").write_text("post_id\nred\ngreen\n")
     for colour in ("red", "green", "blue"):
         (data / f"{colour}.png").write_bytes(picture(colour))
     for name in ("broken", "cut"):

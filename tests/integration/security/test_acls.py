@@ -61,6 +61,8 @@ def ran(flow: Flow) -> Mapping[str, Ended]:
         ("verify", "the counters equal the 3 labelled posts"),
         ("recount", "recounted 3 labelled posts"),
         ("export", "3 labelled posts"),
+        ("export vectors", "3 encoded posts"),
+        ("pictures", "2 posts"),
         ("evaluate popularity", ", 3 posts"),
         ("benchmark", "posts/s"),
         ("dead-letters list", "truncated_image"),

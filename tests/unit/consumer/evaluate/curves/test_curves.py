@@ -297,7 +297,7 @@ def test_ensembles_that_need_captions_nobody_encoded_are_left_out_and_said(
 
     left = ["OnlyImg", "conditional 0.8/0.8", "conditional 0.8/0.2"]
     said = capsys.readouterr()
-    assert "warning: left out, for these posts' captions were not encoded" in said.err
+    assert "warning: ensembles are left out: not every caption was encoded that is needed by OnlyText (" in said.err
     assert "Img x 0.8 + Text x 0.8 (" in said.err
     assert "Of the labels given by conditional 0.8/0.8" in said.out
     assert [each["name"] for each in summary(live)["ensembles"]] == left

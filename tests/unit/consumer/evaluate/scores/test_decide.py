@@ -116,7 +116,7 @@ def test_a_caption_that_is_needed_and_was_not_encoded_is_no_missing_caption() ->
         assert decided.label[2] == (-1 if ensemble.kind == "only-text" else 0), "it has no caption"
     kept, said = decidable([IMAGE, CONDITIONAL, BOTH], part, INFO)
     assert kept == (IMAGE,)
-    assert f"{CONDITIONAL.name} (1), {BOTH.name} (2); ENCODE_CAPTIONS=all" in said
+    assert f"{CONDITIONAL.name} (1 posts), {BOTH.name} (2 posts); ENCODE_CAPTIONS=all" in said
     assert decidable([IMAGE], part, INFO) == ((IMAGE,), "")
 
 
