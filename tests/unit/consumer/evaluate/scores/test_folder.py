@@ -57,6 +57,7 @@ def test_a_part_is_a_table_as_the_contract_says(folder: Path) -> None:
         "city": "string",
         "created_at": "timestamp[ms, tz=UTC]",
         "sentiment": "double",
+        "language": "string",
         "caption": "bool",
         "encoder": "string",
         "dimensions": "int32",
