@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -127,6 +127,30 @@ class LabeledPost(Record):
     def to_value(self) -> bytes:
         """The record's value: JSON in UTF-8."""
         return self.model_dump_json().encode()
+
+    def headers(self, origin: Origin, traceparent: bytes | None, topic_id: str = "") -> list[tuple[str, bytes]]:
+        """The record's headers: see `event_headers`."""
+        return event_headers(EVENT_TYPE, self.labeled_at, origin, traceparent, topic_id)
+
+
+class WrittenPost(NamedTuple):
+    """A labelled post whose value is written already, with what a worker looks at.
+
+    Attributes:
+        post_id: the record's key.
+        place: None: not classified.
+        labeled_at: with an offset.
+        value: JSON in UTF-8.
+    """
+
+    post_id: str
+    place: str | None
+    labeled_at: datetime
+    value: bytes
+
+    def to_value(self) -> bytes:
+        """The record's value."""
+        return self.value
 
     def headers(self, origin: Origin, traceparent: bytes | None, topic_id: str = "") -> list[tuple[str, bytes]]:
         """The record's headers: see `event_headers`."""

@@ -21,7 +21,7 @@ from consumer.encoded_post import EncodedPost
 from consumer.label.batch import Batch
 from consumer.label.decode import decode
 from consumer.label.trial import MOST_DEATHS
-from consumer.labeled_post import LabeledPost
+from consumer.labeled_post import LabeledPost, WrittenPost
 from consumer.metrics import LabelMetrics
 from producer.post import Post
 
@@ -36,7 +36,7 @@ POISON = f"{MOST_DEATHS} workers died, each while it had this record alone: kill
 class Labeled(Protocol):
     """A post with its label."""
 
-    def labeled_post(self, record: Any, now: datetime) -> LabeledPost:
+    def labeled_post(self, record: Any, now: datetime) -> LabeledPost | WrittenPost:
         """What is published of it.
 
         Args:

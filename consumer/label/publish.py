@@ -21,7 +21,7 @@ from consumer.label.batch import Batch
 from consumer.label.group import build_admin
 from consumer.label.preflight import Topics
 from consumer.label.settings import WorkerSettings
-from consumer.labeled_post import LabeledPost
+from consumer.labeled_post import LabeledPost, WrittenPost
 from consumer.origin import Origin
 from producer.base.connect import close_at_once, connect
 from producer.base.logs import event
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 OFFSETS_TOPIC = "__consumer_offsets"
 """Kafka's own topic of committed offsets: they are part of the transactions, and hang with them."""
 
-Outcome = LabeledPost | DeadLetter
+Outcome = LabeledPost | WrittenPost | DeadLetter
 
 
 class LeadersChanged(KafkaError):  # type: ignore[misc]  # kafka-python has no types
@@ -92,7 +92,7 @@ class Sink:
             out, settled = self._fitting(record, outcome, batch.topic_id, is_too_slow(record))
             records.append(out)
             final.append(settled)
-            if isinstance(settled, LabeledPost) and number in encoded:
+            if number in encoded and not isinstance(settled, DeadLetter):
                 records.append(self._made_of(record, encoded[number], batch.topic_id))
         return records, final
 
@@ -212,7 +212,7 @@ class Sink:
         if is_too_slow:
             why = f"not taken within {self._settings.publish_timeout:g} s (PUBLISH_TIMEOUT)"
             return self._without_value(record, outcome, topic_id, why)
-        if isinstance(outcome, LabeledPost):
+        if not isinstance(outcome, DeadLetter):
             out = self._made_of(record, outcome, topic_id)
             if out.size <= self._topics.output_limit:
                 return out, outcome
@@ -238,8 +238,8 @@ class Sink:
         key, value, headers = to_record(record, dead, self._settings.group_id, topic_id)
         return Outgoing(self._settings.dead_letter_topic, record.partition, key, value, headers)
 
-    def _made_of(self, record: Any, made: LabeledPost | EncodedPost, topic_id: str) -> Outgoing:
-        topic = self._settings.output_topic if isinstance(made, LabeledPost) else self._settings.vectors_output
+    def _made_of(self, record: Any, made: LabeledPost | WrittenPost | EncodedPost, topic_id: str) -> Outgoing:
+        topic = self._settings.vectors_output if isinstance(made, EncodedPost) else self._settings.output_topic
         assert topic is not None  # else nobody makes vectors
         traceparent = next((value for name, value in reversed(record.headers or ()) if name == "traceparent"), None)
         headers = made.headers(Origin.of(self._settings.group_id, record), traceparent, topic_id)

@@ -259,18 +259,21 @@ class Worker:
         metrics.transactions.labels("committed").inc()
         metrics.stage_seconds.labels("publish").observe(seconds)
         died: defaultdict[tuple[str, str], list[tuple[Any, DeadLetter]]] = defaultdict(list)  # by reason and kind
+        classified = 0
         for record, labeled, outcome in zip(batch.records, settled, outcomes, strict=True):
             metrics.end_to_end.observe(max(0.0, now - record.timestamp / 1000))
             if isinstance(outcome, DeadLetter):
-                metrics.posts.labels("dead").inc()
                 metrics.dead_letters.labels(outcome.stage, outcome.reason).inc()
                 died[outcome.reason, outcome.kind].append((record, outcome))
             else:
-                metrics.posts.labels("classified" if outcome.place else "not_classified").inc()
+                classified += outcome.place is not None
             if not isinstance(labeled, DeadLetter):
                 labeled.record_published()
         self._source.record_commit(batch)
         dead = sum(map(len, died.values()))
+        for name, posts in (("classified", classified), ("dead", dead)):
+            metrics.posts.labels(name).inc(posts)
+        metrics.posts.labels("not_classified").inc(len(outcomes) - classified - dead)
         self.labeled += len(outcomes) - dead
         self.died.update({kind: len(letters) for kind, letters in died.items()})
         self._live.show(self.labeled, self.dead, self._source.total_lag())

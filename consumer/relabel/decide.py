@@ -1,99 +1,86 @@
-"""Stages `decode` and `encode` without pictures: a record becomes vectors, and a head decides from them."""
+"""Encoded posts in, labelled posts out: arithmetic and JSON, which know no Kafka and run in a process of their own."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
 
+from consumer.classify.encoders.encoder import is_of
 from consumer.classify.factory import HeadOf
 from consumer.classify.label import Label
-from consumer.dead_letter import OTHER_ENCODER, DeadLetter, left_out_of
+from consumer.dead_letter import OTHER_ENCODER, DeadLetter
 from consumer.encoded_post import EncodedPost
-from consumer.labeled_post import LabeledPost
-from consumer.metrics import RelabelMetrics
+from consumer.labeled_post import LabeledPost, WrittenPost
 
 
 class OtherEncoder(ValueError):
     """The vectors are of another space than the places'."""
 
 
-class VectorLabeler:
-    """Encoded posts, labelled by a head.
+class Decided(NamedTuple):
+    """A post with its new label.
 
-    Args:
-        head: decides; says whose vectors it takes.
-        metrics: where captions that are missed are counted.
+    Attributes:
+        post: as it is published.
+        misses_caption: the caption would have counted, but was not encoded.
     """
 
-    threads = 1
-    """More would wait for each other: reading JSON is Python's work."""
-    at_once = 64
-
-    def __init__(self, head: HeadOf, metrics: RelabelMetrics) -> None:
-        self.of, self.metrics = head, metrics
-
-    def decode(self, records: Sequence[Any]) -> Iterator[EncodedPost | DeadLetter]:
-        """Read encoded posts; of another encoder, or broken, they are dead letters."""
-        return map(self._read, records)
-
-    def label(self, decoded: Sequence[EncodedPost]) -> list["Relabeled"]:
-        """Decide by pictures, and by captions where they count and have a vector."""
-        if not decoded:
-            return []
-        head = self.of.head
-        of_images = head.of_images(np.stack([post.image for post in decoded]).astype(np.float32))
-        counts = head.needs_caption(of_images) & np.array([post.caption for post in decoded])
-        is_encoded = np.array([post.text is not None for post in decoded])
-        asked = np.flatnonzero(counts & is_encoded)
-        texts = [text for index in asked.tolist() if (text := decoded[index].text) is not None]
-        dimensions = head.place_vectors.shape[1]
-        of_texts = head.of_texts(np.array(texts, np.float32).reshape(-1, dimensions))
-        labels = head.labels(of_images, asked, of_texts)
-        return [
-            Relabeled(post, replace(label, language=post.language, sentiment=post.sentiment), bool(is_missing), self)
-            for post, label, is_missing in zip(decoded, labels, counts & ~is_encoded, strict=True)
-        ]
-
-    def _read(self, record: Any) -> EncodedPost | DeadLetter:
-        if left_out := left_out_of(record):
-            return DeadLetter.without(left_out)
-        try:
-            post = EncodedPost.from_record(record)
-        except ValidationError as error:
-            return DeadLetter("bad_record", "ValidationError", _first_of(error))
-        identity, dimensions = self.of.identity, self.of.head.place_vectors.shape[1]
-        if post.encoder != identity and not post.encoder.startswith(f"{identity}+"):
-            return DeadLetter.of(OTHER_ENCODER, OtherEncoder(f"{post.encoder} made the vectors, not {identity}"))
-        if post.dimensions != dimensions:
-            return DeadLetter.of("bad_record", ValueError(f"{post.dimensions} dimensions; {identity} has {dimensions}"))
-        return post
-
-
-@dataclass(frozen=True, slots=True)
-class Relabeled:
-    """An encoded post and its new label; `misses_caption`: it would have counted, but was not encoded."""
-
-    post: EncodedPost
-    label: Label
+    post: WrittenPost
     misses_caption: bool
-    by: VectorLabeler
 
-    def labeled_post(self, record: Any, now: datetime) -> LabeledPost:
-        """Its source stays the post's own record."""
-        of = self.by.of
-        post = self.post
-        return LabeledPost.of(post, self.label, of.head.decision, post.encoder, of.places_stamp, post.source, now)
 
-    def encoded_post(self, record: Any, now: datetime) -> None:
-        """Nothing: the vectors are there."""
+def decide(of: HeadOf, values: Sequence[bytes | None]) -> list[Decided | DeadLetter]:
+    """Label encoded posts.
 
-    def record_published(self) -> None:
-        """Count a caption that was missed."""
-        if self.misses_caption:
-            self.by.metrics.captions_missing.inc()
+    Args:
+        of: the head, and whose vectors it takes.
+        values: of the records.
+
+    Returns:
+        One outcome per value, in order; of vectors of another encoder, or of what are none, a dead letter.
+    """
+    read = [_read(of, value) for value in values]
+    decided = _label(of, [post for post in read if isinstance(post, EncodedPost)])
+    return [next(decided) if isinstance(post, EncodedPost) else post for post in read]
+
+
+def _label(of: HeadOf, posts: Sequence[EncodedPost]) -> Iterator[Decided]:
+    """By pictures, and by captions where they count and have a vector."""
+    if not posts:
+        return
+    head, now = of.head, datetime.now(UTC)
+    of_images = head.of_images(np.stack([post.image for post in posts]).astype(np.float32))
+    counts = head.needs_caption(of_images) & np.array([post.caption for post in posts])
+    is_encoded = np.array([post.text is not None for post in posts])
+    asked = np.flatnonzero(counts & is_encoded)
+    texts = [text for index in asked.tolist() if (text := posts[index].text) is not None]
+    of_texts = head.of_texts(np.array(texts, np.float32).reshape(-1, head.place_vectors.shape[1]))
+    labels = head.labels(of_images, asked, of_texts)
+    for post, label, misses in zip(posts, labels, (counts & ~is_encoded).tolist(), strict=True):
+        yield Decided(_written(of, post, label, now), misses)
+
+
+def _written(of: HeadOf, post: EncodedPost, label: Label, now: datetime) -> WrittenPost:
+    """Its source stays the post's own record."""
+    label = replace(label, language=post.language, sentiment=post.sentiment)
+    made = LabeledPost.of(post, label, of.head.decision, post.encoder, of.places_stamp, post.source, now)
+    return WrittenPost(made.post_id, made.place, now, made.to_value())
+
+
+def _read(of: HeadOf, value: bytes | None) -> EncodedPost | DeadLetter:
+    try:
+        post = EncodedPost.model_validate_json(value or b"")
+    except ValidationError as error:
+        return DeadLetter("bad_record", "ValidationError", _first_of(error))
+    dimensions = of.head.place_vectors.shape[1]
+    if not is_of(post.encoder, of.identity):
+        return DeadLetter.of(OTHER_ENCODER, OtherEncoder(f"{post.encoder} made the vectors, not {of.identity}"))
+    if post.dimensions != dimensions:
+        return DeadLetter.of("bad_record", ValueError(f"{post.dimensions} dimensions; {of.identity} has {dimensions}"))
+    return post
 
 
 def _first_of(error: ValidationError) -> str:

@@ -1,6 +1,7 @@
 """The command `relabel`: settings, checks, then the worker of `label` on the vectors topic."""
 
 import logging
+from contextlib import closing
 
 from prometheus_client import REGISTRY
 
@@ -10,7 +11,8 @@ from consumer.health import Health, serve
 from consumer.label.preflight import check_replica, check_topics
 from consumer.label.run import run
 from consumer.metrics import RelabelMetrics
-from consumer.relabel.decide import VectorLabeler
+from consumer.relabel.labeler import VectorLabeler
+from consumer.relabel.process import Process
 from consumer.relabel.read import Range
 from consumer.relabel.settings import RelabelSettings
 from consumer.relabel.topics import check_owner, create_missing, group_of
@@ -57,7 +59,8 @@ def main(argv: list[str]) -> int:
         decision=head.head.decision,
         group=settings.group_id,
     )
-    run(COMMAND, settings, VectorLabeler(head, metrics), topics, metrics, health, source_type=Range)
+    with closing(Process(head)) as process:
+        run(COMMAND, settings, VectorLabeler(process.decide, metrics), topics, metrics, health, source_type=Range)
     if missing := int(REGISTRY.get_sample_value("placestream_captions_missing_total") or 0):
         event(
             log,

@@ -28,7 +28,7 @@ class RelabelSettings(WorkerSettings, DecideSettings):
     )
     since: Moment | None = Field(None, description="only vectors written from this time on (ISO 8601, UTC by default)")
     until: Moment | None = Field(None, description="only vectors written before this time")
-    batch_size: int = Field(512, ge=1, le=10_000, description="most posts in a batch")
+    batch_size: int = Field(256, ge=1, le=10_000, description="most posts in a batch")
     breaker_consecutive: int = Field(2_000, ge=1, description="failures in a row, perhaps ours, that end the worker")
     metrics_port: int = Field(9103, ge=0, le=65535, description="port of the metrics; 0 = any free one, printed")
 
