@@ -31,7 +31,7 @@ class Flow:
 
     def commands(self) -> dict[str, tuple[str, ...]]:
         """Role -> module and arguments; a later one needs what an earlier one has written."""
-        vectors = str(self.folder / "vectors")
+        vectors, some = str(self.folder / "vectors"), str(self.folder / "some.csv")
         return {
             "topics": ("producer", "topics", "--partitions", "1"),
             "replay": ("producer", "replay", str(self.folder / "data")),
@@ -44,14 +44,7 @@ class Flow:
             "recount": ("consumer", "recount"),
             "export": ("consumer", "export", "-o", str(self.folder / "labels")),
             "export vectors": ("consumer", "export", "-o", vectors, "--vectors-topic", self.names["VECTORS_TOPIC"]),
-            "pictures": (
-                "consumer",
-                "pictures",
-                vectors,
-                str(self.folder / "some.csv"),
-                "-o",
-                str(self.folder / "new"),
-            ),
+            "pictures": ("consumer", "pictures", vectors, some, "-o", str(self.folder / "pictures")),
             "evaluate popularity": (
                 *("consumer", "evaluate", "popularity", "--from-topic", "--heat-maps", "0"),
                 *("-o", str(self.folder / "popularity.html")),
