@@ -14,7 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from consumer.diff.compare import Difference, compare
+from consumer.diff.compare import Difference, Shift, compare
 from consumer.diff.read import Names, Side, read
 from consumer.start import check_checksum
 from producer.base.errors import CommandError
@@ -79,28 +79,23 @@ def _print(a: Side, b: Side, found: Difference, top: int) -> None:
     console = Console(markup=False, emoji=False, highlight=False)  # names are others' text
     for line in _lines(a, b, found):
         console.print(line)
-    console.print()
-    changes = found.changes[:top]
-    if changes:
-        rows = ((each.before or NOBODY, each.after or NOBODY, f"{each.posts:,}") for each in changes)
-        title = f"most frequent of {len(found.changes):,} changes"
-        console.print(_table(title, ("from", "to"), ("posts",), rows))
+    if found.changes:
+        console.print(f"\nmost frequent of {len(found.changes):,} changes")
+        rows = ((each.before or NOBODY, each.after or NOBODY, f"{each.posts:,}") for each in found.changes[:top])
+        console.print(_table(("from", "to"), ("posts",), rows))
     for city in found.cities[:MOST_CITIES]:
-        shifts = (
-            (
-                shift.place or NOBODY,
-                f"{shift.before:,}",
-                f"{shift.after:,}",
-                f"{100 * shift.change:+.1f}",
-                f"{100 * shift.low:+.1f} to {100 * shift.high:+.1f}",
-            )
-            for shift in city.shifts[:top]
-        )
-        console.print()
-        title = f"{city.city}: {city.posts:,} posts, change of shares in percentage points"
-        console.print(_table(title, ("place",), ("A", "B", "change", "95 % CI"), shifts))
+        moved = [shift for shift in city.shifts if shift.change]
+        console.print(f"\n{city.city}: {city.posts:,} posts, shares {'change by' if moved else 'are the same'}")
+        if moved:
+            console.print(_table(("place",), ("A", "B", "points", "95 % CI"), map(_row, moved[:top])))
     if len(found.cities) > MOST_CITIES:
         console.print(f"… and {len(found.cities) - MOST_CITIES:,} more cities (--json shows all)")
+
+
+def _row(shift: Shift) -> tuple[str, ...]:
+    """In percentage points."""
+    interval = f"{100 * shift.low:+.1f} to {100 * shift.high:+.1f}"
+    return shift.place or NOBODY, f"{shift.before:,}", f"{shift.after:,}", f"{100 * shift.change:+.1f}", interval
 
 
 def _lines(a: Side, b: Side, found: Difference) -> list[str]:
@@ -123,10 +118,8 @@ def _lines(a: Side, b: Side, found: Difference) -> list[str]:
     return lines
 
 
-def _table(title: str, names: Iterable[str], numbers: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Table:
-    table = Table(
-        title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True
-    )
+def _table(names: Iterable[str], numbers: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for name in names:
         table.add_column(name, overflow="fold")
     for name in numbers:
