@@ -39,7 +39,9 @@ class PicturesSettings(KafkaSettings, LogSettings):
 
     exported: CliPositionalArg[Path] = Field(description="folder of export --vectors-topic")
     posts: CliPositionalArg[Path] = Field(description="CSV with a column post_id")
-    output: Path = Field(validation_alias=AliasChoices("output", "o"), description="folder to write: new or empty")
+    output: Path = Field(
+        validation_alias=AliasChoices("output", "o"), description="folder to write: new, or of an earlier run"
+    )
 
 
 class Source(NamedTuple):
@@ -64,13 +66,15 @@ def main(argv: list[str]) -> int:
     wanted = sources(settings.exported, read_ids(settings.posts))
     try:
         settings.output.mkdir(parents=True, exist_ok=True)
-        if any(settings.output.iterdir()):
-            raise CommandError(f"{settings.output} is not empty: choose another folder")
+        manifest = settings.output / MANIFEST
+        if any(settings.output.iterdir()) and not manifest.is_file():
+            raise CommandError(f"{settings.output} is not empty and no earlier run's: choose another folder")
+        manifest.unlink(missing_ok=True)  # until it is written again these are no dataset
         written = _write(settings, wanted)
     except OSError as error:
         raise CommandError(f"{settings.output} cannot be written: {error.strerror or error}") from None
     gone = f"; {len(wanted) - written:,} are no longer in the topic" if written < len(wanted) else ""
-    print(f"{settings.output / MANIFEST}: {written:,} posts{gone}")
+    print(f"{manifest}: {written:,} posts{gone}")
     return 0
 
 
