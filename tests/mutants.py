@@ -254,6 +254,12 @@ MUTANTS = (
         tests=["test_nothing_is_labelled_twice_where_senders_are_an_hour_ahead_and_date_their_posts"],
     ),
     Mutant(
+        "outputs-of-one-run",
+        "a relabel does not add to what another run, or `label`, has written",
+        Edit("consumer/relabel/relabel.py", "    check_owner(settings)\n", ""),
+        tests=["test_the_same_run_goes_on_and_another_one_needs_another_topic"],
+    ),
+    Mutant(
         "hash-of-a-long-key",
         "a dead letter that has the hash of a long key is known as its post's",
         Edit("consumer/label/published.py", "short_key(post.key) == short_key(out.key)", "post.key == out.key"),

@@ -60,7 +60,8 @@ class Out:
         origin = origin_of(record)
         if origin is None or origin != Origin(group_id, partition.topic, partition.partition, origin.offset):
             return None
-        topic_id = dict(record.headers).get(SOURCE_TOPIC_ID, b"").decode(errors="replace")
+        headers = dict(record.headers)
+        topic_id = headers.get(SOURCE_TOPIC_ID, b"").decode(errors="replace")
         return cls(origin.offset, record.key, record.timestamp, topic_id)
 
 
