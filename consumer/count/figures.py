@@ -13,7 +13,7 @@ Z = NormalDist().inv_cdf(0.975)
 """Of an interval at 95 %."""
 ENOUGH = 30
 """Posts with a sentiment that a mean must rest on."""
-NAMED = 4
+NAMED = 3
 """Languages that are named where there is one line for all."""
 REPEATED = 0.04
 """Share of the posts whose ids came before from which it is said: five times the error of their number."""
