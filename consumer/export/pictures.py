@@ -17,6 +17,7 @@ from pydantic import AliasChoices, Field
 from pydantic_settings import CliPositionalArg
 
 from consumer.kafka.bounded_consumer import build_consumer
+from consumer.kafka.offsets import ends_of
 from consumer.kafka.read_to_end import offsets_bar, read_range
 from consumer.vector_table import exported_files
 from producer.base.disk import put_in_place
@@ -24,6 +25,7 @@ from producer.base.errors import CommandError
 from producer.base.logs import LogSettings, setup
 from producer.base.settings import KafkaSettings, load
 from producer.post import BadRecord, Post, format_time
+from producer.topics import admin_client
 
 MANIFEST = "posts.csv"
 COLUMNS = ("post_id", "city", "image_path", "caption", "created_at")
@@ -118,11 +120,12 @@ def sources(folder: Path, post_ids: Collection[str]) -> dict[str, Source]:
 def _write(settings: PicturesSettings, wanted: dict[str, Source]) -> int:
     """The pictures, and then the table that makes them a dataset; how many there are."""
     rows: list[Sequence[str]] = []
+    there = _still_there(settings, wanted)
     with (
         closing(build_consumer(settings, "placestream-pictures")) as consumer,
-        offsets_bar("fetching", len(wanted)) as advance,
+        offsets_bar("fetching", len(there)) as advance,
     ):
-        for post in _fetch(consumer, wanted):
+        for post in _fetch(consumer, there):
             advance(1)
             if post is not None:
                 name = f"{len(rows) + 1:05d}"  # ids are the senders' text: they name no files
@@ -140,6 +143,24 @@ def _write(settings: PicturesSettings, wanted: dict[str, Source]) -> int:
     return len(rows)
 
 
+def _still_there(settings: PicturesSettings, wanted: dict[str, Source]) -> dict[str, Source]:
+    """Those whose offsets their topic has."""
+    there = dict[str, Source]()
+    with admin_client(settings) as admin:
+        for topic in {source.topic for source in wanted.values()}:
+            try:
+                ends = ends_of(admin, topic)
+            except UnknownTopicOrPartitionError:
+                raise CommandError(f"topic {topic} does not exist at {settings.bootstrap_servers}") from None
+            except KafkaError as error:
+                raise CommandError(f"topic {topic} cannot be looked at: {error}") from None
+            for post_id, source in wanted.items():
+                partition = TopicPartition(source.topic, source.partition)
+                if ends.earliest.get(partition, 0) <= source.offset < ends.latest.get(partition, 0):
+                    there[post_id] = source
+    return there
+
+
 def _fetch(consumer: Any, wanted: dict[str, Source]) -> Iterator[Post | None]:
     """One post after the other, in the order of the offsets; None where another record lies there, or none."""
     for post_id, source in sorted(wanted.items(), key=lambda item: item[1]):
@@ -149,10 +170,8 @@ def _fetch(consumer: Any, wanted: dict[str, Source]) -> Iterator[Post | None]:
             found = read_range(consumer, {partition: source.offset}, {partition: source.offset + 1}, most=1)
             for record in [record for polled, _ in found for record in polled.get(partition, ())]:
                 post = Post.from_record(record.key, record.value, record.headers)
-        except (OffsetOutOfRangeError, BadRecord):
+        except (OffsetOutOfRangeError, BadRecord):  # it has expired just now; another record lies there
             pass
-        except UnknownTopicOrPartitionError:
-            raise CommandError(f"there is no topic {source.topic}") from None
         except KafkaError as error:
             raise CommandError(f"{source.topic}/{source.partition}/{source.offset} cannot be read: {error}") from None
         yield post if post is not None and post.post_id == post_id else None
