@@ -5,7 +5,7 @@ The evaluation shows posts to people, and knows no Kafka; what is fetched stays 
 
 import csv
 import io
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from pydantic import AliasChoices, Field
 from pydantic_settings import CliPositionalArg
 
 from consumer.kafka.bounded_consumer import build_consumer
-from consumer.kafka.offsets import Ends, ends_of
+from consumer.kafka.offsets import ends_of
 from consumer.kafka.read_to_end import offsets_bar, read_range
 from consumer.vector_table import exported_files
 from producer.base.disk import put_in_place
@@ -120,12 +120,12 @@ def sources(folder: Path, post_ids: Collection[str]) -> dict[str, Source]:
 def _write(settings: PicturesSettings, wanted: dict[str, Source]) -> int:
     """The pictures, and then the table that makes them a dataset; how many there are."""
     rows: list[Sequence[str]] = []
-    there = _look(settings, {source.topic for source in wanted.values()})
+    there = _still_there(settings, wanted)
     with (
         closing(build_consumer(settings, "placestream-pictures")) as consumer,
-        offsets_bar("fetching", len(wanted)) as advance,
+        offsets_bar("fetching", len(there)) as advance,
     ):
-        for post in _fetch(consumer, wanted, there):
+        for post in _fetch(consumer, there):
             advance(1)
             if post is not None:
                 name = f"{len(rows) + 1:05d}"  # ids are the senders' text: they name no files
@@ -143,33 +143,34 @@ def _write(settings: PicturesSettings, wanted: dict[str, Source]) -> int:
     return len(rows)
 
 
-def _look(settings: PicturesSettings, topics: Collection[str]) -> dict[str, Ends]:
-    """The offsets that each topic has now. Of one that may not be read a consumer would wait for records."""
-    there = {}
+def _still_there(settings: PicturesSettings, wanted: dict[str, Source]) -> dict[str, Source]:
+    """Those whose offsets their topic has."""
+    there = dict[str, Source]()
     with admin_client(settings) as admin:
-        for topic in topics:
+        for topic in {source.topic for source in wanted.values()}:
             try:
-                there[topic] = ends_of(admin, topic)
+                ends = ends_of(admin, topic)
             except UnknownTopicOrPartitionError:
-                raise CommandError(f"there is no topic {topic}") from None
+                raise CommandError(f"topic {topic} does not exist at {settings.bootstrap_servers}") from None
             except KafkaError as error:
-                raise CommandError(f"{topic} cannot be read: {error}") from None
+                raise CommandError(f"topic {topic} cannot be looked at: {error}") from None
+            for post_id, source in wanted.items():
+                partition = TopicPartition(source.topic, source.partition)
+                if ends.earliest.get(partition, 0) <= source.offset < ends.latest.get(partition, 0):
+                    there[post_id] = source
     return there
 
 
-def _fetch(consumer: Any, wanted: dict[str, Source], there: Mapping[str, Ends]) -> Iterator[Post | None]:
+def _fetch(consumer: Any, wanted: dict[str, Source]) -> Iterator[Post | None]:
     """One post after the other, in the order of the offsets; None where another record lies there, or none."""
     for post_id, source in sorted(wanted.items(), key=lambda item: item[1]):
-        partition, ends = TopicPartition(source.topic, source.partition), there[source.topic]
+        partition = TopicPartition(source.topic, source.partition)
         post = None
-        if not ends.earliest.get(partition, 0) <= source.offset < ends.latest.get(partition, 0):
-            yield None
-            continue
         try:
             found = read_range(consumer, {partition: source.offset}, {partition: source.offset + 1}, most=1)
             for record in [record for polled, _ in found for record in polled.get(partition, ())]:
                 post = Post.from_record(record.key, record.value, record.headers)
-        except (OffsetOutOfRangeError, BadRecord):
+        except (OffsetOutOfRangeError, BadRecord):  # it has expired just now; another record lies there
             pass
         except KafkaError as error:
             raise CommandError(f"{source.topic}/{source.partition}/{source.offset} cannot be read: {error}") from None

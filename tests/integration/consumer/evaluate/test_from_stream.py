@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kafka import KafkaAdminClient, TopicPartition
 
 from consumer.__main__ import COMMANDS
 from consumer.classify.decision import Decision
@@ -60,7 +61,12 @@ def light_head(_: object) -> HeadOf:
 
 
 def test_labels_follow_from_an_export_and_its_pictures_come_from_the_topic(
-    stack: Stack, topics: Topics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stack: Stack,
+    topics: Topics,
+    admin: KafkaAdminClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(score, "build_head", light_head)
     monkeypatch.setattr(Places, "load", lambda path: PLACES)
@@ -89,3 +95,7 @@ def test_labels_follow_from_an_export_and_its_pictures_come_from_the_topic(
     found = {each.post_id: each.caption for each in shown(pictures / "posts.csv", [NASTY, "p2", "p3"], 100)}
     assert found == {NASTY: "so blue", "p2": None, "p3": "so blue"}
     assert {path.name for path in pictures.iterdir()} == {"00001", "00002", "00003", "posts.csv"}
+
+    admin.delete_records({TopicPartition(topics.input, partition): -1 for partition in range(topics.partitions)})
+    assert command(stack, "pictures", str(exported), str(tmp_path / "posts.csv"), "-o", str(pictures)) == 1
+    assert "none of the 3 posts is in its topic any more: give a dataset to --dataset" in capsys.readouterr().err
