@@ -180,7 +180,7 @@ class Source:
         for partition, offset in starts.items():
             self._seek(partition, offset)
         with suppress(CommitFailedError, RebalanceInProgressError):  # the next poll joins the group again
-            self._trials.begin(self._consumer, self._positions.notes, starts, latest)
+            self._begin_trials(starts, latest)
         self._lag.restart(starts, latest, self._positions.after(0).metadata)
         self._synced = seen
         if starts:
@@ -285,6 +285,10 @@ class Source:
     def _choose_starts(self) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
         """Where each assigned partition goes on, and where it ends now; raises as `Positions.choose_starts` does."""
         return self._positions.choose_starts(self._consumer)
+
+    def _begin_trials(self, starts: Mapping[TopicPartition, int], latest: Mapping[TopicPartition, int]) -> None:
+        """Suspect records of which a worker may have died; raises as `Trials.begin` does."""
+        self._trials.begin(self._consumer, self._positions.notes, starts, latest)
 
     def _wanted(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> Mapping[TopicPartition, Sequence[Any]]:
         """Of what was polled; the rest is passed over as markers of transactions are."""

@@ -24,6 +24,9 @@ class Range(Source):
             starts = {partition: max(offset, first.get(partition, 0)) for partition, offset in starts.items()}
         return starts, latest
 
+    def _begin_trials(self, starts: Mapping[TopicPartition, int], latest: Mapping[TopicPartition, int]) -> None:
+        """None: vectors end no worker, and thousands of small records would be tried one by one after a kill."""
+
     def _wanted(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> Mapping[TopicPartition, Sequence[Any]]:
         since, until = self._settings.since, self._settings.until
         if since is None and until is None:

@@ -18,7 +18,7 @@ from tests.wire import read_all, write
 
 KILLS = 10
 POSTS = 12_000
-FLAGS = ("--metrics-port", "0", "--session-timeout", "6", "--batch-size", "32", "--startup-timeout", "90")
+FLAGS = ("--metrics-port", "0", "--session-timeout", "6", "--startup-timeout", "90")
 
 
 def encoded(number: int) -> bytes:
@@ -47,18 +47,20 @@ def test_ten_kills_in_the_middle_of_a_relabel_lose_and_double_nothing(
     chance, topics = random.Random(seed), make_topics(6, vectors=True)
     assert topics.vectors is not None
     write(stack, topics.vectors, [(str(number).encode(), encoded(number), []) for number in range(POSTS)])
-    flags, killed = (*FLAGS, "--stop-at-end"), 0
+    killed = 0
     while killed < KILLS or not aborted(stack, topics):
         assert killed < 3 * KILLS, "no kill fell into a transaction"
-        worker = start_cli("tests.relight", *flags, "--replica", f"r{killed}", env=topics.environment)
+        replica = "--batch-size", "32", "--replica", f"r{killed}"
+        worker = start_cli("tests.relight", *FLAGS, *replica, env=topics.environment)
         worker.wait_for_output(" published ")
-        time.sleep(chance.uniform(0, 0.3))  # when in its work it dies is left to chance
+        time.sleep(chance.uniform(0, 0.15))  # when in its work it dies is left to chance
         assert worker.end(signal.SIGKILL) == -signal.SIGKILL
         killed += 1
 
-    ended = run_cli("tests.relight", *flags, env=topics.environment)
+    ended = run_cli("tests.relight", *FLAGS, "--stop-at-end", env=topics.environment)
 
     assert ended.returncode == 0, ended.stderr
+    assert "posts=1 " not in ended.stderr, "it goes on in batches"
     labels, dead = (read_all(stack, topic) for topic in (topics.output, topics.dead_letter))
     assert Counter(ids([*labels, *dead])) == Counter(map(str, range(POSTS)))
     assert set(ids(dead)) == {str(number) for number in range(0, POSTS, 20)}
