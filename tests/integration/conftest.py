@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests.conftest import PATIENCE
 from tests.tools import require
 
 FLAGS = [
@@ -16,7 +17,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-expect.set_options(timeout=15_000)  # milliseconds
+expect.set_options(timeout=1000 * PATIENCE)  # milliseconds
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page
 from deploy.local.stack import Stack
 from producer.post import Post
 from producer.topics import CreateSettings, create_topics
-from tests.conftest import Background, background, clean_environment, wait_until
+from tests.conftest import PATIENCE, Background, background, clean_environment, wait_until
 from tests.labels import labeled_value
 
 KEEP = 300
@@ -149,7 +149,7 @@ def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
     """A page of a fresh profile: no error in its scripts, no breach of its policy, nothing from another host."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     opened = context.new_page()
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(1000 * PATIENCE)
     complaints: list[str] = []
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on("console", lambda said: complaints.append(said.text) if _is_complaint(said.type, said.text) else None)

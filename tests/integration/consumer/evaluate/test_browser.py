@@ -18,7 +18,7 @@ from consumer.evaluate.curves import curves
 from consumer.evaluate.marks import sheet
 from consumer.evaluate.marks.marks import PostMarks, Sheet
 from consumer.evaluate.report import report
-from tests.conftest import wait_until
+from tests.conftest import PATIENCE, wait_until
 from tests.integration.contrast import LOW_CONTRAST
 from tests.labels import labeled
 from tests.unit.consumer.evaluate.pictures import NASTY, write_pictures
@@ -30,7 +30,7 @@ def page(browser: Browser) -> Iterator[Page]:
     """A page of a fresh profile that may complain about nothing and load nothing from elsewhere."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     opened = context.new_page()
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(1000 * PATIENCE)
     complaints: list[str] = []
     opened.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
     opened.on("pageerror", lambda error: complaints.append(str(error)))
