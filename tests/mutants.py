@@ -250,7 +250,7 @@ MUTANTS = (
     Mutant(
         "topic-by-its-id",
         "whether an output was made of this topic is not a question of two clocks",
-        Edit("consumer/label/published.py", 'dict(record.headers).get(SOURCE_TOPIC_ID, b"")', 'b""'),
+        Edit("consumer/label/published.py", 'headers.get(SOURCE_TOPIC_ID, b"")', 'b""'),
         tests=["test_nothing_is_labelled_twice_where_senders_are_an_hour_ahead_and_date_their_posts"],
     ),
     Mutant(
