@@ -4,7 +4,6 @@ The evaluation shows posts to people, and knows no Kafka; what is fetched stays 
 """
 
 import csv
-import io
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +19,7 @@ from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.offsets import ends_of
 from consumer.kafka.read_to_end import offsets_bar, read_range
 from consumer.vector_table import exported_files
-from producer.base.disk import put_in_place
+from producer.base.disk import whole
 from producer.base.errors import CommandError
 from producer.base.logs import LogSettings, setup
 from producer.base.settings import KafkaSettings, load
@@ -134,12 +133,8 @@ def _write(settings: PicturesSettings, wanted: dict[str, Source]) -> int:
                 rows.append((post.post_id, post.city, name, post.caption or "", moment))
     if not rows:
         raise CommandError(f"none of the {len(wanted):,} posts is in its topic any more: give a dataset to --dataset")
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
-    beside = settings.output / f".{MANIFEST}.tmp"
-    with beside.open("wb") as file:
-        file.write(text.getvalue().encode())
-        put_in_place(file, settings.output / MANIFEST)
+    with whole(settings.output / MANIFEST, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
     return len(rows)
 
 

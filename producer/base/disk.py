@@ -56,6 +56,27 @@ def to_disk(file: IO[Any]) -> None:
     _sync(file.fileno())
 
 
+@contextmanager
+def whole(path: Path, mode: str = "wb", **options: Any) -> Iterator[IO[Any]]:
+    """A file that has its name, on the disk, once the block has ended well; otherwise it is not there.
+
+    Args:
+        path: what it is called then; one of that name is replaced. What a killed process left beside it as well.
+        mode: as `open` takes it.
+        options: likewise.
+
+    Raises:
+        OSError: the disk is full or broken.
+    """
+    beside = path.with_name(f".{path.name}.tmp")
+    try:
+        with beside.open(mode, **options) as file:
+            yield file
+            put_in_place(file, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
 def put_in_place(unfinished: IO[Any], path: Path) -> None:
     """Close a file that is whole and give it its name, both on the disk: a power cut takes neither alone.
 

@@ -19,7 +19,7 @@ from consumer.evaluate.scores.ahead import Failure, Ready, batches
 from consumer.evaluate.scores.places205_vgg import OUTPUTS, PREPROCESSING, Preprocessing, build_vgg16, load_network
 from consumer.evaluate.scores.progress import progress
 from consumer.evaluate.scores.selection import SelectionSettings, choose, take
-from producer.base.disk import put_in_place
+from producer.base.disk import whole
 from producer.base.errors import CommandError
 from producer.base.settings import load
 from producer.dataset.open import chosen_cities, open_dataset
@@ -66,9 +66,11 @@ def main(argv: list[str], build: Callable[[], nn.Module] = build_vgg16) -> int:
     prepare = _prepare(settings.preprocessing)
     failures: list[Failure] = []
     named: Counter[str] = Counter()
-    beside = settings.output.with_name(f".{settings.output.name}.tmp")
     try:
-        with beside.open("w", encoding="utf-8", newline="") as file, progress("posts", len(chosen.ids)) as advance:
+        with (
+            whole(settings.output, "w", encoding="utf-8", newline="") as file,
+            progress("posts", len(chosen.ids)) as advance,
+        ):
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["post_id", "place", "probability"])
             for batch in batches(entries, prepare, settings.batch_size, settings.decode_threads):
@@ -77,11 +79,8 @@ def main(argv: list[str], build: Callable[[], nn.Module] = build_vgg16) -> int:
                     named[place] += 1
                     writer.writerow([post_id, place, f"{probability:.6f}"])
                 advance(len(batch))
-            put_in_place(file, settings.output)
     except OSError as error:
         raise CommandError(f"{settings.output} cannot be written: {error.strerror or error}") from None
-    finally:
-        beside.unlink(missing_ok=True)
     if failures:
         log.warning("%d pictures cannot be used and have no label; the first: %s", len(failures), failures[0])
     print(f"{settings.output}: {sum(named.values())} posts labelled, {len(named)} classes named")

@@ -30,7 +30,7 @@ from consumer.evaluate.scores.folder import (
 )
 from consumer.evaluate.scores.parts import check_part, part_name, part_paths, read_post_ids, stamped
 from consumer.vector_table import Row, schema, shape, to_batch
-from producer.base.disk import locked, put_in_place, to_disk
+from producer.base.disk import locked, to_disk, whole
 from producer.base.errors import CommandError
 
 PART_POSTS = 4096
@@ -79,12 +79,10 @@ class ScoreWriter:
                 file.write(_failed_rows(self._failures))
                 to_disk(file)
         if self._rows:
-            beside = self.folder / f".{part_name(self._parts)}.tmp"
-            with beside.open("wb") as file:
+            with whole(self.folder / part_name(self._parts)) as file:
                 columns = stamped(schema(*shape(self._rows[0])), self.stamp)
                 table = pa.Table.from_batches([to_batch(self._rows, columns)])
                 parquet.write_table(table, file, compression="zstd", use_dictionary=["city", "encoder"])
-                put_in_place(file, self.folder / part_name(self._parts))
             self._parts += 1
         self.scored += len(self._rows)
         self.failed += len(self._failures)
@@ -141,9 +139,8 @@ def _begin(folder: Path, described: dict[str, Any], head: Head) -> None:
     if strange := [path.name for path in folder.iterdir() if path.name not in ours]:
         raise CommandError(f"{folder} holds {strange[0]} and no scores: choose a new or empty folder")
     (folder / FAILED).write_text(",".join(FAILED_COLUMNS) + "\n", "utf-8")
-    with (folder / f".{PLACES}.tmp").open("wb") as file:
+    with whole(folder / PLACES) as file:
         parquet.write_table(places_table(head), file, compression="zstd", use_dictionary=False)
-        put_in_place(file, folder / PLACES)
     _write_info(folder, described | {"complete": False})
 
 
@@ -169,10 +166,8 @@ def _short(value: object) -> str:
 
 
 def _write_info(folder: Path, described: dict[str, Any]) -> None:
-    beside = folder / f".{INFO}.tmp"
-    with beside.open("w", encoding="utf-8") as file:
+    with whole(folder / INFO, "w", encoding="utf-8") as file:
         file.write(json.dumps(described, indent=1, ensure_ascii=False) + "\n")
-        put_in_place(file, folder / INFO)
 
 
 def _cut_torn_line(path: Path) -> None:

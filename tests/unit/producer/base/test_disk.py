@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.base.disk import locked, to_disk
+from producer.base.disk import locked, to_disk, whole
 from producer.base.errors import CommandError
 
 
@@ -40,3 +40,15 @@ def test_only_a_file_system_that_cannot_sync_is_excused(
         else:
             with pytest.raises(OSError, match=os.strerror(number)):
                 to_disk(file)
+
+
+def test_a_file_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for content in (b"first", b"second"):
+        with whole(path) as file:
+            file.write(content)
+        assert path.read_bytes() == content
+    with pytest.raises(OSError, match="Invalid argument"), whole(path) as file:
+        file.truncate(-1)
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+    assert path.read_bytes() == b"second"
