@@ -7,14 +7,12 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer import __version__
+from consumer.classify.compute.versions import versions
 from consumer.classify.encoders.encoder import Encoder
 from consumer.classify.places import Places
 from producer.base.cache import cache_folder
@@ -23,9 +21,6 @@ from producer.base.errors import CommandError
 from producer.base.logs import event
 
 log = logging.getLogger(__name__)
-
-PACKAGES = ("torch", "open_clip_torch", "transformers")
-"""Another version of them may round, or choose random weights, otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +63,7 @@ def place_vectors(
         return found
     made = _compute(places, templates, load())
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        with tempfile.TemporaryDirectory(dir=path.parent) as own, (Path(own) / path.name).open("wb") as file:
             np.savez(file, vectors=made.vectors, logit_scales=[made.image_logit_scale, made.text_logit_scale])
             put_in_place(file, path)
     except OSError as error:  # a full disk costs seconds at the next start, no more
@@ -93,6 +88,5 @@ def _read(path: Path, rows: int) -> PlaceVectors | None:
 
 
 def _key(identity: str, places: Places, templates: tuple[str, ...]) -> str:
-    versions = (__version__, *(version(each) for each in PACKAGES if find_spec(each.removesuffix("_torch"))))
     prompts = [place.prompts(templates) for place in places.places]
-    return hashlib.sha256(json.dumps([identity, versions, prompts]).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps([identity, versions(), prompts]).encode()).hexdigest()[:32]

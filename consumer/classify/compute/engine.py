@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from consumer import __version__
+from consumer.classify.compute.versions import versions
 from producer.base.cache import cache_folder
 from producer.base.errors import CommandError
 
@@ -262,9 +262,7 @@ def _kept(folder: Path, make: Callable[[Path], None]) -> Path:
 def _key(tower: Tower, identity: str) -> str:
     """A hash of everything that a conversion depends on."""
     digest = hashlib.sha256()
-    packages = ("torch", "open_clip_torch", "transformers", "openvino")
-    versions = (__version__, *(f"{package} {version(package)}" for package in packages if find_spec(package)))
-    digest.update(repr((identity, tower.name, tuple(tower.example.shape), tower.dynamic, versions)).encode())
+    digest.update(repr((identity, tower.name, tuple(tower.example.shape), tower.dynamic, versions())).encode())
     digest.update(repr(tower.model).encode())
     for name, weights in tower.model.state_dict().items():
         digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
