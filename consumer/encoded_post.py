@@ -116,23 +116,10 @@ class EncodedPost(Record):
             encoded_at=now,
         )
 
-    @classmethod
-    def from_record(cls, record: Any) -> "EncodedPost":
-        """Read a record as kafka-python's consumer returned it.
-
-        Raises:
-            ValidationError: it is no encoded post.
-        """
-        return cls.model_validate_json(record.value or b"")
-
     @property
     def vectors(self) -> Vectors:
         """What a head decides by."""
         return Vectors(self.image, self.text, self.descriptor)
-
-    def to_value(self) -> bytes:
-        """The record's value: JSON in UTF-8."""
-        return self.model_dump_json().encode()
 
     def headers(self, origin: Origin, traceparent: bytes | None, topic_id: str = "") -> list[tuple[str, bytes]]:
         """The record's headers: see `event_headers`."""

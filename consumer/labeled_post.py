@@ -115,19 +115,6 @@ class LabeledPost(Record):
             }
         )
 
-    @classmethod
-    def from_record(cls, record: Any) -> "LabeledPost":
-        """Read a record as kafka-python's consumer returned it.
-
-        Raises:
-            ValidationError: it is no labelled post.
-        """
-        return cls.model_validate_json(record.value or b"")
-
-    def to_value(self) -> bytes:
-        """The record's value: JSON in UTF-8."""
-        return self.model_dump_json().encode()
-
     def headers(self, origin: Origin, traceparent: bytes | None, topic_id: str = "") -> list[tuple[str, bytes]]:
         """The record's headers: see `event_headers`."""
         return event_headers(EVENT_TYPE, self.labeled_at, origin, traceparent, topic_id)

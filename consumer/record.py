@@ -1,7 +1,7 @@
 """What the records of our outputs have in common: types of their fields, and headers."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
@@ -22,6 +22,19 @@ class Record(BaseModel):
     """Made of JSON, or of an object that has the fields as attributes; what it has besides is left out."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, from_attributes=True)
+
+    @classmethod
+    def from_record(cls, record: Any) -> Self:
+        """Read a record as kafka-python's consumer returned it.
+
+        Raises:
+            ValidationError: it is nothing of this kind.
+        """
+        return cls.model_validate_json(record.value or b"")
+
+    def to_value(self) -> bytes:
+        """The record's value: JSON in UTF-8."""
+        return self.model_dump_json().encode()
 
 
 class SourceRecord(Record):

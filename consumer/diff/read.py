@@ -48,15 +48,6 @@ class Labelled(Record):
     encoder: str
     places: str
 
-    @classmethod
-    def from_record(cls, record: Any) -> "Labelled":
-        """Read a record as kafka-python's consumer returned it.
-
-        Raises:
-            ValidationError: it is no labelled post.
-        """
-        return cls.model_validate_json(record.value or b"")
-
     @property
     def stamp(self) -> str:
         """Who made the label, as the counters name it."""
