@@ -20,7 +20,7 @@ class VectorLabeler:
     """
 
     threads = 1
-    at_once = 128
+    at_once = 1024
 
     def __init__(
         self, decide: Callable[[Sequence[bytes | None]], Sequence[Decided | DeadLetter]], metrics: RelabelMetrics
