@@ -93,8 +93,13 @@ def run(build: Callable[..., Classifier] = light_classifier, **stages: Any) -> N
         from tests.rounding import round_otherwise
 
         round_otherwise(patch)
+    end_as_program(label.main)
+
+
+def end_as_program(main: Callable[[list[str]], int]) -> NoReturn:
+    """Run a command with this process's own flags."""
     try:
-        sys.exit(label.main(sys.argv[1:]))
+        sys.exit(main(sys.argv[1:]))
     except CommandError as error:
         print(f"light: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -1,6 +1,5 @@
 """`relabel` as a program with the light encoder's head: `python -m tests.relight FLAGS…`."""
 
-import sys
 from typing import Any, NoReturn
 
 import pytest
@@ -13,8 +12,7 @@ from consumer.classify.settings import DecideSettings
 from consumer.label import run as running
 from consumer.label.assemble import assemble
 from consumer.relabel import relabel
-from producer.base.errors import CommandError
-from tests.light import PLACES, LightEncoder
+from tests.light import PLACES, LightEncoder, end_as_program
 
 
 def light_head(settings: DecideSettings) -> HeadOf:
@@ -32,16 +30,8 @@ def run(**stages: Any) -> NoReturn:
     """`relabel` as a program, with some stages of a test's own: see `assemble`."""
     patch = pytest.MonkeyPatch()
     patch.setattr(relabel, "build_head", light_head)
-
-    def assembled(*parts: Any, **own: Any) -> Any:
-        return assemble(*parts, **(own | stages))
-
-    patch.setattr(running, "assemble", assembled)
-    try:
-        sys.exit(relabel.main(sys.argv[1:]))
-    except CommandError as error:
-        print(f"relight: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    patch.setattr(running, "assemble", lambda *parts, **own: assemble(*parts, **(own | stages)))
+    end_as_program(relabel.main)
 
 
 if __name__ == "__main__":
