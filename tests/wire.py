@@ -2,12 +2,13 @@
 
 import io
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 from unittest import mock
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, KafkaAdminClient
+from kafka.errors import MetadataEmptyBrokerList
 from PIL import Image
 
 from deploy.local.stack import Stack
@@ -24,7 +25,15 @@ def read_all(stack: Stack, topic: str, isolation: str = "read_committed", timeou
             auto_offset_reset="earliest",
         )
     ) as consumer:
-        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))]
+        numbers: set[int] = set()
+
+        def is_known() -> bool:
+            with suppress(MetadataEmptyBrokerList):  # its controller has fenced a broker that stood still, for a moment
+                numbers.update(consumer.partitions_for_topic(topic))
+            return bool(numbers)
+
+        wait_until(is_known, what=f"the partitions of {topic}")
+        partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
         consumer.assign(partitions)
         ends = consumer.end_offsets(partitions)
         read: list[Any] = []

@@ -20,6 +20,8 @@ GREY = (90, 100, 90)
 """A picture that is not sure: its caption is encoded."""
 LONG_SESSION = ("--session-timeout", "30")
 """For what must be over before the group gives up on a frozen worker."""
+LONG_PUBLISH = ("--publish-timeout", "300")
+"""Neither the broker nor its own watchdog gives up on a frozen worker."""
 
 
 @pytest.fixture
@@ -32,11 +34,10 @@ def freeze(pool: Pool, window: str, at: int = 1, flags: tuple[str, ...] = ()) ->
     """Start worker a; it stands still at this moment: beyond its session, but never beyond its transaction."""
     pool.start(
         "a",
-        flags=flags,
+        flags=(*LONG_PUBLISH, *flags),
         FAULTS_WINDOW=window,
         FAULTS_AT=str(at),
         FAULTS_SIGNAL="SIGSTOP",
-        FAULTS_TRANSACTION_MS="60000",
     )
     pool.workers["a"].wait_for_output("reached: ")
 

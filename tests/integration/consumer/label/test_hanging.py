@@ -102,6 +102,7 @@ def dead_worker(stack: Stack, topics: Topics) -> Iterator[tuple[KafkaProducer, K
             session_timeout_ms=6000,
         )
     ) as consumer:
+        consumer.partitions_for_topic(topics.input)  # else it joins without, and joining a second time may hang
         wait_until(lambda: consumer.poll(timeout_ms=200), what="records")
         producer = KafkaProducer(
             bootstrap_servers=servers,
