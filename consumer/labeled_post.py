@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from consumer.classify.decision import Decision, EnsembleKind
 from consumer.classify.label import Label
+from consumer.classify.places import Level
 from consumer.encoded_post import EncodedPost
 from consumer.origin import Origin
 from consumer.record import Compound, Instant, Language, Probability, Record, SourceRecord, event_headers
@@ -29,13 +30,32 @@ class PartRecord(Record):
     top: tuple[tuple[str, Probability], ...]
 
 
+class BroaderRecord(Record):
+    """The group of places that a post without a place surely shows.
+
+    Attributes:
+        level: synonyms are one place under several names; level2 and level1 are kinds of place.
+        name: of the group in the label set; of synonyms their categories, joined by |.
+        confidence: summed probability of its places in the deciding distribution.
+    """
+
+    level: Level  # one more is a new major version of the contract
+    name: str
+    confidence: Probability
+
+
 class DecisionRecord(Record):
-    """The settings that decided: whatever changes a label shows in the data."""
+    """The settings that decided: whatever changes a label shows in the data.
+
+    Attributes:
+        broader_threshold: None: no group of places is ever the answer, as in labels from before this field.
+    """
 
     ensemble: EnsembleKind  # one more kind is a new major version of the contract: its readers know all there are
     weights: tuple[float, float]
     gate: float
     threshold: float
+    broader_threshold: float | None = None
 
     def to_decision(self) -> Decision:
         """The decision of the record."""
@@ -50,6 +70,8 @@ class LabeledPost(Record):
         confidence: maximum of the deciding distribution, in [0, 1].
         top: the deciding distribution's five best, best first.
         text: None when the caption was not encoded.
+        broader: the group of places that a post without a place surely shows; None when `place` is set, where no group
+            is sure, and in labels from before this field.
         sentiment: VADER compound of an English caption, in [-1, 1]; None of others, and without a word of the lexicon.
             In labels from before the field `language` it may be of any language.
         language: the caption's, ISO 639-1; None without one, where none is sure, and in labels from before this field.
@@ -63,6 +85,7 @@ class LabeledPost(Record):
     top: tuple[tuple[str, Probability], ...]
     image: PartRecord
     text: PartRecord | None
+    broader: BroaderRecord | None = None
     sentiment: Compound | None
     language: Language | None = None
     created_at: Instant | None
@@ -104,6 +127,7 @@ class LabeledPost(Record):
                 "top": label.top,
                 "image": label.image,
                 "text": label.text,
+                "broader": label.broader,
                 "sentiment": label.sentiment,
                 "language": label.language,
                 "created_at": post.created_at,
@@ -126,12 +150,14 @@ class WrittenPost(NamedTuple):
     Attributes:
         post_id: the record's key.
         place: None: not classified.
+        broader: the group that is the answer instead.
         labeled_at: with an offset.
         value: JSON in UTF-8.
     """
 
     post_id: str
     place: str | None
+    broader: BroaderRecord | None
     labeled_at: datetime
     value: bytes
 

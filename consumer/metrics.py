@@ -4,6 +4,7 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from consumer.classify.places import LEVELS
 from consumer.dead_letter import STAGES
 
 STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -30,6 +31,8 @@ class LabelMetrics:
         counter, gauge, histogram = _kinds(registry)
         # Posts whose outcome is committed. outcome: classified | not_classified (below the threshold) | dead.
         self.posts = counter("placestream_posts", "Posts by outcome, committed", ["outcome"])
+        # Those not classified that have a broader answer, by the level of its group.
+        self.broader = counter("placestream_broader_posts", "Posts with a broader answer, committed", ["level"])
         # Dead letters committed, by the stage that gave up and the reason.
         self.dead_letters = counter("placestream_dead_letters", "Dead letters, committed", ["stage", "reason"])
         # Pictures that ended early and were labelled all the same, cut to the rows that are there.
@@ -78,6 +81,8 @@ class LabelMetrics:
 
         for outcome in ("classified", "not_classified", "dead"):
             self.posts.labels(outcome)
+        for level in LEVELS:
+            self.broader.labels(level)
         for stage, reasons in STAGES.items():
             for reason in reasons:
                 self.dead_letters.labels(stage, reason)

@@ -32,6 +32,7 @@ def counters(posts: dict[str, dict[str, int]], **changes: Any) -> Counters:
     """Posts of each city and place, and nothing else but what is said."""
     stamps = {"e|p|conditional weights=0.8/0.8 gate=0.6 threshold=0.3": 1}
     rest: dict[str, Any] = {
+        "broader": {},
         "sentiment": {},
         "languages": {},
         "hours": {},

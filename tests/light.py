@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.classify.classifier import Classifier
-from consumer.classify.decision import Decision
 from consumer.classify.encoders.encoder import Images
+from consumer.classify.factory import decision_of
 from consumer.classify.places import Place, Places
 from consumer.label import label
 from consumer.label import run as running
@@ -27,7 +27,9 @@ from consumer.label.settings import LabelSettings
 from producer.base.errors import CommandError
 
 COLOURS = ("red", "green", "blue")
-PLACES = Places("colours", tuple(Place(colour, colour) for colour in COLOURS))
+COLD = ("green", "blue")
+PLACES = Places("colours", tuple(Place(each, each, synonyms=COLD if each in COLD else ()) for each in COLOURS))
+"""A grey picture is neither, but the two of three: `green|blue`."""
 
 
 class LightEncoder:
@@ -79,8 +81,7 @@ def light_classifier(
 ) -> Classifier:
     """The classifier of the light encoder, with the settings' decision and limits."""
     encoder = encoder or LightEncoder()
-    threshold = encoder.default_threshold if settings.threshold is None else settings.threshold
-    decision = Decision(ensemble=settings.ensemble, weights=settings.weights, gate=settings.gate, threshold=threshold)
+    decision = decision_of(settings, encoder, PLACES)
     return Classifier(encoder, PLACES, decision, settings.limits(), observe=observe)
 
 

@@ -4,8 +4,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from consumer.classify.decision import Decision
-from consumer.classify.factory import HeadOf
+from consumer.classify.factory import HeadOf, decision_of
 from consumer.classify.head import Head
 from consumer.classify.places import Places
 from consumer.classify.settings import DecideSettings
@@ -18,11 +17,10 @@ from tests.light import PLACES, LightEncoder, end_as_program
 def light_head(settings: DecideSettings) -> HeadOf:
     """The head of the light encoder, with the settings' decision and places."""
     encoder, places = LightEncoder(), Places.load(settings.places) if settings.places else PLACES
-    threshold = encoder.default_threshold if settings.threshold is None else settings.threshold
-    decision = Decision(ensemble=settings.ensemble, weights=settings.weights, gate=settings.gate, threshold=threshold)
     scales = encoder.image_logit_scale, encoder.text_logit_scale
     vectors = places.vectors(encoder, encoder.default_templates)
-    head = Head(places.categories, vectors, *scales, decision)
+    decision = decision_of(settings, encoder, places)
+    head = Head(places.categories, vectors, *scales, decision, groups=places.groups)
     return HeadOf(head, encoder.identity, places.stamp(encoder.default_templates))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from consumer.classify.places import readable
-from consumer.labeled_post import LabeledPost
+from consumer.labeled_post import BroaderRecord, LabeledPost
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,16 @@ def _how_it_ended(post: LabeledPost) -> str:
     if post.place is not None:
         return f"The confidence of {confidence} reaches the threshold of {threshold}: {readable(post.place)}."
     nearest = f"; {readable(post.top[0][0])} came nearest" if post.top else ""
-    return f"The confidence of {confidence} is below the threshold of {threshold}: not classified{nearest}."
+    ended = f"The confidence of {confidence} is below the threshold of {threshold}: not classified{nearest}."
+    if post.broader is None:
+        return ended
+    whole = f"All places of {group(post.broader)} together have {number(post.broader.confidence)}"
+    return f"{ended} {whole}, so that is the broader answer."
+
+
+def group(broader: BroaderRecord) -> str:
+    """A group of places as one reads it: its synonyms, or the label set's name of it."""
+    return " or ".join(map(readable, broader.name.split("|"))) if broader.level == "synonyms" else broader.name
 
 
 def number(value: float) -> str:

@@ -89,6 +89,7 @@ def _pretty(value: bytes) -> str:
 
 _filters: dict[str, Any] = {
     "place": place,
+    "group": explain.group,
     "number": explain.number,
     "percent": _percent,
     "signed": _signed,

@@ -86,9 +86,8 @@ class Classifier:
         self.encoder_name = encoder.name
         self.places = places
         self.places_stamp = places.stamp(templates)
-        self.head = Head(
-            places.categories, place_vectors, encoder.image_logit_scale, encoder.text_logit_scale, decision, top
-        )
+        scales = encoder.image_logit_scale, encoder.text_logit_scale
+        self.head = Head(places.categories, place_vectors, *scales, decision, top, places.groups)
         self.default_threshold = encoder.default_threshold
         self._encoder = encoder
         self._limits = limits

@@ -109,7 +109,9 @@ def _print_table(classifier: Classifier, results: Iterator[tuple[Path, Label]]) 
 def _summary(path: Path, label: Label) -> Text:
     sentiment = "" if label.sentiment is None else f"\nsentiment {label.sentiment:+.2f}"
     place = (label.place, "bold") if label.place else ("not classified", "dim")
-    return Text.assemble(path.name, "\n", place, f" {label.confidence:.2f}\ndecided by {label.decided_by}{sentiment}")
+    broader = f"\n{label.broader.name} {label.broader.confidence:.2f}" if label.broader else ""
+    by = f"\ndecided by {label.decided_by}"
+    return Text.assemble(path.name, "\n", place, f" {label.confidence:.2f}{broader}{by}{sentiment}")
 
 
 def _lines(top: tuple[tuple[str, float], ...]) -> str:

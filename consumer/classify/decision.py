@@ -13,6 +13,8 @@ WEIGHTS = (0.8, 0.8)
 """Of the picture's and the caption's probabilities, unless set otherwise."""
 GATE = 0.6
 """The confidence above which ``conditional`` needs no caption, unless set otherwise."""
+BROADER = 0.6
+"""The summed probability from which a group of places is the answer, unless set otherwise."""
 Numbers = float | NDArray[np.float64]
 
 LEVEL = 1e-9
@@ -30,17 +32,20 @@ class Decision:
         weights: of the picture's and the caption's probabilities; not negative, with a positive sum.
         gate: the confidence above which ``conditional`` needs no caption.
         threshold: below this confidence a post is not classified.
+        broader_threshold: then a group of places with this summed probability is the answer; None: no group ever is.
     """
 
     ensemble: EnsembleKind = "conditional"
     weights: tuple[float, float] = WEIGHTS
     gate: float = GATE
     threshold: float
+    broader_threshold: float | None = None
 
     def __str__(self) -> str:
-        """Its name in the counters' stamps: ``conditional weights=0.8/0.8 gate=0.6 threshold=0.3``."""
+        """Its name in the counters' stamps: ``conditional weights=0.8/0.8 gate=0.6 threshold=0.3 broader=0.6``."""
         weights = "/".join(f"{weight:g}" for weight in self.weights)
-        return f"{self.ensemble} weights={weights} gate={self.gate:g} threshold={self.threshold:g}"
+        broader = "" if self.broader_threshold is None else f" broader={self.broader_threshold:g}"
+        return f"{self.ensemble} weights={weights} gate={self.gate:g} threshold={self.threshold:g}{broader}"
 
     @classmethod
     def parse(cls, name: str) -> Self:
@@ -50,12 +55,18 @@ class Decision:
             ValueError: the name is of no decision that this version knows.
         """
         kinds = "|".join(get_args(EnsembleKind))
-        found = re.fullmatch(rf"({kinds}) weights=(\S+)/(\S+) gate=(\S+) threshold=(\S+)", name)
+        found = re.fullmatch(rf"({kinds}) weights=(\S+)/(\S+) gate=(\S+) threshold=(\S+)(?: broader=(\S+))?", name)
         if found is None:
             raise ValueError(f"{name!r} is no decision")
-        kind, *numbers = found.groups()
+        kind, *numbers, broader = found.groups()
         of_image, of_text, gate, threshold = map(float, numbers)
-        return cls(ensemble=cast(EnsembleKind, kind), weights=(of_image, of_text), gate=gate, threshold=threshold)
+        return cls(
+            ensemble=cast(EnsembleKind, kind),
+            weights=(of_image, of_text),
+            gate=gate,
+            threshold=threshold,
+            broader_threshold=None if broader is None else float(broader),
+        )
 
     def needs_no_caption(self, image_confidence: Numbers) -> NDArray[np.bool_]:
         """Whether a picture with such a confidence decides alone, even if there is a caption."""

@@ -10,7 +10,7 @@ from consumer.classify.classifier import Classifier, unobserved
 from consumer.classify.compute import calibration, nvjpeg
 from consumer.classify.compute.engine import Engine
 from consumer.classify.compute.quota import cpu_quota
-from consumer.classify.decision import Decision
+from consumer.classify.decision import BROADER, Decision
 from consumer.classify.encoders.encoder import Encoder
 from consumer.classify.head import Head
 from consumer.classify.pictures import profile
@@ -44,7 +44,7 @@ def build_classifier(
     except RuntimeError as error:  # what could be explained already was: this is torch, refusing the device
         raise CommandError(f"DEVICE {device}: {str(error).splitlines()[0]}") from error
     encoder.name += profile.SUFFIX + (nvjpeg.SUFFIX if decode_jpeg else "")
-    decision, templates = _decision(settings, encoder), _templates(settings, encoder)
+    decision, templates = decision_of(settings, encoder, places), _templates(settings, encoder)
     vectors = place_vectors(encoder.identity, places, templates, lambda: encoder).vectors
     return Classifier(encoder, places, decision, settings.limits(), templates, top, observe, decode_jpeg, vectors)
 
@@ -79,13 +79,28 @@ def build_head(settings: DecideSettings) -> HeadOf:
     plain = ClassifySettings.model_construct(**own, device="cpu")  # variables for what computes pictures do not count
     of_places = place_vectors(identity, places, templates, lambda: _encoder(plain, "cpu"))
     scales = of_places.image_logit_scale, of_places.text_logit_scale
-    head = Head(places.categories, of_places.vectors, *scales, _decision(settings, kind))
+    decision = decision_of(settings, kind, places)
+    head = Head(places.categories, of_places.vectors, *scales, decision, groups=places.groups)
     return HeadOf(head, identity, places.stamp(templates))
 
 
-def _decision(settings: DecideSettings, encoder: Encoder | type[Encoder]) -> Decision:
+def decision_of(settings: DecideSettings, encoder: Encoder | type[Encoder], places: Places) -> Decision:
+    """The decision of these settings.
+
+    Raises:
+        CommandError: a group would need less than a place does.
+    """
     threshold = encoder.default_threshold if settings.threshold is None else settings.threshold
-    return Decision(ensemble=settings.ensemble, weights=settings.weights, gate=settings.gate, threshold=threshold)
+    broader = max(BROADER, threshold) if settings.broader_threshold is None else settings.broader_threshold
+    if broader < threshold:
+        raise CommandError(f"BROADER_THRESHOLD {broader:g} is below THRESHOLD {threshold:g}: give at least that")
+    return Decision(
+        ensemble=settings.ensemble,
+        weights=settings.weights,
+        gate=settings.gate,
+        threshold=threshold,
+        broader_threshold=broader if places.groups else None,
+    )
 
 
 def _templates(settings: DecideSettings, encoder: Encoder | type[Encoder]) -> tuple[str, ...]:

@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from consumer.classify.broader import BroaderAnswers
 from consumer.classify.decision import Decision, ranked, softmax
-from consumer.classify.label import Label, Ranking
+from consumer.classify.label import Broader, Label, Ranking
+from consumer.classify.places import Group
 
 
 class Head:
@@ -20,6 +22,7 @@ class Head:
         text_logit_scale: the same for captions.
         decision: how picture and caption decide.
         top: places named in each ranking.
+        groups: of the places, from the finest level.
     """
 
     def __init__(
@@ -30,6 +33,7 @@ class Head:
         text_logit_scale: float,
         decision: Decision,
         top: int = 5,
+        groups: Sequence[Group] = (),
     ) -> None:
         self.categories = tuple(categories)
         self.place_vectors = place_vectors
@@ -37,6 +41,7 @@ class Head:
         self.text_logit_scale = text_logit_scale
         self.decision = decision
         self._columns = torch.from_numpy(place_vectors).double().T
+        self._broader = BroaderAnswers(groups, self.categories)
         self._top = min(top, len(self.categories))
 
     def cosines(self, vectors: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -68,10 +73,25 @@ class Head:
             asked: posts whose captions count, ``[m]``.
             of_texts: probabilities of the places for these captions, ``[m, p]``.
         """
+        combined = self.decision.combine(of_images[asked], of_texts)
         images = self._rankings(of_images)
         texts = dict(zip(asked, self._rankings(of_texts), strict=True))
-        both = dict(zip(asked, self._rankings(self.decision.combine(of_images[asked], of_texts)), strict=True))
-        return [self._label(image, texts.get(index), both.get(index, image)) for index, image in enumerate(images)]
+        both = dict(zip(asked, self._rankings(combined), strict=True))
+        deciding = of_images.copy()
+        deciding[asked] = combined
+        broader = self._broader_answers(deciding)
+        return [
+            self._label(image, texts.get(index), both.get(index, image), broader.get(index))
+            for index, image in enumerate(images)
+        ]
+
+    def _broader_answers(self, deciding: NDArray[np.float64]) -> dict[int, Broader | None]:
+        """Of the rows ``[n, p]`` that reach no place, by their number."""
+        least = self.decision.broader_threshold
+        if least is None:
+            return {}
+        rows = np.flatnonzero(~self.decision.classifies(deciding.max(axis=1)))
+        return dict(zip(rows.tolist(), self._broader.of(deciding[rows], least), strict=True))
 
     def _rankings(self, of_places: NDArray[np.float64]) -> list[Ranking]:
         """Of each row ``[n, p]``."""
@@ -82,7 +102,7 @@ class Head:
         ]
         return [Ranking(*top[0], top) for top in tops]
 
-    def _label(self, image: Ranking, text: Ranking | None, deciding: Ranking) -> Label:
+    def _label(self, image: Ranking, text: Ranking | None, deciding: Ranking, broader: Broader | None) -> Label:
         return Label(
             place=deciding.place if self.decision.classifies(deciding.confidence) else None,
             confidence=deciding.confidence,
@@ -90,4 +110,5 @@ class Head:
             decided_by="image" if text is None else "ensemble",
             image=image,
             text=text,
+            broader=broader,
         )

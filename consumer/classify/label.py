@@ -6,6 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from consumer.classify.places import Level
+
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
@@ -20,6 +22,21 @@ class Ranking:
     place: str
     confidence: float
     top: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Broader:
+    """The answer where no place reaches the threshold.
+
+    Attributes:
+        level: of the group.
+        name: of the group.
+        confidence: summed probability of its places in the deciding distribution, unrounded.
+    """
+
+    level: Level
+    name: str
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +65,7 @@ class Label:
         decided_by: ``image`` when only the picture was used, else ``ensemble``.
         image: the picture's own winner.
         text: the caption's own winner; None when the caption did not count.
+        broader: the group of places that the post surely shows; None when place is set, or no group is sure.
         language: of the caption, ISO 639-1; None without a caption, or where none is sure.
         sentiment: of an English caption, in [-1, 1]; None of others, and without a word of the lexicon.
         caption_use: whether the caption was encoded, skipped (the picture was enough) or none was there.
@@ -60,6 +78,7 @@ class Label:
     decided_by: Literal["image", "ensemble"]
     image: Ranking
     text: Ranking | None
+    broader: Broader | None = None
     language: str | None = None
     sentiment: float | None = None
     caption_use: Literal["encoded", "skipped", "none"] = "none"

@@ -6,13 +6,15 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.classify.encoders.encoder import Encoder
 from producer.base.errors import CommandError
+
+if TYPE_CHECKING:  # who only reads labels loads no torch
+    from consumer.classify.encoders.encoder import Encoder
 
 PLACES205 = Path(__file__).with_name("places205.csv")
 
@@ -25,6 +27,11 @@ TEMPLATES: dict[Templates, tuple[str, ...]] = {
     "described": ("{wording}", "a photo of {wording}", "{wording}: {description}", "{description}"),
 }
 """Prompts of a place; its vector is their mean. A place without description goes without those that need one."""
+
+
+Level = Literal["synonyms", "level2", "level1"]
+"""Levels of groups, the finest first; each parts the places for itself, not within the next."""
+LEVELS: tuple[Level, ...] = get_args(Level)
 
 
 def readable(category: str) -> str:
@@ -65,6 +72,21 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Places that belong together.
+
+    Attributes:
+        level: ``synonyms`` are one thing under several names; ``level2`` and ``level1`` are kinds of place.
+        name: the label set's; of synonyms their categories, joined by ``|``.
+        members: categories, in the order of the label set.
+    """
+
+    level: Level
+    name: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Places:
     """A label set, in the order of its file.
 
@@ -95,12 +117,31 @@ class Places:
         """The names of the places, one for each row of their vectors."""
         return tuple(place.category for place in self.places)
 
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups, level after level; a place without a name on a level is in none of its groups.
+
+        Synonyms that the label set does not have do not count, and one category alone is no group of them.
+        """
+        found: dict[tuple[Level, str], list[str]] = {}
+        for place in self.places:
+            same = [other.category for other in self.places if other.category in place.synonyms]
+            found.setdefault(("synonyms", "|".join(same)), same)
+        for level in ("level2", "level1"):
+            for place in self.places:
+                found.setdefault((level, getattr(place, level)), []).append(place.category)
+        return tuple(
+            Group(level, name, tuple(members))
+            for (level, name), members in found.items()
+            if name and (level != "synonyms" or len(members) > 1)
+        )
+
     def stamp(self, templates: tuple[str, ...]) -> str:
         """The label set's name and a hash of its prompts: equal stamps, equal vectors (of one encoder)."""
         prompts = [[place.category, *place.prompts(templates)] for place in self.places]
         return f"{self.name}@{hashlib.sha256(json.dumps(prompts).encode()).hexdigest()[:8]}"
 
-    def vectors(self, encoder: Encoder, templates: tuple[str, ...]) -> NDArray[np.float32]:
+    def vectors(self, encoder: "Encoder", templates: tuple[str, ...]) -> NDArray[np.float32]:
         """The mean of each place's prompts, renormalised (Radford et al. 2021, section 3.1.4): ``[p, d]``."""
         prompts = [place.prompts(templates) for place in self.places]
         row: dict[str, int] = {}  # each distinct prompt is encoded once: places of one wording are level
@@ -136,6 +177,9 @@ def _place(row: dict[str, str]) -> Place:
         raise ValueError(f"{'category' if not category else 'wording'} is blank")
     if category.startswith("_") or any(character in "|:" or not character.isprintable() for character in category):
         raise ValueError(f"category {category!r} may not contain '|' or ':', nor begin with '_'")
+    for level in ("level1", "level2"):
+        if not row.get(level, "").isprintable():
+            raise ValueError(f"{level} is not printable")
     indoor = row.get("indoor", "").lower()
     if indoor not in ("", "true", "false"):
         raise ValueError(f"indoor is {indoor!r}; it must be true, false or empty")

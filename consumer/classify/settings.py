@@ -55,6 +55,11 @@ class DecideSettings(Settings):
         None,
         description="confidence below which a post is not classified (default: open_clip 0.3, conse 0.26)",
     )
+    broader_threshold: Share | None = Field(
+        None,
+        description="summed probability from which a group of places is the answer "
+        "(default: 0.6, or THRESHOLD where that is higher)",
+    )
     places: Path | None = Field(None, description="label set, CSV category,wording (default: Places205)")
     templates: Templates | None = Field(None, description="prompts of the places (default: the encoder's own)")
 

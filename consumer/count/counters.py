@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from consumer.labeled_post import LabeledPost
 
-KINDS = ("posts", "sentiment", "languages", "hours", "days")
+KINDS = ("posts", "broader", "sentiment", "languages", "hours", "days")
 """What is counted of each city, a hash each in Redis."""
 NOT_CLASSIFIED = "_not_classified"
 """The field of posts without a place, in posts, sentiment and hours."""
@@ -23,6 +23,7 @@ class Tally:
 
     Attributes:
         posts: city -> place -> posts.
+        broader: city -> ``level|group`` -> posts without a place that surely show one of its places.
         sentiment: city -> ``place``, ``place:sq``, ``place:n`` -> sum, sum of squares, posts with a sentiment.
         languages: city -> ISO 639-1 -> posts whose caption is surely of that language.
         hours: city -> ``place|weekday|hour`` (0 = Monday, local time) -> posts.
@@ -33,6 +34,7 @@ class Tally:
     """
 
     posts: dict[str, Counter[str]] = field(default_factory=dict)
+    broader: dict[str, Counter[str]] = field(default_factory=dict)
     sentiment: dict[str, Counter[str]] = field(default_factory=dict)
     languages: dict[str, Counter[str]] = field(default_factory=dict)
     hours: dict[str, Counter[str]] = field(default_factory=dict)
@@ -51,6 +53,8 @@ class Tally:
         city, place = labeled.city, labeled.place or NOT_CLASSIFIED
         self.posts.setdefault(city, Counter())[place] += 1
         self.stamps[stamp_of(labeled)] += 1
+        if labeled.broader is not None:
+            self.broader.setdefault(city, Counter())[f"{labeled.broader.level}|{labeled.broader.name}"] += 1
         if labeled.language is not None:
             self.languages.setdefault(city, Counter())[labeled.language] += 1
         if labeled.sentiment is not None:

@@ -1,12 +1,15 @@
 """Which places a city photographs, when, and in what mood: figures from the counters. It computes; `report` prints."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 
 from consumer.classify.captions import ENGLISH
+from consumer.classify.places import Places
 from consumer.count.counters import NOT_CLASSIFIED, SENTIMENT_UNITS
+from consumer.count.known import OTHER
 from consumer.count.snapshot import Counters
 
 Z = NormalDist().inv_cdf(0.975)
@@ -132,12 +135,29 @@ class LanguageFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupFigures:
+    """One kind of place of one city: a group of the label set's level 2.
+
+    Attributes:
+        group: its name; `OTHER` for what lies in none, or in several of them.
+        share: of the city's posts with a place or a broader answer.
+        broader: posts of it with a broader answer.
+    """
+
+    group: str
+    share: Share
+    broader: int
+
+
+@dataclass(frozen=True, slots=True)
 class CityFigures:
     """One city.
 
     Attributes:
         posts: all labelled posts.
         classified: share of them that were classified.
+        broader: share of them that have a broader answer instead.
+        groups: by posts, most first; empty where it was not said which place lies in which.
         places: by posts, most first.
         hours: the 24 hours, or empty when no post's local time is known.
         weekdays: the 7 days, likewise.
@@ -151,6 +171,8 @@ class CityFigures:
     city: str
     posts: int
     classified: Share
+    broader: Share
+    groups: list[GroupFigures]
     places: list[PlaceFigures]
     hours: list[TimeFigures]
     weekdays: list[TimeFigures]
@@ -174,15 +196,33 @@ class CityFigures:
         return self.hours[0].share.n if self.hours else 0
 
 
-def popularity(counters: Counters, cities: Iterable[str] | None = None) -> Iterator[CityFigures]:
+def popularity(
+    counters: Counters, cities: Iterable[str] | None = None, group_of: Mapping[str, str] | None = None
+) -> Iterator[CityFigures]:
     """The figures of cities, one after the other.
 
     Args:
         counters: as read from Redis.
         cities: some of theirs; None is all, by name.
+        group_of: as `groups_of` gives it.
     """
-    everywhere = total(counters)
-    return (city_figures(counters, city, everywhere) for city in (sorted(counters.posts) if cities is None else cities))
+    everywhere, cities = total(counters), sorted(counters.posts) if cities is None else cities
+    return (city_figures(counters, city, everywhere, group_of) for city in cities)
+
+
+def groups_of(places: Places) -> dict[str, str]:
+    """The level-2 group of each place, and of each broader answer as its counter is called (``level|group``).
+
+    Args:
+        places: the label set of the labels; without level 2 it is empty.
+    """
+    of_place = {place.category: place.level2 or OTHER for place in places.places}
+    if set(of_place.values()) == {OTHER}:
+        return {}
+    of_answer = {
+        f"{group.level}|{group.name}": {of_place[member] for member in group.members} for group in places.groups
+    }
+    return of_place | {field: names.pop() if len(names) == 1 else OTHER for field, names in of_answer.items()}
 
 
 def repeated(counters: Counters) -> str | None:
@@ -224,13 +264,16 @@ def total(counters: Counters) -> dict[str, int]:
     return totals
 
 
-def city_figures(counters: Counters, city: str, everywhere: Mapping[str, int]) -> CityFigures:
+def city_figures(
+    counters: Counters, city: str, everywhere: Mapping[str, int], group_of: Mapping[str, str] | None = None
+) -> CityFigures:
     """The figures of one city.
 
     Args:
         counters: as read from Redis.
         city: one of theirs.
         everywhere: their `total`.
+        group_of: as `groups_of` gives it.
     """
     posts = counters.posts[city]
     all_posts, all_classified = sum(posts.values()), sum(everywhere.values())
@@ -255,8 +298,35 @@ def city_figures(counters: Counters, city: str, everywhere: Mapping[str, int]) -
         LanguageFigures(language, Share.of(n, all_posts))
         for language, n in sorted(counters.languages.get(city, {}).items(), key=lambda item: (-item[1], item[0]))
     ]
-    mixed = moods_of_any_language(counters, city)
-    return CityFigures(city, all_posts, share, places, by_hour, by_weekday, first_day, last_day, languages, mixed)
+    answers = counters.broader.get(city, {})
+    return CityFigures(
+        city,
+        all_posts,
+        share,
+        Share.of(sum(answers.values()), all_posts),
+        _groups(posts, answers, group_of or {}),
+        places,
+        by_hour,
+        by_weekday,
+        first_day,
+        last_day,
+        languages,
+        moods_of_any_language(counters, city),
+    )
+
+
+def _groups(posts: Mapping[str, int], answers: Mapping[str, int], group_of: Mapping[str, str]) -> list[GroupFigures]:
+    if not group_of:
+        return []
+    all_of, broader = Counter[str](), Counter[str]()
+    for name, n in posts.items():
+        if name != NOT_CLASSIFIED:
+            all_of[group_of.get(name, OTHER)] += n
+    for field, n in answers.items():
+        broader[group_of.get(field, OTHER)] += n
+    all_of.update(broader)
+    found = sorted(all_of.items(), key=lambda item: (-item[1], item[0]))
+    return [GroupFigures(group, Share.of(n, all_of.total()), broader[group]) for group, n in found if n > 0]
 
 
 def moods_of_any_language(counters: Counters, city: str) -> int:

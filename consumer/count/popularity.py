@@ -4,9 +4,10 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -14,7 +15,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from consumer.classify.places import Places
 from consumer.count.connect import read_counters
+from consumer.count.counters import NOT_CLASSIFIED
 from consumer.count.figures import (
     WEEKDAYS,
     CityFigures,
@@ -22,17 +25,19 @@ from consumer.count.figures import (
     Sentiment,
     Share,
     by_posts,
+    groups_of,
     moods_of_any_language,
     popularity,
     repeated,
 )
+from consumer.count.known import OTHER
 from consumer.count.settings import RedisSettings
 from consumer.count.snapshot import Counters
 from producer.base.errors import CommandError
 from producer.base.settings import load
 from producer.city import city_name, other_spellings, spelled_twice
 
-By = Literal["place", "hour", "weekday", "language"]
+By = Literal["place", "group", "hour", "weekday", "language"]
 MISSING = "–"
 MOST_CITIES = 100
 """Cities with a table each, unless all are asked for."""
@@ -41,10 +46,11 @@ MOST_NAMED = 20
 
 
 class PopularitySettings(RedisSettings):
-    """Print which places each city photographs, how often, and in what mood; or its busy hours, weekdays, languages."""
+    """Print which places each city photographs, how often, and in what mood; or groups of places, hours, languages."""
 
     city: str | None = Field(None, description="only this city")
-    by: By = Field("place", description="rows: place, hour, weekday or language")
+    by: By = Field("place", description="rows: place, group (level 2 of the label set), hour, weekday or language")
+    places: Path | None = Field(None, description="label set of the labels, for its groups (default: Places205)")
     top: int = Field(15, ge=0, description="places per city in the table; 0 = all")
     json_: bool = Field(False, alias="json", description="print all as JSON")
     csv_: bool = Field(False, alias="csv", description="print all as CSV")
@@ -72,7 +78,11 @@ def main(argv: list[str]) -> int:
     is_table = not (settings.json_ or settings.csv_)
     most = MOST_CITIES if is_table and settings.top else None
     cities = sorted(by_posts(counters)[:most]) if city is None else [city]
-    figures = popularity(counters, cities)
+    places = Places.load(settings.places)
+    group_of = groups_of(places)
+    if settings.by == "group" and not group_of:
+        raise CommandError(f"the label set {places.name} has no level2: --places FILE names another")
+    figures = popularity(counters, cities, group_of)
     if len(counters.stamps) > 1:
         print(
             "warning: these counters mix labels of different encoders, label sets or settings, which do not compare:",
@@ -90,6 +100,12 @@ def main(argv: list[str]) -> int:
         print(f"warning: {line}", file=sys.stderr)
     if line := repeated(counters):
         print(f"warning: {line}", file=sys.stderr)
+    if settings.by == "group" and (strange := _strange(counters, group_of)):
+        print(
+            f"warning: {strange:,} posts are of places or groups that the label set {places.name} does not have; they "
+            f"count under {OTHER}: --places FILE names theirs",
+            file=sys.stderr,
+        )
     if settings.json_:
         _write_json(figures)
     elif settings.csv_:
@@ -99,6 +115,13 @@ def main(argv: list[str]) -> int:
         if city is None and len(cities) < len(counters.posts):
             print(f"… and {len(counters.posts) - len(cities):,} more cities with fewer posts (--top 0 shows all)")
     return 0
+
+
+def _strange(counters: Counters, group_of: Mapping[str, str]) -> int:
+    """Posts of whose place or broader answer no group is known."""
+    hashes = (*counters.posts.values(), *counters.broader.values())
+    known = {*group_of, NOT_CLASSIFIED}
+    return sum(n for fields in hashes for name, n in fields.items() if name not in known)
 
 
 def _city(text: str, counters: Counters) -> str:
@@ -127,8 +150,7 @@ def _print(figures: Iterable[CityFigures], settings: PopularitySettings) -> None
 
 
 def _place_table(city: CityFigures, top: int) -> Table:
-    not_classified = city.posts - city.classified.k
-    title = f"{city.city}: {city.posts:,} posts, {city.classified.k:,} classified, {not_classified:,} not classified"
+    title = f"{city.city}: {city.posts:,} posts, {_fates(city)}"
     table = _table(title, "place", "posts", "share", "95 % CI", "quotient", "sentiment", "n")
     shown = city.places[: top or None]
     for place in shown:
@@ -151,17 +173,26 @@ def _place_table(city: CityFigures, top: int) -> Table:
     return table
 
 
+def _fates(city: CityFigures) -> str:
+    """What became of the posts."""
+    not_classified = city.posts - city.classified.k
+    some = f" ({city.broader.k:,} with a broader answer)" if city.broader.k else ""
+    return f"{city.classified.k:,} classified, {not_classified:,} not classified{some}"
+
+
 def _bars(city: CityFigures, by: By) -> Table | str:
     rows = _rows(city, by)
     known, what = city.known_local_time, "local time"
     if by == "language":
         known, what = sum(share.k for _, share in rows), "language"
     title = f"{city.city}: {known:,} of {city.posts:,} posts with a known {what}"
+    if by == "group":
+        title = f"{city.city}: {city.posts:,} posts, {_fates(city)}"
     if not rows:
         return title
     table = _table(title, by, "posts", "share", "95 % CI")
     table.add_column("")
-    if by != "language" and city.first_day is not None:
+    if by in ("hour", "weekday") and city.first_day is not None:
         table.caption = f"posted from {city.first_day} to {city.last_day}"
     most = max(share.k for _, share in rows)
     for row, share in rows:
@@ -171,7 +202,9 @@ def _bars(city: CityFigures, by: By) -> Table | str:
 
 
 def _rows(city: CityFigures, by: By) -> list[tuple[str | int, Share]]:
-    """What has a bar: each hour, weekday or language, and its share."""
+    """What has a bar: each group, hour, weekday or language, and its share."""
+    if by == "group":
+        return [(each.group, each.share) for each in city.groups]
     if by == "language":
         return [(each.language, each.share) for each in city.languages]
     return [(each.when, each.share) for each in (city.hours if by == "hour" else city.weekdays)]
@@ -222,7 +255,9 @@ def _write_json(figures: Iterable[CityFigures]) -> None:
 def _write_csv(figures: Iterable[CityFigures], by: By) -> None:
     writer = csv.writer(sys.stdout)
     share = ("posts", "of", "share", "low", "high")
-    if by == "place":
+    if by == "group":
+        writer.writerow(("city", by, *share, "broader"))
+    elif by == "place":
         sentiment = ("sentiment_mean", "sentiment_n", "not_classified", "sentiment_half_width")
         writer.writerow(("city", "place", *share, "location_quotient", *sentiment))
     else:
@@ -230,6 +265,10 @@ def _write_csv(figures: Iterable[CityFigures], by: By) -> None:
     for city in figures:
         if by == "place":
             writer.writerows(_place_row(city, place) for place in city.places)
+        elif by == "group":
+            writer.writerows(
+                (city.city, each.group, *asdict(each.share).values(), each.broader) for each in city.groups
+            )
         else:
             writer.writerows((city.city, row, *asdict(share).values()) for row, share in _rows(city, by))
 

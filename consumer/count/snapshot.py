@@ -133,6 +133,7 @@ class Counters:
 
     Attributes:
         posts: city -> place -> posts.
+        broader: city -> ``level|group`` -> posts; empty where an earlier version labelled or counted.
         sentiment: city -> ``place``, ``place:sq``, ``place:n`` -> sum, sum of squares, posts with a sentiment.
         languages: city -> ISO 639-1 -> posts; empty where an earlier version labelled or counted.
         hours: city -> ``place|weekday|hour`` -> posts.
@@ -148,6 +149,7 @@ class Counters:
     """
 
     posts: dict[str, dict[str, int]]
+    broader: dict[str, dict[str, int]]
     sentiment: dict[str, dict[str, int]]
     languages: dict[str, dict[str, int]]
     hours: dict[str, dict[str, int]]

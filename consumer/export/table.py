@@ -38,6 +38,7 @@ COLUMNS = pa.schema(
         ("top", _RANKING),
         ("image", _PART),
         ("text", _PART),
+        ("broader", pa.struct([("level", pa.string()), ("name", pa.string()), ("confidence", pa.float64())])),
         ("sentiment", pa.float64()),
         ("language", pa.string()),
         ("created_at", INSTANT),
@@ -50,6 +51,7 @@ COLUMNS = pa.schema(
                     ("weights", pa.list_(pa.float64())),
                     ("gate", pa.float64()),
                     ("threshold", pa.float64()),
+                    ("broader_threshold", pa.float64()),
                 ]
             ),
         ),

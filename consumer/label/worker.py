@@ -267,6 +267,8 @@ class Worker:
                 died[outcome.reason, outcome.kind].append((record, outcome))
             else:
                 classified += outcome.place is not None
+                if outcome.broader is not None:
+                    metrics.broader.labels(outcome.broader.level).inc()
             if not isinstance(labeled, DeadLetter):
                 labeled.record_published()
         self._source.record_commit(batch)

@@ -67,7 +67,7 @@ def _written(of: HeadOf, post: EncodedPost, label: Label, now: datetime) -> Writ
     """Its source stays the post's own record."""
     label = replace(label, language=post.language, sentiment=post.sentiment)
     made = LabeledPost.of(post, label, of.head.decision, post.encoder, of.places_stamp, post.source, now)
-    return WrittenPost(made.post_id, made.place, now, made.to_value())
+    return WrittenPost(made.post_id, made.place, made.broader, now, made.to_value())
 
 
 def _read(of: HeadOf, value: bytes | None) -> EncodedPost | DeadLetter:

@@ -102,7 +102,7 @@ class Contract:
 
 
 CONTRACTS = (
-    Contract("labeled-post", "1.1", "Labelled post", LabeledPost, others_read=True),
+    Contract("labeled-post", "1.2", "Labelled post", LabeledPost, others_read=True),
     Contract("post-vectors", "1.0", "Encoded post", EncodedPost, others_read=True),
     Contract("post", "1.1", "Post, JSON form", _JsonPost, others_read=False),
     Contract("dead-letter-headers", "3.0", "Headers of a dead letter", DeadLetterHeaders, others_read=True),

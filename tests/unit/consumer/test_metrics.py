@@ -14,6 +14,7 @@ SHARED = {
 }
 LABEL = SHARED | {
     "placestream_posts_total",
+    "placestream_broader_posts_total",
     "placestream_cut_pictures_total",
     "placestream_dead_letters_total",
     "placestream_stage_seconds",

@@ -34,7 +34,7 @@ class Saying:
         for decoded in batch:
             top = tuple(self._rankings[int(decoded.post.post_id)].items())
             ranking = Ranking(top[0][0], top[0][1], top)
-            labels.append(Label(top[0][0], top[0][1], top, "image", ranking, None, None, None, "none"))
+            labels.append(Label(top[0][0], top[0][1], top, "image", ranking, None))
         return labels
 
 

@@ -90,3 +90,13 @@ def test_no_confidence_is_rounded_onto_certainty_or_nothing() -> None:
         ">0.99",
         "1.00",
     ]
+
+
+def test_a_broader_answer_is_said_with_its_confidence() -> None:
+    below = {"place": None, "confidence": 0.25, "top": [["art_gallery", 0.25]], "decision": CONDITIONAL}
+    names = {"level": "synonyms", "name": "art_gallery|museum/indoor", "confidence": 0.7123}
+    assert why(labeled(**below, broader=names))[-1].endswith(
+        "All places of art gallery or museum / indoor together have 0.71, so that is the broader answer."
+    )
+    kind = {"level": "level2", "name": "commercial buildings, shops, markets, cities, and towns", "confidence": 0.8}
+    assert f"All places of {kind['name']} together" in why(labeled(**below, broader=kind))[-1]

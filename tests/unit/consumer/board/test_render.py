@@ -46,6 +46,14 @@ def test_a_post_without_a_place_says_so_and_what_came_nearest() -> None:
     assert "nearest: art gallery" in html
 
 
+def test_a_card_names_the_broader_answer_in_place_of_what_came_nearest() -> None:
+    broader = {"level": "synonyms", "name": "art_gallery|museum/indoor", "confidence": 0.71}
+    html = card(place=None, confidence=0.1, top=[["art_gallery", 0.1]], broader=broader)
+    assert 'art gallery or museum / indoor <span class="sure">0.71</span>' in html
+    assert "nearest:" not in html
+    assert "&lt;b&gt;" in card(place=None, broader=broader | {"level": "level2", "name": "<b>"})
+
+
 def test_the_record_is_shown_whole_with_fields_that_are_not_known_yet() -> None:
     value = json.dumps({"later": 1, "top": [['a "b', 0.5], ["c", 1.0]]}).encode()
     assert (

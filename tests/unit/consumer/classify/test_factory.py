@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from consumer.classify.encoders import open_clip
-from consumer.classify.factory import build_classifier, build_head
+from consumer.classify.factory import build_classifier, build_head, decision_of
+from consumer.classify.places import Place, Places
 from consumer.classify.settings import ClassifySettings
 from producer.base.errors import CommandError
 from producer.base.settings import load
+from tests.light import LightEncoder
 
 
 def settings(*argv: str) -> ClassifySettings:
@@ -51,6 +53,26 @@ def test_the_settings_make_the_classifier(tiny_models: tuple[str, ...], tmp_path
     other = build_classifier(settings(*argv, "--templates", "sun397", "--threshold", "0.1", "--weights", "1,2"))
     assert other.places_stamp != made.places_stamp
     assert (other.decision.threshold, other.decision.weights) == (0.1, (1.0, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("flags", "threshold"),
+    [
+        ((), 0.6),
+        (("--threshold", "0.7"), 0.7),
+        (("--broader-threshold", "0.5"), 0.5),
+        (("--threshold", "0.5", "--broader-threshold", "0.5"), 0.5),
+    ],
+)
+def test_a_group_needs_no_less_than_a_place(flags: tuple[str, ...], threshold: float) -> None:
+    encoder = LightEncoder()
+    assert decision_of(settings(*flags), encoder, Places.load()).broader_threshold == threshold
+    assert decision_of(settings(*flags), encoder, Places("plain", (Place("bar", "x"),))).broader_threshold is None
+
+
+def test_a_group_that_would_need_less_than_a_place_is_refused() -> None:
+    with pytest.raises(CommandError, match=r"^BROADER_THRESHOLD 0.3 is below THRESHOLD 0.4: give at least that$"):
+        decision_of(settings("--broader-threshold", "0.3"), LightEncoder(), Places.load())
 
 
 def test_a_head_is_the_classifiers_and_needs_the_model_once_for_other_places_and_never_for_its_own(

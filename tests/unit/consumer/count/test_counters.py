@@ -8,7 +8,8 @@ from consumer.count.zones import load_zones
 from tests.labels import golden, labeled
 
 ZONES = load_zones()
-STAMP = "conse/efficientnet-lite0+minilm-l6|places205@1f3a9c2e|conditional weights=0.8/0.8 gate=0.6 threshold=0.3"
+DECISION = "conditional weights=0.8/0.8 gate=0.6 threshold=0.3 broader=0.6"
+STAMP = f"conse/efficientnet-lite0+minilm-l6|places205@1f3a9c2e|{DECISION}"
 
 
 def hour_of(created_at: str | None, city: str = "newyork") -> dict[str, int]:
@@ -35,10 +36,12 @@ def test_the_golden_posts_add_up_to_the_golden_keys() -> None:
     assert counted.without_time == 1
 
 
-def test_a_post_that_is_not_classified_is_counted_as_such_in_all_three_hashes() -> None:
-    counted = tally([labeled(place=None)], ZONES)
+def test_a_post_that_is_not_classified_is_counted_as_such_in_every_hash() -> None:
+    broader = {"level": "level2", "name": "shopping and dining", "confidence": 0.61}
+    counted = tally([labeled(place=None, broader=broader)], ZONES)
     assert counted.hashes() == {
         "posts:newyork": {"_not_classified": 1},
+        "broader:newyork": {"level2|shopping and dining": 1},
         "sentiment:newyork": {"_not_classified": 4215, "_not_classified:sq": 4215**2, "_not_classified:n": 1},
         "languages:newyork": {"en": 1},
         "hours:newyork": {"_not_classified|1|22": 1},
@@ -128,6 +131,7 @@ def test_a_time_that_has_no_tomorrow_is_in_no_hour() -> None:
         {"decision": {"ensemble": "ensemble", "weights": [0.8, 0.8], "gate": 0.6, "threshold": 0.3}},
         {"decision": {"ensemble": "conditional", "weights": [0.8, 0.8], "gate": 0.7, "threshold": 0.3}},
         {"decision": {"ensemble": "conditional", "weights": [0.8, 0.8], "gate": 0.6, "threshold": 0.35}},
+        {"decision": {"ensemble": "conditional", "weights": [0.8, 0.8], "gate": 0.6, "threshold": 0.3}},
     ],
 )
 def test_whatever_changes_a_label_changes_the_stamp(changes: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -289,3 +290,44 @@ def test_the_variables_carry_the_prefix(say: Say, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PLACESTREAM_JSON", "1")
     assert json.loads(say([{}])[0])[0]["city"] == "newyork"
     assert say([{}], "--no-json")[0].startswith("newyork: 1 posts")
+
+
+SHOPS = {"level": "level2", "name": "shopping and dining", "confidence": 0.7}
+ACROSS_KINDS = {"level": "synonyms", "name": "aqueduct|bridge|rope_bridge|viaduct", "confidence": 0.7}
+OF_GROUPS: list[dict[str, Any]] = [
+    {"place": "bar"},
+    {"place": None, "broader": SHOPS},
+    {"place": None, "broader": SHOPS},
+    {"place": None, "broader": SHOPS | {"level": "level1", "name": "indoor"}},
+    {"place": "bridge"},
+    {"place": None, "broader": ACROSS_KINDS},
+    {"place": None},
+]
+
+
+def test_groups_have_the_posts_of_their_places_and_the_broader_answers_that_lie_in_them(say: Say) -> None:
+    out, err = say(OF_GROUPS, "--by", "group", "--csv")
+    assert err == ""
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(row["group"], row["posts"], row["of"], row["broader"]) for row in rows] == [
+        ("shopping and dining", "3", "6", "2"),
+        ("_other", "2", "6", "2"),
+        ("man-made elements", "1", "6", "0"),
+    ]
+    table, _ = say(OF_GROUPS, "--by", "group")
+    assert "newyork: 7 posts, 2 classified, 5 not classified (4 with a broader answer)" in table
+
+
+def test_places_that_the_label_set_does_not_have_are_said(say: Say, tmp_path: Path) -> None:
+    path = tmp_path / "few.csv"
+    path.write_text("category,wording,level2\nbar,a bar,drinks\n", "utf-8")
+    out, err = say(OF_GROUPS, "--by", "group", "--places", str(path), "--csv")
+    assert [line.split(",")[1:3] for line in out.splitlines()[1:]] == [["_other", "5"], ["drinks", "1"]]
+    assert "warning: 5 posts are of places or groups that the label set few does not have" in err
+
+
+def test_groups_of_a_label_set_without_level_2_are_refused(say: Say, tmp_path: Path) -> None:
+    path = tmp_path / "plain.csv"
+    path.write_text("category,wording\nbar,a bar\n", "utf-8")
+    with pytest.raises(CommandError, match="the label set plain has no level2: --places FILE"):
+        say(OF_GROUPS, "--by", "group", "--places", str(path))
