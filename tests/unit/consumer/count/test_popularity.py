@@ -312,7 +312,7 @@ def test_groups_have_the_posts_of_their_places_and_the_broader_answers_that_lie_
     assert [(row["group"], row["posts"], row["of"], row["broader"]) for row in rows] == [
         ("shopping and dining", "3", "6", "2"),
         ("_other", "2", "6", "2"),
-        ("man-made elements", "1", "6", "0"),
+        ("transportation", "1", "6", "0"),
     ]
     table, _ = say(OF_GROUPS, "--by", "group")
     assert "newyork: 7 posts, 2 classified, 5 not classified (4 with a broader answer)" in table
