@@ -1,7 +1,7 @@
 """The command `curves`: every table of the evaluation, from scores, a sample and its marks. No model is needed.
 
 The columns of each file are documented where they are computed: `thresholds.CURVES`, `TOP1` and `CHOICE`,
-`risk.COVERAGE` and `RISK`, `calibration.RELIABILITY`, `denoising.DENOISING`, `dilution.DILUTION`.
+`risk.COVERAGE` and `RISK`, `calibration.RELIABILITY`, `denoising.DENOISING`, `dilution.DILUTION`, `broader.BROADER`.
 """
 
 import platform
@@ -20,7 +20,8 @@ from pydantic_core import to_json
 from pydantic_settings import CliPositionalArg
 
 from consumer import __version__
-from consumer.evaluate.curves import findings, thresholds
+from consumer.classify.decision import BROADER
+from consumer.evaluate.curves import broader, findings, thresholds
 from consumer.evaluate.curves.calibration import Calibration, reliability
 from consumer.evaluate.curves.denoising import Separation, denoising
 from consumer.evaluate.curves.dilution import dilution
@@ -40,7 +41,7 @@ from consumer.evaluate.stats.measure import as_written
 from producer.base.errors import CommandError
 from producer.base.settings import load
 
-VERSION = 3
+VERSION = 4
 SUMMARY = "curves.json"
 TALK_TOP = 1.6
 """Where the axis of raw scores ends: the talk's 0.8 + 0.8."""
@@ -52,7 +53,7 @@ class CurvesSettings(FurtherEnsembles):
 
     Reads a score folder, a sample of the same posts and the filled sheet (without one, a sample-a is judged by its
     pre-labels; that is called agreement, not accuracy). Writes curves.csv, top1.csv, coverage.csv, risk.csv,
-    reliability.csv, denoising.csv, dilution.csv, threshold_choice.csv and curves.json for `evaluate report`.
+    reliability.csv, denoising.csv, dilution.csv, broader.csv, threshold_choice.csv and curves.json, for `report`.
     """
 
     scores: CliPositionalArg[Path] = Field(description="score folder (of evaluate score)")
@@ -188,6 +189,9 @@ def compute(
         "reliability": diagrams,
         "denoising": denoised,
         "dilution": dilution(_watched(scores), scores.info, chosen, least),
+        "broader": broader.table(
+            chosen, part, scores.info, truth, strata, bootstrap, measure, least, grids["normalised"]
+        ),
         "threshold_choice": thresholds.choices(
             answers, strata, part.post_ids, bootstrap, measure, settings.wishes(), settings.seed
         ),
@@ -287,11 +291,11 @@ def _places_of(settings: CurvesSettings) -> dict[str, str | None]:
 def _grids(step: float, chosen: tuple[Ensemble, ...], least: float) -> dict[Scale, NDArray[np.float64]]:
     """Raw thresholds up to the talk's 1.6, or as far as some ensemble's weights reach; normalised ones up to 1.
 
-    The normalised threshold of the tables, ``least``, is among the latter, whatever the step.
+    The normalised threshold of the tables, ``least``, is among the latter, whatever the step, and so is that of groups.
     """
     return {
         "raw": thresholds.grid(max(TALK_TOP, *(ensemble.most for ensemble in chosen)), step),
-        "normalised": np.union1d(thresholds.grid(1.0, step), np.round(least, 10)),
+        "normalised": np.union1d(thresholds.grid(1.0, step), np.round([least, BROADER], 10)),
     }
 
 

@@ -15,8 +15,8 @@ from consumer.evaluate.scores.folder import Scores
 from consumer.evaluate.stats.measure import Measure, as_computed
 from producer.base.errors import CommandError
 
-TABLES = ("curves", "top1", "coverage", "risk", "reliability", "denoising", "dilution", "threshold_choice")
-TEXTS = ("measure", "scale", "ensemble", "group", "stratum", "weighting", "cluster", "wanted", "one", "other")
+TABLES = ("curves", "top1", "coverage", "risk", "reliability", "denoising", "dilution", "broader", "threshold_choice")
+TEXTS = ("measure", "scale", "ensemble", "group", "stratum", "weighting", "cluster", "level", "wanted", "one", "other")
 """Columns of text: an empty field is an empty text there, and no missing number."""
 CLASSES = 20
 """Classes in table and figure, at most."""

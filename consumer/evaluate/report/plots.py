@@ -231,6 +231,29 @@ def dilution(rows: pd.DataFrame, found: Found) -> Figure | None:
     return figure
 
 
+def broader(rows: pd.DataFrame, found: Found) -> Figure | None:
+    """{measure} of broader answers, and the share of posts without a place that gain one.
+
+    Of the posts that no place reaches at the threshold, over the threshold of the groups. A line ends where fewer than
+    10 judged answers are left; the bands of the talk's three ensembles are 95 % bootstrap intervals.
+    """
+    rows = rows[rows["level"] == ""]
+    if not (rows["gained"] > 0).any():
+        return None
+    figure = Figure(figsize=(WIDTH, 4.3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name, look, of in ensembles(rows):
+        enough = of[of["judged"] >= LEAST]
+        line(left, enough["broader_threshold"], enough["accuracy"], look, name)
+        band(left, name, enough["broader_threshold"], enough["ci_low"], enough["ci_high"], look)
+        line(right, of["broader_threshold"], of["gained"], look, None)
+    for axes, title in ((left, f"{found.measure} of broader answers"), (right, "share of posts that gain one")):
+        share_axis(axes, title)
+        axes.set(xlim=(0, 1), xlabel="threshold on the summed probability")
+    legend(figure)
+    return figure
+
+
 def classes(rows: pd.DataFrame, found: Found) -> Figure | None:
     """{measure} per class without a threshold.
 
@@ -315,6 +338,7 @@ PLOTS = (
     Plot("reliability", "confidence", "reliability", reliability),
     Plot("denoising", "denoising", "denoising", denoising, "normalised"),
     Plot("dilution", "dilution", "dilution", dilution),
+    Plot("broader", "broader", "broader", broader),
 )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
+from consumer.classify.decision import BROADER
 from consumer.evaluate.curves.compare import COMPARED
 from consumer.evaluate.curves.headline import headline
 from consumer.evaluate.curves.savings import savings
@@ -161,6 +162,10 @@ def _shown(found: Found) -> dict[str, list[dict[str, Any]]]:
         "classes": found.classes[lambda rows: rows["ensemble"].isin(TALKED_OF)],
         "threshold_choice": tables["threshold_choice"],
         "dilution": tables["dilution"][tables["dilution"]["cluster"] == ""],
+        "broader": tables["broader"][
+            (tables["broader"]["broader_threshold"] == max(BROADER, found.computed_at))
+            & (tables["broader"]["weighting"] == usual)
+        ],
     }
     rows = {name: table.to_dict("records") for name, table in chosen.items()}
     rows["confidence"] = [

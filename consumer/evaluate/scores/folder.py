@@ -7,7 +7,7 @@ import csv
 import json
 import shlex
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,14 +20,14 @@ from pydantic import TypeAdapter
 from consumer.classify.decision import Decision
 from consumer.classify.factory import build_head
 from consumer.classify.head import Head
-from consumer.classify.places import Places
+from consumer.classify.places import Group, Places
 from consumer.classify.settings import DecideSettings
 from consumer.classify.survive import one_line
 from consumer.evaluate.scores.parts import ScorePart, check_part, empty, part_paths, read_part, read_post_ids, scored
 from producer.base.errors import CommandError
 
-VERSION = 2
-"""1 had cosines in the place of vectors."""
+VERSION = 3
+"""1 had cosines in the place of vectors, 2 of the groups only the synonyms."""
 INFO = "scores.json"
 PLACES = "places.parquet"
 """The places' vectors: ``category`` and ``vector``."""
@@ -46,25 +46,30 @@ class LabelSet:
     Attributes:
         places: stamp of label set and prompts, as in labelled posts.
         categories: the places, in the order of the cosines.
-        synonyms: distinct clusters of categories that a picture may as well be given.
+        groups: of the places, level after level.
         image_logit_scale: inverse temperature of the softmax over places for pictures.
         text_logit_scale: the same for captions.
     """
 
     places: str
     categories: tuple[str, ...]
-    synonyms: tuple[tuple[str, ...], ...]
+    groups: tuple[Group, ...]
     image_logit_scale: float
     text_logit_scale: float
 
     @classmethod
     def of(cls, places: Places, stamp: str, head: Head) -> Self:
         """Of these places, by what a head decides with."""
-        clusters = (
-            tuple(category for category in place.synonyms if category in places.categories) for place in places.places
-        )
-        synonyms = tuple(dict.fromkeys(cluster for cluster in clusters if len(cluster) > 1))
-        return cls(stamp, places.categories, synonyms, head.image_logit_scale, head.text_logit_scale)
+        return cls(stamp, places.categories, places.groups, head.image_logit_scale, head.text_logit_scale)
+
+    def fields(self) -> dict[str, Any]:
+        """By name."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    @property
+    def synonyms(self) -> tuple[tuple[str, ...], ...]:
+        """Clusters of categories that a picture may as well be given."""
+        return tuple(group.members for group in self.groups if group.level == "synonyms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +161,7 @@ class Scores:
         if built.places_stamp == self.info.places:
             return self
         label_set = LabelSet.of(Places.load(path), built.places_stamp, built.head)
-        return replace(self, info=replace(self.info, **asdict(label_set)), head=built.head)
+        return replace(self, info=replace(self.info, **label_set.fields()), head=built.head)
 
     def parts(self) -> Iterator[ScorePart]:
         """All posts, a part at a time (4,096 posts: 30 MB with 205 places and 512 dimensions).

@@ -3,7 +3,6 @@
 import itertools
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +111,7 @@ def _choice(settings: ScoreSettings, cities: Sequence[str] | None) -> dict[str, 
 
 def _info(label_set: LabelSet, encoder: str, threshold: float, settings: ScoreSettings, chosen: Chosen) -> ScoreInfo:
     return ScoreInfo(
-        **asdict(label_set),
+        **label_set.fields(),
         encoder=encoder,
         model=model_of(settings),
         threshold=threshold,

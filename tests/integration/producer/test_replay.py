@@ -48,8 +48,8 @@ def order(sample: Path) -> list[str]:
 
 
 @pytest.fixture
-def begun(stack: Stack, topics: Topics, start_cli: StartCli, sample: Path) -> Begun:
-    """Starts a slow replay (posts/s); five posts are in the topic."""
+def begun(stack: Stack, topics: Topics, start_cli: StartCli, sample: Path) -> Iterator[Begun]:
+    """Starts a slow replay (posts/s) that hears SIGHUP, even if `nohup` runs the tests; five posts are in the topic."""
 
     def start(*flags: str, rate: int = 5) -> Background:
         running = start_cli("producer", "replay", str(sample), "--rate", str(rate), *flags, env=topics.environment)
@@ -58,7 +58,9 @@ def begun(stack: Stack, topics: Topics, start_cli: StartCli, sample: Path) -> Be
         )
         return running
 
-    return start
+    of_tests = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield start
+    signal.signal(signal.SIGHUP, of_tests)
 
 
 def as_posts(found: list[Any]) -> list[Post]:

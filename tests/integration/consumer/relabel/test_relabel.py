@@ -120,7 +120,7 @@ def test_the_same_run_goes_on_and_another_one_needs_another_topic(
     live = again.run(run_cli, output=again.topics.output, code=1)
 
     assert again.labels(stack).keys() == {str(number) for number in range(60)}
-    assert refused.strip().splitlines()[-1].startswith(f"relight: topic {again.output} holds what group")
+    assert refused.strip().splitlines()[-1].startswith(f"light: topic {again.output} holds what group")
     assert f"topic {again.topics.output} holds what group {again.topics.input} has written, not this run" in live
     recreate(admin, again.output)
     again.run(run_cli)

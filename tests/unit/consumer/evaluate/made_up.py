@@ -25,7 +25,7 @@ INFO: dict[str, Any] = {
     "encoder": "made up",
     "model": {"encoder": "conse", "model": None, "pretrained": None, "templates": None},
     "places": "places@00000000",
-    "synonyms": [],
+    "groups": [],
     "image_logit_scale": 10,
     "text_logit_scale": 5,
     "threshold": 0.3,

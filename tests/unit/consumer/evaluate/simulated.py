@@ -43,6 +43,16 @@ CATEGORIES = (
     "sky",
 )
 SYNONYMS = (("bridge", "viaduct"), ("museum/indoor", "art_gallery"))
+KINDS = {
+    "water": ("bridge", "viaduct", "harbor"),
+    "drinks": ("coffee_shop", "bar"),
+    "art": ("museum/indoor", "art_gallery"),
+    "high": ("skyscraper", "sky"),
+}
+GROUPS = [{"level": "synonyms", "name": "|".join(members), "members": members} for members in SYNONYMS] + [
+    {"level": "level2", "name": name, "members": members} for name, members in KINDS.items()
+]
+"""The coast is in none."""
 CITIES = ("chicago", "london", "sydney")
 SCALE = 20.0
 
@@ -128,7 +138,7 @@ def write_scores(
         posts,
         encoder=encoder,
         places=places,
-        synonyms=SYNONYMS,
+        groups=GROUPS,
         image_logit_scale=SCALE,
         text_logit_scale=SCALE,
         threshold=0.5,

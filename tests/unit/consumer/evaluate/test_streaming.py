@@ -29,7 +29,9 @@ def written(folder: Path, parts: int) -> Path:
         for at in range(0, len(ids), PART_POSTS)
         for image, text in [chance.normal(size=(2, PART_POSTS, PLACES))]
     )
-    write_folder(folder, made, categories, len(ids), synonyms=[categories[:2]])
+    write_folder(
+        folder, made, categories, len(ids), groups=[{"level": "synonyms", "name": "", "members": categories[:2]}]
+    )
     rows = (f"{post_id},{categories[number % 10]}\n" for number, post_id in enumerate(ids))
     (folder / "prelabels.csv").write_text("post_id,place\n" + "".join(rows))
     return folder

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from consumer.evaluate.curves import calibration, curves, denoising, dilution, risk, thresholds
+from consumer.evaluate.curves import broader, calibration, curves, denoising, dilution, risk, thresholds
 from consumer.evaluate.curves.curves import CurvesSettings
 from consumer.evaluate.marks.marks import Sheet
 from consumer.evaluate.marks.truth import truth_of
@@ -27,6 +27,7 @@ COLUMNS = {
     "reliability": calibration.RELIABILITY,
     "denoising": denoising.DENOISING,
     "dilution": dilution.DILUTION,
+    "broader": broader.BROADER,
     "threshold_choice": thresholds.CHOICE,
 }
 CHEAP = ("--rounds", "100", "--step", "0.1")

@@ -60,6 +60,6 @@ def test_a_label_above_the_threshold_is_not_missed_even_if_a_cluster_is_likelier
 
 
 def test_a_label_set_without_synonyms_has_an_empty_table(scores: Scores, tmp_path: Path) -> None:
-    table = dilution(scores.parts(), replace(scores.info, synonyms=()), ENSEMBLES, 0.5)
+    table = dilution(scores.parts(), replace(scores.info, groups=()), ENSEMBLES, 0.5)
     assert tuple(table.columns) == DILUTION
     assert table.empty

@@ -125,7 +125,7 @@ def test_a_folder_of_cosines_is_refused_with_the_command_that_renews_it(folder: 
 
     command = f"python -m consumer evaluate score '/my data' -o {folder} --posts 500 --seed 7 --cities 'rome,new york'"
     assert (
-        f"is of version 1, this program reads 2: delete the folder, and score its posts again: {command} with the"
+        f"is of version 1, this program reads 3: delete the folder, and score its posts again: {command} with the"
         in str(refused.value)
     )
 
