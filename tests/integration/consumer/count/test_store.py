@@ -10,7 +10,7 @@ import redis
 
 from consumer.count import snapshot as module
 from consumer.count import switch
-from consumer.count.counters import Tally, tally
+from consumer.count.counters import Tally, stamp_of, tally
 from consumer.count.snapshot import Counters, Switching
 from consumer.count.store import Stand, Store, TopicChanged
 from consumer.count.switch import AnotherRecount, Rebuild
@@ -21,7 +21,7 @@ from tests.integration.consumer.count.conftest import keys_below
 from tests.labels import labeled
 
 ZONES = load_zones()
-STAMP = "conse/efficientnet-lite0+minilm-l6|places205@1f3a9c2e|conditional weights=0.8/0.8 gate=0.6 threshold=0.3"
+STAMP = stamp_of(labeled())
 LIVE: dict[str, Any] = {
     "offsets": {"labels:0": "1"},
     "topic": "id-1",
