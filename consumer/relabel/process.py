@@ -84,10 +84,10 @@ class Process:
 
 
 def main() -> None:
-    """Answer until the pipe ends."""
+    """Answer until a pipe ends, be it within a message: then its parent was killed."""
     torch.set_num_threads(1)
     values = sys.stdin.buffer
-    with os.fdopen(os.dup(1), "wb") as outcomes, suppress(EOFError, BrokenPipeError):
+    with suppress(EOFError, BrokenPipeError, pickle.UnpicklingError), os.fdopen(os.dup(1), "wb") as outcomes:
         os.dup2(2, 1)  # whatever prints
         head = pickle.load(values)
         gc.freeze()
