@@ -92,6 +92,7 @@ def test_head_answers_as_get_without_the_text(address: Address, path: str) -> No
         assert int(answer.headers["Content-Length"]) > 0
 
 
+@pytest.mark.slow
 def test_silent_connections_keep_nobody_from_asking(address: Address) -> None:
     host, port = address.split(":")
     with contextlib.ExitStack() as stack:

@@ -12,6 +12,7 @@ ALERTS, RECORDS = rules("alert"), rules("record")
 RUNBOOK = "deploy/prometheus/RUNBOOK.md"
 
 
+@pytest.mark.slow
 def test_promtool_agrees_with_every_rule_on_firing_and_on_quiet_data() -> None:
     promtool = require("promtool")
     files = sorted((FOLDER / "tests").glob("*.yml"))

@@ -476,6 +476,7 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         from_json(created_at=text)
 
 
+@pytest.mark.slow
 def test_whatever_comes_is_read_or_named_by_one_of_few_kinds() -> None:
     chance, errors, read = random.Random(24), [], 0
     for _ in range(20_000):

@@ -70,6 +70,7 @@ def test_writing_again_changes_nothing(sample: Path) -> None:
     assert fingerprint(sample) == before
 
 
+@pytest.mark.slow
 def test_the_same_bytes_come_out_and_an_unfinished_sample_is_finished(sample: Path, tmp_path: Path) -> None:
     (tmp_path / MARKER).write_text((sample / MARKER).read_text().replace("true", "false"))
     put(tmp_path / "img_resized_1M" / "cities_instagram" / "london" / ".half", "")
@@ -93,6 +94,7 @@ def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
         write_sample(put(tmp_path / "file"))
 
 
+@pytest.mark.slow
 def test_given_photographs_are_used_with_their_captions(
     sample: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

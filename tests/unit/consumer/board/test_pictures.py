@@ -74,6 +74,7 @@ def test_what_is_too_large_is_refused_before_it_is_decoded(monkeypatch: pytest.M
         small_jpeg(b"P6 18000 18000 255\n")  # the header of a PPM alone
 
 
+@pytest.mark.slow
 def test_what_a_worker_with_raised_limits_has_labelled_is_shown() -> None:
     data = encoded(Image.new("1", (8_000, 7_000)))
     with pytest.raises(ImageTooLarge):

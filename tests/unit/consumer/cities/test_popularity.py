@@ -479,6 +479,7 @@ def test_wrong_flags_are_one_line(flags: list[str], message: str, monkeypatch: p
         popularity.main(flags)
 
 
+@pytest.mark.slow
 def test_the_same_counters_and_seed_give_the_same_bytes(draw: Write) -> None:
     found = counted({}, {"city": "sydney"}, {"city": "sydney", "place": "coast"})
     first = draw(found, "--heat-maps", "0")

@@ -63,6 +63,7 @@ def committed(monkeypatch: pytest.MonkeyPatch) -> list[AbortTransactionSpec]:
     return written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "state", [TransactionState.COMPLETE_ABORT, TransactionState.ONGOING, TransactionState.EMPTY, TransactionState.DEAD]
 )

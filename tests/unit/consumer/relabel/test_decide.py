@@ -163,6 +163,7 @@ def process() -> Iterator[Process]:
         yield process
 
 
+@pytest.mark.slow
 def test_another_process_decides_the_same(process: Process) -> None:
     values = [encoded(SURE, GREEN).to_value(), *(value for value, _, _ in BAD)]
 

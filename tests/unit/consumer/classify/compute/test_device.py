@@ -41,6 +41,7 @@ def test_rows_come_back_in_their_order_without_padding(number: int, compiled: bo
     assert vectors.squeeze(1).tolist() == [6.0 * index for index in range(number)]
 
 
+@pytest.mark.slow
 def test_a_compiled_tower_sees_no_shape_that_was_not_compiled_at_the_start(
     tiny_models: tuple[str, ...], compiled_for: list[tuple[int, ...]]
 ) -> None:
@@ -70,6 +71,7 @@ def test_half_precision_is_the_arithmetics_alone() -> None:
     assert layer.weight.dtype == torch.float32
 
 
+@pytest.mark.slow
 def test_prompts_are_computed_in_fp32_without_compiling(
     tiny_models: tuple[str, ...], compiled_for: list[tuple[int, ...]]
 ) -> None:

@@ -213,6 +213,7 @@ def test_where_there_is_none_nothing_changes(missing: str, monkeypatch: pytest.M
     assert not ours(network)
 
 
+@pytest.mark.slow
 def test_towers_that_torch_compiles_stay_torchs(tiny_models: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OpenClip, "_compile", lambda self: None)  # it takes minutes
     assert not ours(OpenClip("tiny", "random", compiled=True)._model)

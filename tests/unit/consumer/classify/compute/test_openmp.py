@@ -57,11 +57,13 @@ with each_alone(2, "decode") as pool, ThreadPoolExecutor(1) as another:
 """
 
 
+@pytest.mark.slow
 def test_the_threads_of_a_thread_end_and_come_back() -> None:
     done = subprocess.run([sys.executable, "-c", RELEASED], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["2", "0", "2"]
 
 
+@pytest.mark.slow
 def test_decoding_starts_no_threads_besides_the_pools() -> None:
     """Another thread's does: the second line shows that they are seen."""
     done = subprocess.run([sys.executable, "-c", DECODED], capture_output=True, text=True, check=True)

@@ -49,6 +49,7 @@ def test_vectors_are_unit_vectors_of_one_space(conse: Conse) -> None:
     assert np.allclose(np.linalg.norm(texts, axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_batch_equals_batches_of_one(conse: Conse) -> None:
     prepared = [conse.prepare(levels(np.array(photo(seed=seed)))) for seed in range(5)]
     alone = np.concatenate([conse.encode_images([one]).vectors for one in prepared])

@@ -217,6 +217,7 @@ def test_imagenet_has_a_thousand_classes() -> None:
     assert (names[0], names[999]) == ("tench", "toilet paper")
 
 
+@pytest.mark.slow
 def test_as_published_its_batches_are_not_padded(tiny_models: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.compile", lambda encode, dynamic: encode)
     compiled = OpenClip("tiny", "random", compiled=True)

@@ -46,6 +46,7 @@ def test_the_ids_are_open_clips(own: Any, fast: Any) -> None:
     assert fast(list(CAPTIONS)).equal(own(list(CAPTIONS)))
 
 
+@pytest.mark.slow
 def test_the_ids_of_any_text_are_open_clips(own: Any, fast: Any) -> None:
     rng = random.Random(205)
     alphabets = (

@@ -71,6 +71,7 @@ def test_a_picture_that_takes_too_long_fails_and_its_neighbours_do_not() -> None
     assert isinstance(after, np.ndarray)
 
 
+@pytest.mark.slow
 @LINUX
 def test_a_picture_that_takes_too_much_memory_fails(
     pool: Decoders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -200,6 +201,7 @@ def test_pictures_that_are_cut_to_their_rows_are_counted(pool: Decoders) -> None
     assert len(cut) == 1
 
 
+@pytest.mark.slow
 @LINUX
 @pytest.mark.parametrize(
     ("mode", "picture_format", "options", "missing"),
@@ -227,6 +229,7 @@ def test_a_process_has_no_secret_and_no_connection(pool: Decoders, monkeypatch: 
     assert "libgomp" not in loaded
 
 
+@pytest.mark.slow
 @LINUX
 def test_processes_end_with_the_program_however_it_ends() -> None:
     code = (

@@ -1,11 +1,13 @@
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from consumer.evaluate.marks.gallery import shown
 from tests.unit.consumer.classify.photos import encoded
 
 
+@pytest.mark.slow
 def test_what_was_scored_with_raised_limits_is_shown(tmp_path: Path) -> None:
     folder = tmp_path / "img" / "london"
     folder.mkdir(parents=True)

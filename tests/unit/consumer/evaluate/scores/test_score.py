@@ -99,6 +99,7 @@ def test_what_follows_from_the_scores_is_what_label_says(scored: Scores, dataset
     assert part.has_caption.tolist() == part.has_text.tolist() == [post.caption is not None for post in posts]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_without_a_doubled_or_missing_post(dataset: Path, scored: Scores, tmp_path: Path) -> None:
     folder = tmp_path / "scores"
     flags = [str(dataset), "-o", str(folder), "--batch-size", "2"]
