@@ -49,19 +49,9 @@ def thresholds(rows: pd.DataFrame, found: Found) -> Figure:
     threshold. A line ends where fewer than 10 judged posts are left; the bands of the talk's three ensembles are 95 %
     bootstrap intervals.
     """
-    figure = Figure(figsize=(WIDTH, 4.3), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for name, look, of in ensembles(rows):
-        enough = of[of["judged"] >= LEAST]
-        line(left, enough["threshold"], enough["accuracy"], look, name)
-        band(left, name, enough["threshold"], enough["ci_low"], enough["ci_high"], look)
-        line(right, of["threshold"], of["recovered"], look, None)
     what = "raw score (weighted sum)" if (rows["scale"] == "raw").all() else "normalised confidence"
-    for axes, title in ((left, f"{found.measure} of the classified"), (right, "share of posts that are classified")):
-        share_axis(axes, title)
-        axes.set(xlim=(0, rows["threshold"].max()), xlabel=f"threshold on the {what}")
-    legend(figure)
-    return figure
+    titles = f"{found.measure} of the classified", "share of posts that are classified"
+    return _over(rows, "threshold", f"threshold on the {what}", "recovered", titles)
 
 
 def equal_coverage(rows: pd.DataFrame, found: Found) -> Figure | None:
@@ -240,18 +230,8 @@ def broader(rows: pd.DataFrame, found: Found) -> Figure | None:
     rows = rows[rows["level"] == ""]
     if not (rows["gained"] > 0).any():
         return None
-    figure = Figure(figsize=(WIDTH, 4.3), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for name, look, of in ensembles(rows):
-        enough = of[of["judged"] >= LEAST]
-        line(left, enough["broader_threshold"], enough["accuracy"], look, name)
-        band(left, name, enough["broader_threshold"], enough["ci_low"], enough["ci_high"], look)
-        line(right, of["broader_threshold"], of["gained"], look, None)
-    for axes, title in ((left, f"{found.measure} of broader answers"), (right, "share of posts that gain one")):
-        share_axis(axes, title)
-        axes.set(xlim=(0, 1), xlabel="threshold on the summed probability")
-    legend(figure)
-    return figure
+    titles = f"{found.measure} of broader answers", "share of posts that gain one"
+    return _over(rows, "broader_threshold", "threshold on the summed probability", "gained", titles)
 
 
 def classes(rows: pd.DataFrame, found: Found) -> Figure | None:
@@ -290,6 +270,22 @@ def overall(table: pd.DataFrame, scale: Scale | None = None) -> pd.DataFrame:
         if column in table and wanted is not None:
             table = table[table[column] == wanted]
     return table
+
+
+def _over(rows: pd.DataFrame, at: str, title: str, share: str, titles: tuple[str, str]) -> Figure:
+    """Accuracy, where enough posts are judged, and a share, both over the thresholds in the column ``at``."""
+    figure = Figure(figsize=(WIDTH, 4.3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name, look, of in ensembles(rows):
+        enough = of[of["judged"] >= LEAST]
+        line(left, enough[at], enough["accuracy"], look, name)
+        band(left, name, enough[at], enough["ci_low"], enough["ci_high"], look)
+        line(right, of[at], of[share], look, None)
+    for axes, what in zip((left, right), titles, strict=True):
+        share_axis(axes, what)
+        axes.set(xlim=(0, rows[at].max()), xlabel=title)
+    legend(figure)
+    return figure
 
 
 def _main(rows: pd.DataFrame) -> str:
