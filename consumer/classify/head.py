@@ -41,6 +41,7 @@ class Head:
         self.text_logit_scale = text_logit_scale
         self.decision = decision
         self._columns = torch.from_numpy(place_vectors).double().T
+        self.groups = tuple(groups)
         self._broader = BroaderAnswers(groups, self.categories)
         self._top = min(top, len(self.categories))
 

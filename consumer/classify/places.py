@@ -124,8 +124,9 @@ class Places:
         Synonyms that the label set does not have do not count, and one category alone is no group of them.
         """
         found: dict[tuple[Level, str], list[str]] = {}
+        number = {category: each for each, category in enumerate(self.categories)}
         for place in self.places:
-            same = [other.category for other in self.places if other.category in place.synonyms]
+            same = sorted(number.keys() & set(place.synonyms), key=number.__getitem__)
             found.setdefault(("synonyms", "|".join(same)), same)
         for level in ("level2", "level1"):
             for place in self.places:
@@ -178,8 +179,8 @@ def _place(row: dict[str, str]) -> Place:
     if category.startswith("_") or any(character in "|:" or not character.isprintable() for character in category):
         raise ValueError(f"category {category!r} may not contain '|' or ':', nor begin with '_'")
     for level in ("level1", "level2"):
-        if not row.get(level, "").isprintable():
-            raise ValueError(f"{level} is not printable")
+        if not (name := row.get(level, "")).isprintable() or name.startswith("_"):
+            raise ValueError(f"{level} {name!r} must be printable, and may not begin with '_'")
     indoor = row.get("indoor", "").lower()
     if indoor not in ("", "true", "false"):
         raise ValueError(f"indoor is {indoor!r}; it must be true, false or empty")

@@ -57,7 +57,7 @@ class DecideSettings(Settings):
     )
     broader_threshold: Share | None = Field(
         None,
-        description="summed probability from which a group of places is the answer "
+        description="summed probability that a group of places needs to be the broader answer "
         "(default: 0.6, or THRESHOLD where that is higher)",
     )
     places: Path | None = Field(None, description="label set, CSV category,wording (default: Places205)")

@@ -4,7 +4,7 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
@@ -78,10 +78,7 @@ def main(argv: list[str]) -> int:
     is_table = not (settings.json_ or settings.csv_)
     most = MOST_CITIES if is_table and settings.top else None
     cities = sorted(by_posts(counters)[:most]) if city is None else [city]
-    places = Places.load(settings.places)
-    group_of = groups_of(places)
-    if settings.by == "group" and not group_of:
-        raise CommandError(f"the label set {places.name} has no level2: --places FILE names another")
+    group_of = _group_of(settings, counters, cities) if settings.by == "group" or settings.json_ else {}
     figures = popularity(counters, cities, group_of)
     if len(counters.stamps) > 1:
         print(
@@ -100,12 +97,6 @@ def main(argv: list[str]) -> int:
         print(f"warning: {line}", file=sys.stderr)
     if line := repeated(counters):
         print(f"warning: {line}", file=sys.stderr)
-    if settings.by == "group" and (strange := _strange(counters, group_of)):
-        print(
-            f"warning: {strange:,} posts are of places or groups that the label set {places.name} does not have; they "
-            f"count under {OTHER}: --places FILE names theirs",
-            file=sys.stderr,
-        )
     if settings.json_:
         _write_json(figures)
     elif settings.csv_:
@@ -117,11 +108,27 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _strange(counters: Counters, group_of: Mapping[str, str]) -> int:
-    """Posts of whose place or broader answer no group is known."""
-    hashes = (*counters.posts.values(), *counters.broader.values())
+def _group_of(settings: PopularitySettings, counters: Counters, cities: Iterable[str]) -> dict[str, str]:
+    """The group of each place and broader answer; a warning where some posts have others.
+
+    Raises:
+        CommandError: the label set cannot be read, or the groups are asked for and it has none.
+    """
+    places = Places.load(settings.places)
+    group_of = groups_of(places)
+    if not group_of:
+        if settings.by == "group":
+            raise CommandError(f"the label set {places.name} has no level2: --places FILE names another")
+        return {}
     known = {*group_of, NOT_CLASSIFIED}
-    return sum(n for fields in hashes for name, n in fields.items() if name not in known)
+    hashes = (hashes.get(city, {}) for city in cities for hashes in (counters.posts, counters.broader))
+    if strange := sum(n for fields in hashes for name, n in fields.items() if name not in known):
+        print(
+            f"warning: {strange:,} posts are of places or groups that the label set {places.name} does not have; their "
+            f"group is {OTHER}: --places FILE names theirs",
+            file=sys.stderr,
+        )
+    return group_of
 
 
 def _city(text: str, counters: Counters) -> str:

@@ -58,7 +58,7 @@ class Process:
             self._send(values)
             try:
                 outcomes: list[Decided | DeadLetter] = pickle.load(self._outcomes)
-            except EOFError:
+            except (EOFError, pickle.UnpicklingError):  # it ended, be it within an answer
                 raise self._ended() from None
         return outcomes
 

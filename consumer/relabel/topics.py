@@ -62,7 +62,7 @@ def group_of(settings: RelabelSettings, head: HeadOf) -> str:
         except KafkaError as error:
             raise CommandError(f"topic {settings.output_topic} cannot be looked at: {error}") from None
     asked = [settings.input_topic, settings.output_topic, output_id, head.identity, head.places_stamp]
-    asked += map(repr, (head.head.decision, settings.since, settings.until))
+    asked += map(repr, (head.head.decision, head.head.groups, settings.since, settings.until))
     return f"{settings.group_id}-relabel-{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:8]}"
 
 

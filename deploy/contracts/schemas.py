@@ -131,8 +131,8 @@ class _Generator(GenerateJsonSchema):
         generated = super().model_schema(schema)
         summary, _, attributes = generated.get("description", "").partition("\n\nAttributes:\n")
         generated["description"] = summary
-        for name, description in re.findall(r"^    (\w+): (.+)$", attributes, re.MULTILINE):
-            generated["properties"][name]["description"] = description
+        for name, description in re.findall(r"^    (\w+): (.+(?:\n        .+)*)", attributes, re.MULTILINE):
+            generated["properties"][name]["description"] = " ".join(description.split())
         if schema["cls"] is _JsonPost:
             generated["properties"]["post_id"] = {
                 "anyOf": [

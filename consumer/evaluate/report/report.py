@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
@@ -145,7 +146,7 @@ def _thumbnails(settings: ReportSettings, found: Found, columns: Sequence[Fates]
 def _shown(found: Found) -> dict[str, list[dict[str, Any]]]:
     """The rows of the page's tables."""
     tables = found.tables
-    top1, curves = tables["top1"], tables["curves"]
+    top1, curves, broader = tables["top1"], tables["curves"], tables["broader"]
     normalised = curves[(curves["scale"] == "normalised") & (curves["stratum"] == "")]
     usual = found.summary["weightings"][0]
     every = (top1["stratum"] == "") & (top1["weighting"] == usual)
@@ -162,9 +163,9 @@ def _shown(found: Found) -> dict[str, list[dict[str, Any]]]:
         "classes": found.classes[lambda rows: rows["ensemble"].isin(TALKED_OF)],
         "threshold_choice": tables["threshold_choice"],
         "dilution": tables["dilution"][tables["dilution"]["cluster"] == ""],
-        "broader": tables["broader"][
-            (tables["broader"]["broader_threshold"] == max(BROADER, found.computed_at))
-            & (tables["broader"]["weighting"] == usual)
+        "broader": broader[
+            (broader["broader_threshold"] == np.maximum(BROADER, broader["threshold"]))
+            & (broader["weighting"] == usual)
         ],
     }
     rows = {name: table.to_dict("records") for name, table in chosen.items()}

@@ -158,7 +158,7 @@ class Scores:
             return self
         model: dict[str, Any] = {name: value for name, value in self.info.model.items() if value is not None}
         built = build_head(DecideSettings.model_construct(**model, places=path))  # variables do not count
-        if built.places_stamp == self.info.places:
+        if (built.places_stamp, built.head.groups) == (self.info.places, self.info.groups):
             return self
         label_set = LabelSet.of(Places.load(path), built.places_stamp, built.head)
         return replace(self, info=replace(self.info, **label_set.fields()), head=built.head)

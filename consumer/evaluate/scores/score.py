@@ -35,7 +35,7 @@ class ScoreSettings(SelectionSettings, ClassifySettings):
     Reads a dataset, as `producer replay` does, or the folder of `export --vectors-topic`, of which no picture is
     encoded again. Writes a score folder: scores.json, places.parquet, part-00000.parquet …, and failed.csv with the
     posts whose picture cannot be used. Run again after an interruption, with the same flags, it goes on. ENSEMBLE,
-    WEIGHTS, GATE and THRESHOLD make no difference here: `evaluate curves` applies them to the scores.
+    WEIGHTS, GATE and both thresholds make no difference here: `evaluate curves` applies them to the scores.
     """
 
     output: Path = Field(
@@ -83,7 +83,8 @@ def main(
 def _score_export(settings: ScoreSettings, files: Sequence[Path], part_posts: int) -> int:
     """Take the vectors of an export; of the model at most the prompts of the places are asked."""
     of_places = DecideSettings.model_construct(
-        **{name: getattr(settings, name) for name in DecideSettings.model_fields} | {"threshold": None}
+        **{name: getattr(settings, name) for name in DecideSettings.model_fields}
+        | {"threshold": None, "broader_threshold": None}
     )
     built = build_head(of_places)
     dataset = Exported(settings.dataset, files, built.identity)

@@ -41,6 +41,7 @@ def test_the_same_settings_give_the_same_labels_on_the_same_partitions(
         assert abs(after.confidence - before.confidence) < 2e-3
         if after.broader and before.broader:
             assert abs(after.broader.confidence - before.broader.confidence) < 2e-3
+    assert any(post.broader for post in second.values())
     vectors = {(each.partition, each.offset): each for each in read_all(stack, again.vectors)}
     for record in read_all(stack, again.output):
         headers = {name: value.decode() for name, value in record.headers}

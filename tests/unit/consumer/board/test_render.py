@@ -93,6 +93,18 @@ def test_the_languages_of_a_city_are_said_and_moods_of_any_language(language: ob
     assert ("At least 1 of these moods are of captions in any language" in html) == is_mixed
 
 
+def test_the_figures_say_how_many_posts_without_a_place_have_a_broader_answer() -> None:
+    drinks = {"level": "level2", "name": "shopping and dining", "confidence": 0.7}
+    figures = Figures.of(counted({}, {"place": None}, {"place": None, "broader": drinks}, {"place": None}))
+    city = figures.city("newyork")
+    html = render.page(
+        "figures.html.j2", root="", figures=figures, listed=figures.page("newyork", 1), city=city, named="newyork"
+    )
+    assert city is not None
+    assert (city.broader.k, city.broader.n) == (1, 4)
+    assert "1 classified (25.0 %), 3 not classified, 1 of them with a broader answer" in html
+
+
 def test_the_heat_maps_steps_begin_with_one_post() -> None:
     assert [step(posts, 60) for posts in (0, 1, 10, 11, 60)] == [0, 1, 1, 2, 6]
 

@@ -58,6 +58,7 @@ def test_the_groups_of_places205_are_not_nested() -> None:
     [
         ({"gallery": 0.35, "studio": 0.27}, ("synonyms", "gallery|studio", 0.62)),
         ({"gallery": 0.3, "studio": 0.29}, None),
+        ({"gallery": 0.45, "studio": 0.45}, ("synonyms", "gallery|studio", 0.9)),  # as likely are art and in
         ({"lake": 0.45, "sea": 0.4}, ("level2", "water", 0.85)),
         ({"lake": 0.35, "sea": 0.35}, None),
         ({"gallery": 0.31, "studio": 0.3, "lake": 0.2, "sea": 0.19}, ("synonyms", "gallery|studio", 0.61)),

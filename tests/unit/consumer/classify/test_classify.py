@@ -19,7 +19,9 @@ def files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for colour in ("red", "grey", "blue"):
         (tmp_path / f"{colour}.png").write_bytes(plain(colour))
     (tmp_path / "notes.txt").write_text("no picture")
-    (tmp_path / "colours.csv").write_text("category,wording\nred,red\ngreen,green\nblue,blue\n")
+    (tmp_path / "colours.csv").write_text(
+        "category,wording,synonyms\nred,red,\ngreen,green,green|blue\nblue,blue,green|blue\n"
+    )
     return tmp_path
 
 
@@ -38,6 +40,7 @@ def test_json_is_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert [place for place, _ in red["top"]] == ["red", "green"]
     assert grey["place"] is None
     assert grey["confidence"] == pytest.approx(1 / 3, abs=1e-3)
+    assert grey["broader"] == {"level": "synonyms", "name": "green|blue", "confidence": pytest.approx(2 / 3, abs=1e-3)}
 
 
 def test_a_bad_picture_is_one_line_and_the_others_still_come(

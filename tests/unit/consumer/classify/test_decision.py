@@ -44,9 +44,10 @@ def test_what_is_level_with_the_threshold_reaches_it(confidence: float, has_a_pl
 
 
 def test_a_decision_s_name_is_read_back() -> None:
-    decision = Decision(ensemble="ensemble", weights=(0.8, 0.25), gate=0.7, threshold=0)
     assert str(Decision(threshold=0.3)) == "conditional weights=0.8/0.8 gate=0.6 threshold=0.3"
-    assert Decision.parse(str(decision)) == decision
+    for broader in (None, 0, 0.65):
+        decision = Decision(ensemble="ensemble", weights=(0.8, 0.25), gate=0.7, threshold=0, broader_threshold=broader)
+        assert Decision.parse(str(decision)) == decision
 
 
 @pytest.mark.parametrize(

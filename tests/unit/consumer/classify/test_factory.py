@@ -79,7 +79,7 @@ def test_a_head_is_the_classifiers_and_needs_the_model_once_for_other_places_and
     tiny_models: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    (tmp_path / "two.csv").write_text("category,wording\nbar,a bar\nsky,the sky\n")
+    (tmp_path / "two.csv").write_text("category,wording,level2\nbar,a bar,food\nsky,the sky,nature\n")
     model = ("--encoder", "open_clip", "--model", "tiny", "--pretrained", "random")
     other = (*model, "--places", str(tmp_path / "two.csv"))
     loaded: list[str] = []
@@ -95,6 +95,8 @@ def test_a_head_is_the_classifiers_and_needs_the_model_once_for_other_places_and
     own = build_head(settings(*model))
     heads = [build_head(settings(*other)) for _ in range(2)]
 
+    assert [group.name for group in heads[0].head.groups] == ["food", "nature"]
+    assert own.head.groups == made.head.groups == Places.load().groups
     assert len(loaded) == 2, "by the classifier, and for the prompts of other places"
     assert (own.identity, own.places_stamp) == ("open_clip/tiny/random", made.places_stamp)
     assert (own.head.image_logit_scale, own.head.decision) == (made.head.image_logit_scale, made.decision)

@@ -107,7 +107,8 @@ def test_any_csv_with_category_and_wording_will_do(tmp_path: Path) -> None:
         ("category,wording\na:sq,x\n", "line 2: category 'a:sq' may not"),
         ("category,wording\n_not_classified,x\n", "line 2: category '_not_classified' may not"),
         ("category,wording,indoor\nbar,a bar,maybe\n", "line 2: indoor is 'maybe'"),
-        ('category,wording,level2\nbar,a bar,"food\nand drink"\n', "line 3: level2 is not printable"),
+        ('category,wording,level2\nbar,a bar,"food\nand drink"\n', "line 3: level2 'food\\nand drink' must be"),
+        ("category,wording,level1\nbar,a bar,_other\n", "line 2: level1 '_other' must be printable, and may not"),
     ],
 )
 def test_a_bad_label_set_is_one_line_with_its_number(tmp_path: Path, text: str, message: str) -> None:

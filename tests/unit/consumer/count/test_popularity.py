@@ -323,7 +323,19 @@ def test_places_that_the_label_set_does_not_have_are_said(say: Say, tmp_path: Pa
     path.write_text("category,wording,level2\nbar,a bar,drinks\n", "utf-8")
     out, err = say(OF_GROUPS, "--by", "group", "--places", str(path), "--csv")
     assert [line.split(",")[1:3] for line in out.splitlines()[1:]] == [["_other", "5"], ["drinks", "1"]]
-    assert "warning: 5 posts are of places or groups that the label set few does not have" in err
+    said = "warning: 5 posts are of places or groups that the label set few does not have; their group is _other"
+    assert said in err
+    assert said in say(OF_GROUPS, "--places", str(path), "--json")[1]
+    assert (
+        say([*OF_GROUPS, {"city": "sydney", "place": "bar"}], "--places", str(path), "--json", "--city", "sydney")[1]
+        == ""
+    )
+
+
+def test_only_groups_need_the_label_set(say: Say) -> None:
+    out, err = say(OF_GROUPS, "--places", "/nowhere/mine.csv", "--csv")
+    assert out.startswith("city,place,")
+    assert err == ""
 
 
 def test_groups_of_a_label_set_without_level_2_are_refused(say: Say, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry
 from consumer.classify.classifier import Classifier
 from consumer.classify.decision import Decision
 from consumer.classify.encoders.encoder import Images
+from consumer.classify.places import LEVELS
 from consumer.dead_letter import DeadLetter
 from consumer.encoded_post import EncodedPost
 from consumer.health import Health
@@ -164,7 +165,7 @@ class Line:
         self.sink = FailingSink(self.source, self.settings, output_limit)
         self.metrics = LabelMetrics(CollectorRegistry())
         self.encoder = LightEncoder()
-        self.classifier = Classifier(self.encoder, PLACES, Decision(threshold=0.4))
+        self.classifier = Classifier(self.encoder, PLACES, Decision(threshold=0.4, broader_threshold=0.6))
         labeler = PictureLabeler(self.classifier, 1, self.metrics, keeps_vectors=False)
         self.inference = Inference(labeler, self.metrics)
         self.limits = Limits()
@@ -490,3 +491,16 @@ def test_a_publish_and_a_recovery_happen_within_a_limit(monkeypatch: pytest.Monk
     limit = 3 * line.settings.publish_timeout
     back = {(2 * limit, "going back to the committed offsets")}
     assert seen == {"publish": {(limit, "publishing a batch")}, "recover": back, "resync": back}
+
+
+def test_a_post_without_a_place_has_its_broader_answer_which_is_counted_by_level() -> None:
+    line = Line(0, [record(0, picture((100, 100, 100))), record(1, picture("red"))])
+    line.run()
+    grey, red = line.sink.outcomes
+    assert isinstance(grey, LabeledPost)
+    assert isinstance(red, LabeledPost)
+    assert grey.broader is not None
+    assert (grey.place, grey.broader.level, grey.broader.name) == (None, "synonyms", "green|blue")
+    assert (red.place, red.broader) == ("red", None)
+    counted = {level: line.metrics.broader.labels(level)._value.get() for level in LEVELS}
+    assert counted == {"synonyms": 1, "level2": 0, "level1": 0}

@@ -90,6 +90,13 @@ def test_each_level_has_rows_of_its_own(rows: pd.DataFrame) -> None:
     assert at.loc["level1", "gained"] == 0
 
 
+def test_who_could_not_tell_leaves_an_answer_unjudged(info: ScoreInfo) -> None:
+    posts = (marks(no_place=True, cannot_tell=True),)
+    truth = Truth("accuracy", posts, _verdicts(posts, PLACES), ())
+    found = of(made_up([probable(gallery=0.42, studio=0.42)]), info, truth, (IMAGE,))
+    assert found.iloc[0][["incorrect", "unjudged"]].tolist() == [0, 1]
+
+
 def test_a_post_that_an_ensemble_cannot_decide_gains_nothing(info: ScoreInfo) -> None:
     posts = (marks(no_place=True),)
     truth = Truth("accuracy", posts, _verdicts(posts, PLACES), ())

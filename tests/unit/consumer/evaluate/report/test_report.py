@@ -215,6 +215,15 @@ def test_the_table_at_one_threshold_says_which_it_is(of_a: Simulated, written: P
 
 
 @pytest.mark.usefixtures("_no_figures")
+def test_broader_answers_are_shown_at_the_threshold_that_the_curves_have_for_them(tmp_path: Path) -> None:
+    of = simulate(tmp_path / "x", "c", posts=100)
+    computed(of, "--marks", str(of.sheet), "--threshold", "0.7")
+    for flags in ((), ("--threshold", "0.3")):
+        text = text_of(write(of, tmp_path / "r.html", "--no-pictures", *flags))
+        assert "no place reaches the threshold of 0.7, a group of places whose probabilities together reach 0.7" in text
+
+
+@pytest.mark.usefixtures("_no_figures")
 @pytest.mark.parametrize("kind", ["b", "c"])
 def test_every_class_has_its_numbers(of_b: Simulated, tmp_path: Path, kind: Literal["b", "c"]) -> None:
     of = of_b if kind == "b" else simulate(tmp_path / "x", "c", posts=100)
