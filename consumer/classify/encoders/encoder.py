@@ -83,14 +83,6 @@ class Encoder(Protocol):
         ...
 
 
-def is_of(name: str, identity: str) -> bool:
-    """Whether vectors that bear an encoder's name are in the space of this identity.
-
-    What a name has beyond the identity says only how it was computed: ``+icc+openvino``.
-    """
-    return name == identity or name.startswith(f"{identity}+")
-
-
 def in_chunks_by_length(
     lengths: Sequence[int],
     encode: Callable[[list[int]], torch.Tensor],
