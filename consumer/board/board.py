@@ -20,6 +20,7 @@ from consumer.start import begin, stop_on_signals
 from producer.base.errors import CommandError
 from producer.base.logs import event
 from producer.base.settings import load
+from producer.dataset.entry import Entry
 
 if TYPE_CHECKING:
     import uvicorn
@@ -44,13 +45,14 @@ def main(argv: list[str]) -> int:
     listening = listen(settings.host, settings.port, "pages", "HOST, PORT")
     begin(settings)
     wall = Wall(settings.keep_posts, settings.keep_bytes)
-    search = _search(settings) if settings.search or settings.export else None
+    search, files = _search(settings) if settings.search or settings.export else (None, {})
     stop = threading.Event()
     readers = [follow_labels(settings, wall)]
     if search and not settings.export:
         readers.append(follow_vectors(settings, search.index))
     pictures = {"max_partition_fetch_bytes": AHEAD, "request_timeout_ms": REQUEST_MS}
     fetcher = Fetcher(build_consumer(settings, "placestream-board-pictures", **pictures))
+    album = Album(fetcher, settings.input_topic, settings.keep_posts, settings.keep_bytes, files)
     cities = Cities(settings)
     threads = [
         threading.Thread(target=run, args=(stop,), name=name, daemon=True)
@@ -63,7 +65,7 @@ def main(argv: list[str]) -> int:
     event(log, logging.INFO, "board", address=url)
     print(f"The board is at {url} (Ctrl-C ends it)", flush=True)
     try:
-        _server(settings, wall, fetcher, cities, search).run(sockets=[listening])
+        _server(settings, wall, album, cities, search).run(sockets=[listening])
     finally:
         stop.set()
         for thread in threads:
@@ -86,17 +88,18 @@ def follow_labels(settings: BoardSettings, wall: Wall) -> Reader:
     return Reader(settings, settings.output_topic, "labels", take, wall.say)
 
 
-def _search(settings: BoardSettings) -> Search:
-    """With a model that encodes queries, and the vectors of the export or none yet; takes seconds."""
+def _search(settings: BoardSettings) -> tuple[Search, dict[str, Entry]]:
+    """With a model that encodes queries, and the vectors of the export or none yet; files of its pictures. Slow."""
     # here, not at the top: torch is slow to import
-    from consumer.board.exported import read_export
+    from consumer.board.exported import files_of, read_export
     from consumer.classify.factory import build_query_encoder
 
     identity, encode = build_query_encoder(settings)
     dimensions = len(encode("a place"))
-    if settings.export:
-        return Search(read_export(settings.export, identity, dimensions), encode)
-    return Search(Index(identity, dimensions, settings.keep_posts), encode)
+    if settings.export is None:
+        return Search(Index(identity, dimensions, settings.keep_posts), encode), {}
+    index = read_export(settings.export, identity, dimensions)
+    return Search(index, encode), files_of(settings.dataset, index) if settings.dataset else {}
 
 
 def follow_vectors(settings: BoardSettings, index: Index) -> Reader:
@@ -110,13 +113,12 @@ def follow_vectors(settings: BoardSettings, index: Index) -> Reader:
 
 
 def _server(
-    settings: BoardSettings, wall: Wall, fetcher: Fetcher, cities: Cities, search: Search | None
+    settings: BoardSettings, wall: Wall, album: Album, cities: Cities, search: Search | None
 ) -> "uvicorn.Server":
     import uvicorn
 
     from consumer.board.app import Board, build
 
-    album = Album(fetcher, settings.input_topic, settings.keep_posts, settings.keep_bytes)
     board = Board(settings, wall, album, cities, lambda: server.should_exit, search)
     server = uvicorn.Server(
         uvicorn.Config(

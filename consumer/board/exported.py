@@ -1,4 +1,4 @@
-"""An export of vectors as an index to search."""
+"""An export of vectors as an index to search, and a dataset with the pictures of its posts."""
 
 from pathlib import Path
 
@@ -7,6 +7,8 @@ from consumer.classify.label import Vectors
 from consumer.record import SourceRecord
 from consumer.vector_table import batches, each_vector, encoders_of, exported_files
 from producer.base.errors import CommandError
+from producer.dataset.entry import Entry
+from producer.dataset.open import open_dataset
 
 NAMES = ("post_id", "city", "encoder")
 SOURCE = ("source_topic", "source_partition", "source_offset")
@@ -38,3 +40,19 @@ def read_export(folder: Path, identity: str, dimensions: int) -> Index:
             source = SourceRecord.model_construct(topic=topic, partition=partition, offset=offset)
             index.add(Kept(post_id, city, source), encoder, of_post)
     return index
+
+
+def files_of(dataset: Path, index: Index) -> dict[str, Entry]:
+    """The indexed posts that a dataset has, by their id; no file is read.
+
+    Args:
+        dataset: as `producer.dataset.open.open_dataset` takes it.
+        index: of the export.
+
+    Raises:
+        CommandError: there is no dataset.
+    """
+    ids = index.ids()
+    # a table without cities needs one to be opened; which it is does not matter here
+    entries = open_dataset(dataset, city="unknown" if dataset.is_file() else None).entries()
+    return {entry.post_id: entry for entry in entries if isinstance(entry, Entry) and entry.post_id in ids}

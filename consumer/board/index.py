@@ -142,6 +142,11 @@ class Index:
         """Whether a post's vectors are kept."""
         return (city, post_id) in self._at
 
+    def ids(self) -> set[str]:
+        """Of all kept posts."""
+        with self._lock:
+            return {post_id for _, post_id in self._at}
+
     def counted(self) -> Counted:
         """What there is to search, now."""
         with self._lock:

@@ -51,6 +51,9 @@ class BoardSettings(VectorsTopicSettings, RedisSettings, EncoderSettings, LogSet
 
     search: bool = Field(False, description="search the kept posts by their vectors, from VECTORS_TOPIC")
     export: Path | None = Field(None, description="search this folder of export --vectors-topic instead")
+    dataset: Path | None = Field(
+        None, description="dataset with pictures of EXPORT's posts; others come from INPUT_TOPIC"
+    )
 
     @model_validator(mode="after")
     def _has_what_it_searches(self) -> Self:
@@ -58,6 +61,8 @@ class BoardSettings(VectorsTopicSettings, RedisSettings, EncoderSettings, LogSet
             raise ValueError(
                 "SEARCH needs VECTORS_TOPIC, to which the workers write the posts' vectors, or EXPORT, a folder of them"
             )
+        if self.dataset and self.export is None:
+            raise ValueError("DATASET is for the posts of an EXPORT")
         return self
 
     @model_validator(mode="after")

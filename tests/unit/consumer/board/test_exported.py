@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from consumer.board.exported import read_export
+from consumer.board.exported import files_of, read_export
 from producer.base.errors import CommandError
 from tests.exports import row, write_export
 
@@ -41,3 +41,15 @@ def test_what_is_no_export_of_such_vectors_is_one_line(tmp_path: Path) -> None:
     ):
         with pytest.raises(CommandError, match=f"^{folder} {says}"):
             read_export(folder, "conse/x", 3)
+
+
+def test_pictures_of_a_dataset_are_those_of_the_exports_posts_alone(tmp_path: Path) -> None:
+    index = read_export(
+        write_export(tmp_path / "vectors", [[row(number, "conse/x") for number in (1, 2)]]), "conse/x", 3
+    )
+    table = tmp_path / "posts.csv"
+    table.write_text("post_id,image_path\np2,00002\np3,00003\n,\n")
+    (entry,) = files_of(table, index).values()
+    assert (entry.post_id, entry.picture.name) == ("p2", "00002")
+    with pytest.raises(CommandError, match="no such file or folder"):
+        files_of(tmp_path / "missing", index)

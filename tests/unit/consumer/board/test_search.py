@@ -65,7 +65,7 @@ def test_words_find_pictures_and_apart_from_them_captions() -> None:
     assert found(html, "By the picture") == [("a", "1.00"), ("b", "0.00")]
     assert found(html, "By the caption") == [("b", "0.80")]
     assert '<input type="search" name="q" value="right"' in html
-    assert "2 posts are searched; the captions of 1 have a vector." in html
+    assert "Posts that can be found: 2; by their caption: 1." in html
 
 
 def test_a_post_on_the_wall_is_shown_with_its_place_and_leads_to_its_page() -> None:
@@ -149,7 +149,7 @@ def test_what_cannot_be_searched_is_said() -> None:
     search.index.add(UP[0], "other/<model>", UP[1])
     search.index.say("The topic post-vectors does not exist yet.")
     html = ask(board(Gone("x"), search=search), "/search")[2]
-    assert "1 vectors of another encoder (other/&lt;model&gt;) are left out" in html
+    assert "Vectors of another encoder are left out, 1 so far (other/&lt;model&gt;)" in html
     assert "The topic post-vectors does not exist yet." in html
 
 

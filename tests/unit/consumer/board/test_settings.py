@@ -45,6 +45,8 @@ def test_a_search_without_anything_to_search_is_one_line_that_says_what_to_set(
     with pytest.raises(UsageError, match="^SEARCH needs VECTORS_TOPIC, .* or EXPORT"):
         settings("--search")
     assert settings("--search", "--export", str(tmp_path)).export == tmp_path
+    with pytest.raises(UsageError, match="^DATASET is for the posts of an EXPORT"):
+        settings("--dataset", str(tmp_path))
     monkeypatch.setenv("PLACESTREAM_VECTORS_TOPIC", "post-vectors")
     assert settings("--search").vectors_topic == "post-vectors"
 
