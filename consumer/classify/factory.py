@@ -18,7 +18,7 @@ from consumer.classify.head import Head
 from consumer.classify.identity import EncoderSettings
 from consumer.classify.pictures import profile
 from consumer.classify.place_vectors import place_vectors
-from consumer.classify.places import TEMPLATES, Place, Places
+from consumer.classify.places import TEMPLATES, Places
 from consumer.classify.settings import ClassifySettings, DecideSettings
 from producer.base.errors import CommandError
 
@@ -97,7 +97,7 @@ class QueryEncoder(NamedTuple):
 
 
 def build_query_encoder(settings: EncoderSettings) -> QueryEncoder:
-    """Load the model, on the CPU, for queries: each is encoded as the wording of a place is; takes seconds.
+    """Load the model, on the CPU, for queries; takes seconds.
 
     Args:
         settings: as given by flags and environment.
@@ -107,14 +107,7 @@ def build_query_encoder(settings: EncoderSettings) -> QueryEncoder:
     """
     fit_threads("cpu")
     encoder = _on_cpu(settings)
-
-    def encode(query: str) -> NDArray[np.float32]:
-        vector: NDArray[np.float32] = Places("query", (Place(query, query),)).vectors(
-            encoder, encoder.default_templates
-        )[0]
-        return vector
-
-    return QueryEncoder(encoder.identity, encode)
+    return QueryEncoder(encoder.identity, encoder.encode_query)
 
 
 def _on_cpu(settings: EncoderSettings) -> Encoder:

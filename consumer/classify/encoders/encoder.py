@@ -74,6 +74,10 @@ class Encoder(Protocol):
         """
         ...
 
+    def encode_query(self, words: str) -> NDArray[np.float32]:
+        """The unit vector of what a person looks for, ``[d]``, in fp32: pictures and captions near to it show that."""
+        ...
+
     def token_counts(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text as the tower sees it, start and end included."""
         ...

@@ -80,7 +80,9 @@ def test_a_head_is_the_classifiers_and_needs_the_model_once_for_other_places_and
     assert [head.head.categories for head in heads] == [("bar", "sky")] * 2
 
 
-def test_a_query_is_encoded_as_a_place_of_that_wording(tiny_models: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_query_of_open_clip_is_encoded_as_a_place_of_that_wording(
+    tiny_models: tuple[str, ...], tmp_path: Path
+) -> None:
     (tmp_path / "two.csv").write_text("category,wording\nbar,a bar\nsky,the sky over {name}\n")
     model = ("--encoder", "open_clip", "--model", "tiny", "--pretrained", "random")
     head = build_head(settings(*model, "--places", str(tmp_path / "two.csv")))
