@@ -155,8 +155,10 @@ class Index:
 
     def _near(self, vector: NDArray[np.float32], part: Part, most: int) -> list[Near]:
         rows = self._rows[part]
-        cosines = np.where(rows.there, rows.vectors @ vector, -np.inf)
-        best = np.argsort(-cosines, kind="stable")[: min(most, int(rows.there.sum()))]
+        cosines = np.where(rows.there, rows.cosines(vector), -np.inf)
+        most = min(most, int(rows.there.sum()))
+        best: list[int] = np.argpartition(-cosines, most - 1)[:most].tolist() if most else []
+        best.sort(key=lambda row: (-cosines[row], row))
         kept = [(self._kept[row], float(cosines[row])) for row in best]
         return [Near(post, cosine) for post, cosine in kept if post is not None]
 
@@ -179,6 +181,16 @@ class _Rows:
         self.dimensions = dimensions
         self.vectors = np.zeros((posts, dimensions), np.float32)
         self.there = np.zeros(posts, np.bool_)
+
+    def cosines(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """With all of them, ``[posts]``.
+
+        By torch, as the query is encoded: NumPy's threads would wait for torch's, and torch's for them.
+        """
+        import torch  # here, not at the top: it is slow to import, and a board without search has no need of it
+
+        product: NDArray[np.float32] = (torch.from_numpy(self.vectors) @ torch.from_numpy(vector)).numpy()
+        return product
 
     def put(self, row: int, vector: NDArray[np.floating] | None) -> None:
         self.there[row] = vector is not None
