@@ -137,8 +137,9 @@ def screenshots(argv: list[str]) -> int:
             _shoot(browser, settings.folder, "post", f"{url}/?by=ensemble", opens=".card:not(.open) a", full=True)
             _shoot(browser, settings.folder, "cities", f"{url}/cities?city=london", full=True)
             searched = f"{url}/search?q={'a+bridge+at+night' if settings.drawn else 'a+hot+drink'}"
-            _shoot(browser, settings.folder, "search", searched, full=True)
-            _shoot(browser, settings.folder, "like", searched, opens=".more", full=True)
+            _shoot(browser, settings.folder, "search", searched)
+            _shoot(browser, settings.folder, "captions", f"{searched}#captions")
+            _shoot(browser, settings.folder, "like", searched, opens=".more")
     return 0
 
 

@@ -105,11 +105,13 @@ def test_the_search_box_finds_the_coffee_cup_by_a_hot_drink(page: Page, searched
     assert posts(page, "By the caption") == ["moon", "coffee"]
     first = page.get_by_role("list", name="By the picture, the nearest first").locator(".card").first
     expect(first.locator(".caption")).to_have_text("first one of the day")
+    page.get_by_role("navigation", name="what was found").get_by_role("link", name="By the caption").click()
+    expect(page.get_by_role("heading", name="By the caption")).to_be_in_viewport()
     assert "<b>london</b>" in first.inner_text()
     picture = first.locator("img")
     wait_until(lambda: picture.evaluate("one => one.complete && one.naturalWidth"), what="the cup")
 
-    permanent = page.url
+    permanent = page.url.partition("#")[0]
     assert urlsplit(permanent).query == "q=a+hot+drink"
     page.goto("about:blank")
     page.goto(permanent)

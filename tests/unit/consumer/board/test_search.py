@@ -51,7 +51,7 @@ def app(*posts: tuple[Kept, Vectors], flags: tuple[str, ...] = ()) -> ASGIApp:
 
 def found(html: str, title: str) -> list[tuple[str, str]]:
     """Names and cosines of the posts below a heading, in order."""
-    section = html.partition(f"<h2>{title}</h2>")[2].partition("<h2>")[0]
+    section = html.partition(f">{title}</h2>")[2].partition("<h2")[0]
     return re.findall(r'<strong>([^<]*)</strong> <span class="sure">([^<]*)</span>', section)
 
 
@@ -80,7 +80,7 @@ def test_more_like_this_leads_from_a_posts_page_to_pictures_like_it() -> None:
     status, _, html = ask(pages, unescape(address))
     assert status == 200
     assert found(html, "Pictures that are most like it") == [("like it", "0.80"), ("b", "0.00")]
-    assert "<strong>bridge</strong>" in html.partition("<h2>Like this post</h2>")[2].partition("<h2>")[0]
+    assert "<strong>bridge</strong>" in html.partition("<h2>Like this post</h2>")[2].partition("<h2")[0]
 
 
 def test_a_post_whose_vectors_are_not_kept_offers_nothing_like_it() -> None:
@@ -106,7 +106,7 @@ def test_a_query_of_the_wrong_length_is_said_and_not_searched(query: str, says: 
     assert status == 400
     assert headers.items() >= HEADERS.items()
     assert says in html
-    assert "By the picture" not in html
+    assert "<h2" not in html
     assert len(html) < 5_000
     assert ask(app(RIGHT), f"/search?q={'x' * MOST_LETTERS}")[0] == 200
 
