@@ -85,9 +85,17 @@ def posts(page: Page, title: str) -> list[str]:
 def look_for(page: Page, words: str) -> None:
     """As a person does: type the words into the box, and press Enter."""
     page.get_by_role("link", name="Search", exact=True).click()
+    page.wait_for_url("**/search")
     page.get_by_label("What a picture shows").fill(words)
     page.keyboard.press("Enter")
-    page.wait_for_url(lambda url: "?q=" in url)
+    page.wait_for_url("**/search?q=*")
+
+
+def more_like_the_first(page: Page) -> None:
+    """Follow the link below the first post."""
+    before = page.url
+    page.locator(".more").first.click()
+    page.wait_for_url(lambda now: now != before)
 
 
 def wait_for_all(page: Page, url: str) -> None:
@@ -134,7 +142,7 @@ def test_a_found_post_has_a_page_and_pictures_like_it(page: Page, searched: Sear
     assert len(others) == len(PHOTOGRAPHS) - 1
     assert asked is not None
     assert not any(asked.endswith(f"post={other}") for other in others)
-    page.locator(".more").first.click()
+    more_like_the_first(page)
     assert posts(page, "Pictures that are most like it") != others
 
 
@@ -142,7 +150,7 @@ def test_an_export_is_searched_whose_posts_the_board_has_no_labels_of(page: Page
     page.goto(f"{searched.exported}/search?q=a+hot+drink")
     assert page.locator(".card a[href*='/post/']").count() == 0
     assert page.locator(".card strong").first.inner_text() == "coffee"
-    page.locator(".more").first.click()
+    more_like_the_first(page)
     assert "coffee" not in posts(page, "Pictures that are most like it")
 
 
@@ -153,6 +161,7 @@ def test_a_search_works_without_javascript(browser: Browser, searched: Searched)
     page.goto(look_up)
     page.get_by_label("What a picture shows").fill("a hot drink")
     page.get_by_role("button", name="Search").click()
+    page.wait_for_url("**/search?q=a+hot+drink")
     assert posts(page, "By the picture")[0] == "coffee"
     context.close()
 
