@@ -5,7 +5,8 @@ The columns are a contract; they are only ever added.
 
 import glob
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pyarrow import parquet
 
+from consumer.classify.identity import is_of
 from consumer.classify.label import Vectors
 from producer.base.errors import CommandError
 
@@ -23,6 +26,8 @@ ABOUT = "_export.json"
 INSTANT = pa.timestamp("ms", tz="UTC")
 NUMBER = pa.float16()
 """As in the topic: see `consumer.encoded_post.DTYPE`."""
+BATCH = 4_096
+"""Rows that are read at once."""
 
 
 def post_row(
@@ -123,3 +128,44 @@ def exported_files(folder: Path) -> list[Path] | None:
     if contents != "vectors":
         raise CommandError(f"{folder} holds labels: `python -m consumer export --vectors-topic TOPIC` exports vectors")
     return sorted(folder.glob(f"{glob.escape(about['topic'])}-*.parquet"))
+
+
+def batches(files: Iterable[Path], columns: Sequence[str]) -> Iterator[Any]:
+    """These columns of an export's files, as pyarrow tables of at most `BATCH` rows.
+
+    Raises:
+        CommandError: a file is broken.
+    """
+    for path in files:
+        try:
+            with parquet.ParquetFile(path) as file:
+                for batch in file.iter_batches(BATCH, columns=columns):
+                    yield pa.Table.from_batches([batch])
+        except (OSError, KeyError, pa.ArrowException) as error:
+            from consumer.classify.survive import one_line  # here, not at the top: it imports torch
+
+            raise CommandError(f"{path} is broken: {one_line(error)}; delete it, and export again") from None
+
+
+def each_vector(column: Any) -> list[Any]:
+    """The vectors of a pyarrow column, one by one; None where there is none."""
+    vectors, there = vectors_of(column)
+    return [vector if is_there else None for vector, is_there in zip(vectors, there, strict=True)]
+
+
+def encoders_of(folder: Path, files: Iterable[Path], identity: str) -> tuple[dict[str, int], dict[str, int]]:
+    """How many posts of an export bear which encoder's name: names of this identity, and others.
+
+    Raises:
+        CommandError: a file is broken, or no vector is this encoder's.
+    """
+    names = Counter(name for batch in batches(files, ["encoder"]) for name in batch["encoder"].to_pylist())
+    own = {name: posts for name, posts in sorted(names.items()) if is_of(name, identity)}
+    others = {name: posts for name, posts in sorted(names.items()) if name not in own}
+    if not own:
+        there = ", ".join(f"{posts:,} of {name}" for name, posts in others.items()) or "none at all"
+        raise CommandError(
+            f"{folder} has no vectors of {identity} ({there}): choose the encoder by --encoder, --model and "
+            "--pretrained"
+        )
+    return own, others

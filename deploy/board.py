@@ -23,7 +23,7 @@ from deploy.demo import type_command
 from deploy.local.process import Watcher
 from producer.base.command import run
 from producer.base.errors import CommandError
-from producer.base.settings import Settings, TopicSettings, load
+from producer.base.settings import VectorsTopicSettings, load
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -36,14 +36,20 @@ ALL_LOADED = """[...document.images].filter(one => one.getBoundingClientRect().t
   .every(one => one.complete && one.naturalWidth)"""
 
 
-class ShowSettings(TopicSettings):
+class VectorsSettings(VectorsTopicSettings):
+    """The topics; that of the vectors has a name, for the board searches them."""
+
+    vectors_topic: str = Field("post-vectors", min_length=1, description="topic of the posts' vectors")
+
+
+class ShowSettings(VectorsSettings):
     """Run replay in a loop, worker, counter and board on the sample dataset until Ctrl-C."""
 
     rate: float = Field(3.0, gt=0, description="posts per second")
     port: int = Field(8090, ge=0, le=65535, description="port of the board; 0 = any free one")
 
 
-class ScreenshotSettings(Settings):
+class ScreenshotSettings(VectorsSettings):
     """Write PNGs of the board's pages, light and dark, empty and with the sample dataset labelled."""
 
     folder: CliPositionalArg[Path] = Field(description="where they go")
@@ -63,12 +69,10 @@ def show(argv: list[str]) -> int:
         dataset = str(Path(folder) / "sample")
         try:
             type_command("producer", "sample", dataset)
-            type_command("producer", "topics")
+            type_command("producer", "topics", *_vectors(settings))
             with (
-                _started(
-                    "consumer", "board", "--captions", "--port", str(settings.port), "--log-level", "warning"
-                ) as board,
-                _started("consumer", "label", "--encoder", "conse", *QUIET) as label,
+                _started(*_board(settings, settings.port)) as board,
+                _started(*_label(settings)) as label,
                 _started("consumer", "count", *QUIET) as count,
             ):
                 while True:
@@ -111,11 +115,12 @@ def screenshots(argv: list[str]) -> int:
         playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"]) as browser,
     ):
         dataset = Path(temporary) / "dataset"
-        type_command("producer", "topics")
+        type_command("producer", "topics", *_vectors(settings))
         log = Path(temporary) / "board.log"
-        with _started("consumer", "board", "--captions", "--port", "0", "--log-level", "warning", log=log) as board:
+        with _started(*_board(settings, 0), log=log) as board:
             url = _address(board, log)
             _shoot(browser, settings.folder, "empty", url)
+            _shoot(browser, settings.folder, "search-empty", f"{url}/search")
             if settings.drawn:
                 from deploy import drawings
 
@@ -123,7 +128,7 @@ def screenshots(argv: list[str]) -> int:
             else:
                 type_command("producer", "sample", str(dataset))
             with (
-                _started("consumer", "label", "--encoder", "conse", *QUIET),
+                _started(*_label(settings)),
                 _started("consumer", "count", *QUIET),
                 _started("producer", "replay", str(dataset), "--rate", "5") as posts,
             ):
@@ -131,7 +136,24 @@ def screenshots(argv: list[str]) -> int:
                 posts.wait()
             _shoot(browser, settings.folder, "post", f"{url}/?by=ensemble", opens=".card:not(.open) a", full=True)
             _shoot(browser, settings.folder, "cities", f"{url}/cities?city=london", full=True)
+            searched = f"{url}/search?q={'a+bridge+at+night' if settings.drawn else 'a+hot+drink'}"
+            _shoot(browser, settings.folder, "search", searched)
+            _shoot(browser, settings.folder, "captions", f"{searched}#captions")
+            _shoot(browser, settings.folder, "like", searched, opens=".more")
     return 0
+
+
+def _vectors(settings: VectorsSettings) -> tuple[str, ...]:
+    return "--vectors-topic", settings.vectors_topic
+
+
+def _board(settings: VectorsSettings, port: int) -> tuple[str, ...]:
+    shows = ("--captions", "--search", "--encoder", "conse", *_vectors(settings))
+    return ("consumer", "board", *shows, "--port", str(port), "--log-level", "warning")
+
+
+def _label(settings: VectorsSettings) -> tuple[str, ...]:
+    return ("consumer", "label", "--encoder", "conse", "--encode-captions", "all", *_vectors(settings), *QUIET)
 
 
 def _shoot(
@@ -145,7 +167,7 @@ def _shoot(
             page.locator(".card").nth(cards - 1).wait_for(timeout=120_000)
         if opens:
             page.locator(opens).first.click()
-            page.wait_for_url("**/post/**")
+            page.wait_for_url(lambda now: now != url)
         _settled(page)
         path = folder / f"{name}-{scheme}.png"
         page.screenshot(path=path, full_page=full)

@@ -64,6 +64,10 @@ class LightEncoder:
     def encode_prompts(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         return _unit(np.array([[float(colour in prompt) for colour in COLOURS] for prompt in prompts]))
 
+    def encode_query(self, words: str) -> NDArray[np.float32]:
+        vector: NDArray[np.float32] = self.encode_prompts([words])[0]
+        return vector
+
     def token_counts(self, texts: Sequence[str]) -> list[int]:
         return [len(text.split()) for text in texts]
 

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from consumer.board.album import Album, Picture
 from consumer.board.cities import Cities
 from consumer.board.events import CARDS, Events, filter_of
 from consumer.board.fetch import Away, Gone
+from consumer.board.search import MOST_LETTERS, Busy, Search
 from consumer.board.settings import BoardSettings
 from consumer.board.wall import Shown, Wall
 from consumer.record import SourceRecord
@@ -54,13 +56,14 @@ register_url_convertor("number", _Number())
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """What the pages show."""
+    """What the pages show; without `search` there is none."""
 
     settings: BoardSettings
     wall: Wall
     album: Album
     cities: Cities
     is_ending: Callable[[], bool]
+    search: Search | None = None
 
 
 def build(board: Board) -> ASGIApp:
@@ -77,6 +80,8 @@ def build(board: Board) -> ASGIApp:
         Route("/cities/figures", pages.figures),
         Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
     ]
+    if board.search:
+        routes.append(Route("/search", partial(pages.search, board.search)))
     pages_and_events = Starlette(
         # A proxy may pass ROOT_PATH on, or take it off.
         routes=[Mount(board.settings.root_path, routes=routes), *routes] if board.settings.root_path else routes,
@@ -117,7 +122,9 @@ class _Pages:
             text = f"It is no longer on the wall, and it cannot be read from its topic. {error}"
             return self._page("problem.html.j2", 503, title="This post cannot be shown now", refresh=True, text=text)
         caption, is_late = await self._caption_of(shown)
-        return self._page("post.html.j2", shown=shown, caption=caption, is_late=is_late)
+        search = self._board.search
+        is_kept = search is not None and search.index.has(shown.post.city, shown.post.post_id)
+        return self._page("post.html.j2", shown=shown, caption=caption, is_late=is_late, has_likes=is_kept)
 
     async def picture(self, request: Request) -> Response:
         try:
@@ -148,6 +155,36 @@ class _Pages:
         figures = render.page("figures.html.j2", root=self._root, **await self._city_values(request))
         told = render.status(self._board.wall) | {"figures": figures}
         return JSONResponse(told, headers={"cache-control": "no-store"})
+
+    async def search(self, search: Search, request: Request) -> Response:
+        """What a query finds, or which pictures are like a post's; without either the box alone."""
+        asked = request.query_params
+        query = " ".join(asked.get("q", "").split())
+        by_words = like = said = None
+        code = 200
+        try:
+            if len(query) > MOST_LETTERS:
+                code, said = 400, f"At most {MOST_LETTERS} letters can be looked for; these are {len(query):,}."
+            elif query:
+                by_words = await search.by_words(query)
+            elif "q" in asked:
+                code, said = 400, "Say what to look for, in a few words."
+            elif "like" in asked and (like := await search.like(asked.get("city", ""), asked["like"])) is None:
+                code, said = 404, "The vectors of this post are not kept, or no longer."
+        except Busy:
+            code, said = 503, "Too many searches wait; try again."
+        return self._page(
+            "search.html.j2",
+            code,
+            query=query[:MOST_LETTERS],
+            most=MOST_LETTERS,
+            said=said,
+            by_words=by_words,
+            like=like,
+            counted=search.index.counted(),
+            label_of=self._board.wall.label_of,
+            captions=self._board.settings.captions,
+        )
 
     async def not_found(self, request: Request, error: Exception) -> Response:
         text = "There is no such page. The wall and the cities are above."
@@ -189,7 +226,8 @@ class _Pages:
         return await self._board.album.picture(source, request.query_params.get("post", ""))
 
     def _page(self, template: str, code: int = 200, **values: Any) -> Response:
-        html = render.page(template, root=self._root, status=render.status(self._board.wall), **values)
+        values |= {"status": render.status(self._board.wall), "can_search": self._board.search is not None}
+        html = render.page(template, root=self._root, **values)
         return HTMLResponse(html, code, {"cache-control": "no-store"})
 
 

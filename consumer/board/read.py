@@ -1,8 +1,9 @@
-"""The stage that reads the labelled topic onto the wall: read_committed, without a group, going on whatever happens."""
+"""The stage that follows a topic: read_committed, without a group, going on whatever happens."""
 
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from kafka import TopicPartition
@@ -15,10 +16,8 @@ from kafka.errors import (
 )
 
 from consumer.board.settings import BoardSettings
-from consumer.board.wall import Wall
 from consumer.kafka.bounded_consumer import build_consumer
 from consumer.kafka.offsets import look_up
-from consumer.labeled_post import LabeledPost, parse_or_skip
 from producer.base.logs import event
 from producer.topics import admin_client
 
@@ -37,26 +36,40 @@ REQUEST_MS = 5_000
 
 
 class Reader:
-    """Follows every partition of the labelled topic."""
+    """Follows every partition of a topic."""
 
-    def __init__(self, settings: BoardSettings, wall: Wall) -> None:
+    def __init__(
+        self,
+        settings: BoardSettings,
+        topic: str,
+        name: str,
+        take: Callable[[Any], None],
+        say: Callable[[str | None], None],
+    ) -> None:
         """Connect; that the topic does not exist is no error, it may still come.
+
+        Args:
+            settings: where the broker is, and since when records are wanted.
+            topic: what is read.
+            name: tells its clients from others in the broker's metrics and quotas.
+            take: given each record, as kafka-python returned it.
+            say: told what is wrong, as a sentence; None: nothing is.
 
         Raises:
             CommandError: the broker cannot be reached, or refuses who we are.
         """
         self._settings = settings
-        self._topic = settings.output_topic
-        self._wall = wall
-        self._consumer = build_consumer(settings, "placestream-board-labels", request_timeout_ms=REQUEST_MS)
-        self._admin = admin_client(settings, client_id="placestream-board-admin", request_timeout_ms=ANSWER_MS)
+        self._topic = topic
+        self._take, self._say = take, say
+        self._consumer = build_consumer(settings, f"placestream-board-{name}", request_timeout_ms=REQUEST_MS)
+        self._admin = admin_client(settings, client_id=f"placestream-board-{name}-admin", request_timeout_ms=ANSWER_MS)
         self._known: dict[TopicPartition, int] = {}  # where each partition was begun
         self._topic_id: str | None = None
         self._is_first_look = True
         self._looked_at = self._heard_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
-        """Read until `stop` is set; whatever fails is said on the wall and tried again."""
+        """Read until `stop` is set; whatever fails is said and tried again."""
         pause, said = 0.2, ""
         while not stop.is_set():
             try:
@@ -66,9 +79,9 @@ class Reader:
                 for partition in error.args[0]:  # and only there: the others would show their old posts again
                     self._known.pop(partition, None)
                 self._looked_at = 0.0
-            except Exception as error:  # the thread may not end: nobody would put another post on the wall
+            except Exception as error:  # the thread may not end: nobody would read another record
                 why = self._explain(error)
-                self._wall.say(why)
+                self._say(why)
                 if why != said:
                     event(log, logging.WARNING, "cannot read", topic=self._topic, why=error)
                 said, self._looked_at = why, 0.0
@@ -89,12 +102,11 @@ class Reader:
             self._looked_at = time.monotonic()
         polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=CHUNK)
         if is_due:  # who may look may not read for that: only the poll says
-            self._wall.say(None)
+            self._say(None)
         for records in polled.values():
             self._heard_at = time.monotonic()
             for record in records:
-                if post := parse_or_skip(LabeledPost.from_record, record):
-                    self._wall.add(record.partition, record.offset, post, record.value)
+                self._take(record)
 
     def _look(self) -> None:
         """Make sure that the broker answers, and that every partition of the topic as it is now is read."""

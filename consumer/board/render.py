@@ -8,6 +8,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from consumer.board import cities, explain
+from consumer.board.index import Kept
 from consumer.board.wall import Shown, Wall
 from consumer.classify.places import readable
 from consumer.count.counters import NOT_CLASSIFIED
@@ -76,7 +77,7 @@ def place(category: str | None) -> str:
     return "not classified" if category in (None, NOT_CLASSIFIED) else readable(str(category))
 
 
-def _source(post: LabeledPost) -> str:
+def _source(post: LabeledPost | Kept) -> str:
     """Where picture and caption of a post are, behind ``/picture/`` and ``/caption/``."""
     source = post.source
     return f"{quote(source.topic, safe='')}/{source.partition}/{source.offset}?post={quote(post.post_id, safe='')}"

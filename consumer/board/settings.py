@@ -2,14 +2,16 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from consumer.classify.identity import EncoderSettings
 from consumer.count.settings import RedisSettings
 from consumer.listen import in_url
 from producer.base.logs import LogSettings
-from producer.base.settings import TopicSettings
+from producer.base.settings import VectorsTopicSettings
 from producer.post import parse_time
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -27,7 +29,7 @@ def _since(value: object) -> object:
         raise ValueError("must be an ISO 8601 time such as 2026-11-24T09:00:00Z, or 30s, 15m, 2h, 1d") from None
 
 
-class BoardSettings(TopicSettings, RedisSettings, LogSettings):
+class BoardSettings(VectorsTopicSettings, RedisSettings, EncoderSettings, LogSettings):
     """Show what the stream is seeing now, as pages for a browser, until SIGTERM or Ctrl-C."""
 
     host: str = Field("127.0.0.1", min_length=1, description="address of the pages")
@@ -46,6 +48,22 @@ class BoardSettings(TopicSettings, RedisSettings, LogSettings):
     keep_bytes: int = Field(
         64 * 2**20, ge=2**20, description="most bytes of their small pictures, and as many of their records"
     )
+
+    search: bool = Field(False, description="search the kept posts by their vectors, from VECTORS_TOPIC")
+    export: Path | None = Field(None, description="search this folder of export --vectors-topic instead")
+    dataset: Path | None = Field(
+        None, description="dataset with pictures of EXPORT's posts; others come from INPUT_TOPIC"
+    )
+
+    @model_validator(mode="after")
+    def _has_what_it_searches(self) -> Self:
+        if self.search and self.vectors_topic is None and self.export is None:
+            raise ValueError(
+                "SEARCH needs VECTORS_TOPIC, to which the workers write the posts' vectors, or EXPORT, a folder of them"
+            )
+        if self.dataset and self.export is None:
+            raise ValueError("DATASET is for the posts of an EXPORT")
+        return self
 
     @model_validator(mode="after")
     def _knows_its_names(self) -> Self:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from consumer.count.counters import NOT_CLASSIFIED
 from consumer.labeled_post import LabeledPost
+from consumer.record import SourceRecord
 
 MOST_CHOICES = 500
 """Cities that a filter offers."""
@@ -82,6 +83,7 @@ class Wall:
         """
         self._lock = threading.Lock()
         self._posts: deque[Shown] = deque()
+        self._of: dict[SourceRecord, Shown] = {}
         self._most, self._most_bytes, self._bytes = posts, size, 0
         self._number = 0
         self._newest: datetime | None = None
@@ -92,10 +94,14 @@ class Wall:
         """Put a post on the wall; the oldest ones leave it."""
         with self._lock:
             self._number += 1
-            self._posts.append(Shown(partition, offset, post, value, self._number))
+            shown = self._of[post.source] = Shown(partition, offset, post, value, self._number)
+            self._posts.append(shown)
             self._bytes += len(value)
             while len(self._posts) > self._most or self._bytes > self._most_bytes:
-                self._bytes -= len(self._posts.popleft().value)
+                left = self._posts.popleft()
+                self._bytes -= len(left.value)
+                if self._of[left.post.source] is left:  # it may have been labelled again since
+                    del self._of[left.post.source]
             self._newest = max(self._newest, post.labeled_at) if self._newest else post.labeled_at
             second = int(time.monotonic())
             before = self._arrived.pop()[1] if self._arrived and self._arrived[-1][0] == second else 0
@@ -126,6 +132,11 @@ class Wall:
         """The post of a record of the labelled topic, if it is on the wall."""
         with self._lock:
             return next((s for s in reversed(self._posts) if s.partition == partition and s.offset == offset), None)
+
+    def label_of(self, source: SourceRecord) -> Shown | None:
+        """The label of the post whose own record lies there, if it is on the wall; the latest of several."""
+        with self._lock:
+            return self._of.get(source)
 
     def choices(self) -> tuple[list[str], list[str]]:
         """Cities and places of the posts on the wall, in order; of many those that most posts have."""

@@ -4,7 +4,9 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from consumer.classify.classifier import Classifier, unobserved
 from consumer.classify.compute import calibration, nvjpeg
@@ -13,6 +15,7 @@ from consumer.classify.compute.quota import cpu_quota
 from consumer.classify.decision import BROADER, Decision
 from consumer.classify.encoders.encoder import Encoder
 from consumer.classify.head import Head
+from consumer.classify.identity import EncoderSettings
 from consumer.classify.pictures import profile
 from consumer.classify.place_vectors import place_vectors
 from consumer.classify.places import TEMPLATES, Places
@@ -75,13 +78,43 @@ def build_head(settings: DecideSettings) -> HeadOf:
     fit_threads("cpu")
     kind, identity = _kind(settings)
     places, templates = Places.load(settings.places), _templates(settings, kind)
-    own = {name: getattr(settings, name) for name in DecideSettings.model_fields}
-    plain = ClassifySettings.model_construct(**own, device="cpu")  # variables for what computes pictures do not count
-    of_places = place_vectors(identity, places, templates, lambda: _encoder(plain, "cpu"))
+    of_places = place_vectors(identity, places, templates, lambda: _on_cpu(settings))
     scales = of_places.image_logit_scale, of_places.text_logit_scale
     decision = decision_of(settings, kind, places)
     head = Head(places.categories, of_places.vectors, *scales, decision, groups=places.groups)
     return HeadOf(head, identity, places.stamp(templates))
+
+
+class QueryEncoder(NamedTuple):
+    """What makes vectors of a person's words.
+
+    Attributes:
+        identity: of the encoder, in whose space they are.
+        encode: a query's vector, of unit length, ``[d]``.
+    """
+
+    identity: str
+    encode: Callable[[str], NDArray[np.float32]]
+
+
+def build_query_encoder(settings: EncoderSettings) -> QueryEncoder:
+    """Load the model, on the CPU, for queries; takes seconds.
+
+    Args:
+        settings: as given by flags and environment.
+
+    Raises:
+        CommandError: as `build_classifier` does.
+    """
+    fit_threads("cpu")
+    encoder = _on_cpu(settings)
+    return QueryEncoder(encoder.identity, encoder.encode_query)
+
+
+def _on_cpu(settings: EncoderSettings) -> Encoder:
+    """The chosen encoder on the CPU; variables for what computes pictures do not count."""
+    own = {name: getattr(settings, name) for name in EncoderSettings.model_fields}
+    return _encoder(ClassifySettings.model_construct(**own, device="cpu"), "cpu")
 
 
 def decision_of(settings: DecideSettings, encoder: Encoder | type[Encoder], places: Places) -> Decision:
@@ -134,7 +167,7 @@ def chosen_device(wanted: str, engine: Engine) -> str:
     return wanted
 
 
-def _kind(settings: DecideSettings) -> tuple[type[Encoder], str]:
+def _kind(settings: EncoderSettings) -> tuple[type[Encoder], str]:
     """The chosen encoder's class and its identity; nothing is loaded."""
     if settings.encoder == "conse":
         from consumer.classify.encoders.conse import NAME, Conse

@@ -8,9 +8,9 @@ from pydantic_settings import NoDecode
 
 from consumer.classify.compute.engine import Engine, Precision
 from consumer.classify.decision import GATE, WEIGHTS, EnsembleKind
+from consumer.classify.identity import EncoderSettings
 from consumer.classify.pictures.decode import MAX_PIXELS, PictureLimits
 from consumer.classify.places import Templates
-from producer.base.settings import Settings
 
 
 def _split_weights(value: Any) -> Any:
@@ -32,18 +32,9 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class DecideSettings(Settings):
-    """Whose vectors, which places, and how picture and caption decide."""
+class DecideSettings(EncoderSettings):
+    """Which places, and how picture and caption decide."""
 
-    encoder: Literal["open_clip", "conse"] = Field(
-        "open_clip", description="open_clip downloads weights, conse does not"
-    )
-    model: str = Field("ViT-B-32", min_length=1, description="architecture (open_clip)")
-    pretrained: str = Field(
-        "laion2b_s34b_b79k",
-        min_length=1,
-        description="weights (open_clip): a tag, a checkpoint's path, or random for benchmarks",
-    )
     ensemble: EnsembleKind = Field(
         "conditional", description="what decides: only-image, ensemble of both, or conditional"
     )

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import ValidationError
 
-from consumer.classify.encoders.encoder import is_of
 from consumer.classify.factory import HeadOf
+from consumer.classify.identity import is_of
 from consumer.classify.label import Label
 from consumer.dead_letter import OTHER_ENCODER, DeadLetter
 from consumer.encoded_post import EncodedPost

@@ -74,6 +74,10 @@ class Encoder(Protocol):
         """
         ...
 
+    def encode_query(self, words: str) -> NDArray[np.float32]:
+        """The unit vector of what a person looks for, ``[d]``, in fp32: pictures and captions near to it show that."""
+        ...
+
     def token_counts(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text as the tower sees it, start and end included."""
         ...
@@ -81,14 +85,6 @@ class Encoder(Protocol):
     def as_published(self) -> "Encoder":
         """The same weights, run as their authors' own code runs them; itself where that is how it works."""
         ...
-
-
-def is_of(name: str, identity: str) -> bool:
-    """Whether vectors that bear an encoder's name are in the space of this identity.
-
-    What a name has beyond the identity says only how it was computed: ``+icc+openvino``.
-    """
-    return name == identity or name.startswith(f"{identity}+")
 
 
 def in_chunks_by_length(

@@ -127,6 +127,12 @@ class OpenClip:
         """The same by torch in fp32, whatever computes the captions."""
         return self._encode_texts(prompts, self._prompt_tower, self._device.plain())
 
+    def encode_query(self, words: str) -> NDArray[np.float32]:
+        """As a place of that wording is encoded: ``[d]``."""
+        (template,) = self.default_templates
+        vector: NDArray[np.float32] = self.encode_prompts([template.format(wording=words)])[0]
+        return vector
+
     def _encode_texts(self, texts: Sequence[str], tower: Encode, device: Device) -> NDArray[np.float32]:
         tokens = self._tokenizer(list(texts))
         lengths = self._lengths(tokens) if self._cuts_texts else [tokens.shape[1]] * len(tokens)

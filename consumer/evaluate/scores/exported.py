@@ -1,22 +1,15 @@
 """An export of the live stream's vectors as what `score` takes: posts of one encoder, without running it."""
 
-from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import pyarrow as pa
-from pyarrow import parquet
-
-from consumer.classify.encoders.encoder import is_of
+from consumer.classify.identity import is_of
 from consumer.classify.label import Vectors
-from consumer.classify.survive import one_line
-from consumer.vector_table import Row, post_row, vectors_of
-from producer.base.errors import CommandError
+from consumer.vector_table import Row, batches, each_vector, encoders_of, post_row
 
 NAMES = ["post_id", "city", "encoder"]
 REST = ("created_at", "sentiment", "language", "caption")
-BATCH = 4_096
 
 
 class ExportedPost(NamedTuple):
@@ -46,15 +39,7 @@ class Exported:
         self.folder = folder
         self._files = sorted(files)  # of what is exported meanwhile nothing is seen
         self._identity = identity
-        names = Counter(name for batch in self._batches(["encoder"]) for name in batch["encoder"].to_pylist())
-        self.encoders = {name: posts for name, posts in sorted(names.items()) if is_of(name, identity)}
-        self.others = {name: posts for name, posts in sorted(names.items()) if name not in self.encoders}
-        if not self.encoders:
-            there = ", ".join(f"{posts:,} of {name}" for name, posts in self.others.items()) or "none at all"
-            raise CommandError(
-                f"{folder} has no vectors of {identity} ({there}): choose the encoder by --encoder, --model and "
-                "--pretrained"
-            )
+        self.encoders, self.others = encoders_of(folder, self._files, identity)
 
     def cities(self) -> tuple[str, ...]:
         """Of all posts, sorted."""
@@ -62,7 +47,7 @@ class Exported:
 
     def entries(self, cities: Collection[str] | None = None) -> Iterator[ExportedPost]:
         """The posts (of these cities), without their vectors."""
-        for batch in self._batches(NAMES):
+        for batch in batches(self._files, NAMES):
             for post in map(ExportedPost, *(batch[name].to_pylist() for name in NAMES)):
                 if self._is_wanted(post, cities):
                     yield post
@@ -70,8 +55,8 @@ class Exported:
     def rows(self, cities: Collection[str] | None = None) -> Iterator[ExportedPost]:
         """The same posts with their vectors."""
         columns = [*NAMES, *REST, "image", "text", "descriptor"]
-        for batch in self._batches(columns):
-            image, text, descriptor = (_vectors(batch[name]) for name in ("image", "text", "descriptor"))
+        for batch in batches(self._files, columns):
+            image, text, descriptor = (each_vector(batch[name]) for name in ("image", "text", "descriptor"))
             vectors = map(Vectors, image, text, descriptor)
             names = [batch[name].to_pylist() for name in NAMES]
             rest = [batch[name].to_pylist() for name in REST]
@@ -83,17 +68,3 @@ class Exported:
 
     def _is_wanted(self, post: ExportedPost, cities: Collection[str] | None) -> bool:
         return is_of(post.encoder, self._identity) and (cities is None or post.city in cities)
-
-    def _batches(self, columns: list[str]) -> Iterator[Any]:
-        for path in self._files:
-            try:
-                with parquet.ParquetFile(path) as file:
-                    for batch in file.iter_batches(BATCH, columns=columns):
-                        yield pa.Table.from_batches([batch])
-            except (OSError, KeyError, pa.ArrowException) as error:
-                raise CommandError(f"{path} is broken: {one_line(error)}; delete it, and export again") from None
-
-
-def _vectors(column: Any) -> list[Any]:
-    vectors, there = vectors_of(column)
-    return [vector if is_there else None for vector, is_there in zip(vectors, there, strict=True)]

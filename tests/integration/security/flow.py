@@ -49,7 +49,7 @@ class Flow:
                 *("consumer", "evaluate", "popularity", "--from-topic", "--heat-maps", "0"),
                 *("-o", str(self.folder / "popularity.html")),
             ),
-            "board": ("consumer", "board", "--port", "0", "--since", "1h"),
+            "board": ("consumer", "board", "--port", "0", "--since", "1h", "--search", "--encoder", "conse"),
             "benchmark": ("consumer", "benchmark", *BENCHMARK),
             "dead-letters list": ("consumer", "dead-letters", "list", "--json"),
             "dead-letters replay": ("consumer", "dead-letters", "replay"),

@@ -188,4 +188,5 @@ def test_the_board_says_which_topic_it_may_not_read(flow: Flow, tmp_path: Path, 
         if right.name == "INPUT_TOPIC":
             assert says.search(shown(url)[1].decode())
         else:
-            wait_until(lambda: says.search(ask(url)[1].decode()), what="the topic's name on the wall")
+            page = f"{url}/search" if right.name == "VECTORS_TOPIC" else url
+            wait_until(lambda: says.search(ask(page)[1].decode()), what="the topic's name on its page")

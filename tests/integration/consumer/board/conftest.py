@@ -94,9 +94,14 @@ class Board:
     feed: Feed
 
 
-def make_topics(stack: Stack, name: str) -> None:
-    """The three topics of a board."""
-    names = {"input_topic": name, "output_topic": f"{name}-labeled", "dead_letter_topic": f"{name}-dlt"}
+def make_topics(stack: Stack, name: str, vectors: str | None = None) -> None:
+    """The three topics of a board, and that of the vectors where one is named."""
+    names = {
+        "input_topic": name,
+        "output_topic": f"{name}-labeled",
+        "dead_letter_topic": f"{name}-dlt",
+        "vectors_topic": vectors,
+    }
     given = {"bootstrap_servers": stack.broker.address, "partitions": 2} | names
     create_topics(CreateSettings.model_validate(given))
 

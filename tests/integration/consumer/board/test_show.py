@@ -17,7 +17,8 @@ from tests.integration.consumer.board.conftest import address, environment
 def test_everything_starts_shows_labels_and_ends_at_ctrl_c(start_cli: StartCli) -> None:
     began = time.monotonic()
     name = f"show-{os.getpid()}"
-    running = start_cli("deploy.board", "show", "--port", "0", env=environment(name, f"{{{name}}}"))
+    variables = environment(name, f"{{{name}}}") | {"PLACESTREAM_VECTORS_TOPIC": f"{name}-vectors"}
+    running = start_cli("deploy.board", "show", "--port", "0", env=variables)
     url = address(running)
 
     def page(path: str) -> str:
@@ -27,6 +28,7 @@ def test_everything_starts_shows_labels_and_ends_at_ctrl_c(start_cli: StartCli) 
 
     wait_until(lambda: 'class="card' in page("/"), what="a labelled post on the wall")
     wait_until(lambda: " classified (" in page("/cities"), what="figures of a city")
+    wait_until(lambda: 'class="more"' in page("/search?q=a+hot+drink"), what="a post that is found by words")
     print(f"labels and figures {time.monotonic() - began:.1f} s after the start")
     parts = psutil.Process(running.process.pid).children(recursive=True)
     started = {" ".join(part.cmdline()[2:4]) for part in parts}

@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from concurrent.futures import Future
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ from consumer.board import album as module
 from consumer.board.album import FETCHED_AT_ONCE, Album, Picture
 from consumer.board.fetch import Gone
 from consumer.record import SourceRecord
+from producer.dataset.entry import Entry
 from tests.unit.consumer.classify.photos import encoded
 
 NOISE = encoded(Image.effect_noise((100, 100), 90), "JPEG")
@@ -52,6 +54,21 @@ def test_a_picture_is_fetched_once_and_its_caption_with_it() -> None:
     assert first.caption == "été"
     assert first.jpeg is not None
     assert first.jpeg.startswith(b"\xff\xd8")
+
+
+def test_a_picture_of_a_dataset_is_read_from_its_file_wherever_its_record_was(tmp_path: Path) -> None:
+    (tmp_path / "3.jpg").write_bytes(NOISE)
+    files = {name: Entry(name, "oslo", tmp_path / f"{name}.jpg", "a text") for name in ("3", "4")}
+    records = Records(NOISE)
+    kept = Album(records, "posts", 10, 2**20, files)  # type: ignore[arg-type]
+    (read,) = look(kept, 3, topic="another")
+    assert read.jpeg is not None
+    assert read.caption == "a text"
+    with pytest.raises(Gone, match="there is no picture"):
+        look(kept, 4)
+    assert records.asked == []
+    look(kept, 5)
+    assert records.asked == [5]
 
 
 def test_no_more_pictures_and_bytes_are_kept_than_allowed() -> None:

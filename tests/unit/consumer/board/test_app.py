@@ -1,95 +1,27 @@
 """The pages without a server: what every answer carries, and what is said when a picture or caption does not come."""
 
-import asyncio
 import json
 import re
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from starlette.types import ASGIApp
 
 from consumer.board import app as module
 from consumer.board import cities
 from consumer.board.album import Picture
-from consumer.board.app import HEADERS, Board, build
+from consumer.board.app import HEADERS
 from consumer.board.cities import Cities, Figures
 from consumer.board.fetch import Away, Gone
 from consumer.board.settings import BoardSettings
-from consumer.board.wall import Shown, Wall
 from consumer.count.counters import tally
 from consumer.count.snapshot import Counters
-from consumer.record import SourceRecord
 from producer.base.settings import load
-from tests.labels import labeled, labeled_value
+from tests.labels import labeled
+from tests.unit.consumer.board.pages import ask, board
 
 AWAY = "The broker does not answer; trying again."
-
-
-class Album:
-    """Gives this picture, or raises this, or never answers."""
-
-    def __init__(self, answer: Picture | Exception | None) -> None:
-        self.answer = answer
-
-    async def picture(self, source: SourceRecord, post_id: str) -> Picture:
-        if self.answer is None:
-            await asyncio.sleep(60)
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        assert self.answer
-        return self.answer
-
-    async def label(self, topic: str, partition: int, offset: int) -> Shown:
-        assert isinstance(self.answer, Exception)
-        raise self.answer
-
-
-def board(answer: Picture | Exception | None = None, figures: Callable[[], Figures] = Figures, *flags: str) -> ASGIApp:
-    """One with a post on its wall, at 0/0, and captions."""
-    wall = Wall(10, 2**20)
-    wall.add(0, 0, labeled(), json.dumps(labeled_value()).encode())
-    settings = load(BoardSettings, "board", ("--captions", *flags))
-    return build(Board(settings, wall, Album(answer), SimpleNamespace(figures=figures), lambda: False))  # type: ignore[arg-type]
-
-
-def ask(app: ASGIApp, path: str, host: str = "127.0.0.1") -> tuple[int, dict[str, str], str]:
-    """Status, headers, and the body's beginning of an answer; the exception of a 500 is dropped, as the server does."""
-    path, _, query = path.partition("?")
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "query_string": query.encode(),
-        "headers": [(b"host", host.encode())],
-        "server": ("127.0.0.1", 80),
-        "client": ("127.0.0.1", 1),
-        "root_path": "",
-    }
-    sent: list[Any] = []
-    enough = asyncio.Event()
-
-    async def receive() -> dict[str, str]:
-        await enough.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-        if message.get("body"):
-            enough.set()
-
-    async def answered() -> None:
-        with suppress(ZeroDivisionError):
-            await asyncio.wait_for(app(scope, receive, send), 20)
-
-    asyncio.run(answered())
-    start, *bodies = sent
-    headers = {name.decode(): value.decode() for name, value in start["headers"]}
-    return start["status"], headers, b"".join(each.get("body", b"") for each in bodies).decode()
 
 
 @pytest.mark.parametrize(

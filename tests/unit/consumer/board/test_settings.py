@@ -1,6 +1,7 @@
 import socket
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,18 @@ def test_since_is_a_time_or_so_long_ago() -> None:
     assert settings("--since", "2026-11-24T09:00:00Z").since == datetime(2026, 11, 24, 9, tzinfo=UTC)
     with pytest.raises(UsageError, match="SINCE: must be an ISO 8601 time"):
         settings("--since", "yesterday")
+
+
+def test_a_search_without_anything_to_search_is_one_line_that_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="^SEARCH needs VECTORS_TOPIC, .* or EXPORT"):
+        settings("--search")
+    assert settings("--search", "--export", str(tmp_path)).export == tmp_path
+    with pytest.raises(UsageError, match="^DATASET is for the posts of an EXPORT"):
+        settings("--dataset", str(tmp_path))
+    monkeypatch.setenv("PLACESTREAM_VECTORS_TOPIC", "post-vectors")
+    assert settings("--search").vectors_topic == "post-vectors"
 
 
 def test_a_port_in_use_is_one_line_that_names_the_setting() -> None:

@@ -6,6 +6,7 @@ import pytest
 from consumer.board import wall as module
 from consumer.board.wall import Filter, Wall
 from consumer.count.counters import NOT_CLASSIFIED
+from consumer.record import SourceRecord
 from tests.labels import labeled
 
 
@@ -71,6 +72,21 @@ def test_a_post_is_found_while_it_is_on_the_wall() -> None:
     assert found.post.post_id == "20"
     assert wall.find(0, 3) is None
     assert wall.find(1, 20) is None
+
+
+def test_a_posts_latest_label_is_found_by_its_record_while_it_is_on_the_wall() -> None:
+    wall = Wall(3, 2**20)
+    source = SourceRecord(topic="posts", partition=1, offset=7)
+    assert wall.label_of(source) is None
+    for offset in (0, 1):
+        wall.add(0, offset, labeled(source=dict(source)), b"")
+    for offset in (2, 3):  # the first of them leaves
+        wall.add(0, offset, labeled(source=dict(source, offset=offset)), b"")
+    found = wall.label_of(source)
+    assert found is not None
+    assert found.offset == 1
+    wall.add(0, 4, labeled(source=dict(source, offset=4)), b"")
+    assert wall.label_of(source) is None
 
 
 def test_the_age_is_the_newest_labels() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from consumer.classify.encoders import open_clip
-from consumer.classify.factory import build_classifier, build_head, decision_of
+from consumer.classify.factory import build_classifier, build_head, build_query_encoder, decision_of
 from consumer.classify.places import Place, Places
 from consumer.classify.settings import ClassifySettings
 from producer.base.errors import CommandError
@@ -102,3 +102,16 @@ def test_a_head_is_the_classifiers_and_needs_the_model_once_for_other_places_and
     assert (own.head.image_logit_scale, own.head.decision) == (made.head.image_logit_scale, made.decision)
     assert np.array_equal(own.head.place_vectors, made.head.place_vectors)
     assert [head.head.categories for head in heads] == [("bar", "sky")] * 2
+
+
+def test_a_query_of_open_clip_is_encoded_as_a_place_of_that_wording(
+    tiny_models: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "two.csv").write_text("category,wording\nbar,a bar\nsky,the sky over {name}\n")
+    model = ("--encoder", "open_clip", "--model", "tiny", "--pretrained", "random")
+    head = build_head(settings(*model, "--places", str(tmp_path / "two.csv")))
+
+    identity, encode = build_query_encoder(settings(*model, "--templates", "sun397", "--precision", "bf16"))
+
+    assert identity == head.identity
+    assert encode("the sky over {name}") == pytest.approx(head.head.place_vectors[1], abs=1e-5)

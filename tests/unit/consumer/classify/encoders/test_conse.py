@@ -78,6 +78,16 @@ def test_captions_are_encoded_as_published_whatever_else_is_in_the_batch(conse: 
         assert np.abs(vector - own).max() < 1e-5
 
 
+def test_a_query_finds_no_picture_for_being_of_no_class_in_particular(conse: Conse) -> None:
+    query = conse.encode_query("a hot drink")
+    common = conse._mean_class.numpy()
+    assert np.linalg.norm(query) == pytest.approx(1, abs=1e-5)
+    assert query @ common == pytest.approx(0, abs=1e-5)
+    assert conse.encode_texts(["a hot drink"])[0] @ common > 0.1, "the words are near to it"
+    found = {name: float(query @ conse.encode_texts([name])[0]) for name in ("a cup of tea", "a soccer ball")}
+    assert found["a cup of tea"] > found["a soccer ball"] + 0.1
+
+
 def test_folded_norms_change_nothing_but_rounding(conse: Conse) -> None:
     features, to_classes = module._load_imagenet(torch.device("cpu"))
     folded = torch.nn.Sequential(features, to_classes)
