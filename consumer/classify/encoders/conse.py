@@ -161,7 +161,7 @@ class Conse:
         """The words as they are, less what they have in common with the mean of all classes: ``[384]``.
 
         Pictures of no class in particular lie near that mean, and would come first whatever is looked for. Of 36
-        queries for 16 photographs 21 find theirs first so, and 17 otherwise; 12 as prompts of a place.
+        queries of our own for the sample's 16 photographs 21 found theirs first so, and 17 as plain words.
         """
         common = F.normalize(self._mean_class, dim=0).cpu().numpy()
         (vector,) = self.encode_prompts([words])
