@@ -88,9 +88,10 @@ class Index:
             "descriptor": vectors.descriptor,
         }
         with self._lock:
-            if vectors.descriptor is not None and "descriptor" not in self._rows:
+            is_own = is_of(encoder, self._identity)
+            if is_own and vectors.descriptor is not None and "descriptor" not in self._rows:
                 self._rows["descriptor"] = _Rows(len(self._kept), len(vectors.descriptor))
-            if not is_of(encoder, self._identity) or not all(
+            if not is_own or not all(
                 vector is None or len(vector) == self._rows[part].dimensions for part, vector in parts.items()
             ):
                 self._others, self._other = self._others + 1, encoder

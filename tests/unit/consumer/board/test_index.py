@@ -120,3 +120,10 @@ def test_what_tells_pictures_apart_best_says_which_are_alike() -> None:
     found = made.like("london", "undescribed", 10)
     assert found is not None
     assert names(found[1])[-1] == "by sight"
+
+
+def test_the_descriptor_of_another_encoder_that_came_first_does_not_leave_out_our_own() -> None:
+    made = index()
+    made.add(kept("other"), "conse/x", vectors(RIGHT, None, unit(1, 2, 3)))
+    made.add(kept("own"), ENCODER, vectors(RIGHT, None, unit(1, 2)))
+    assert (made.counted().posts, made.counted().others) == (1, 1)
